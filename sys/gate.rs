@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A gate before memory that its owner takes away one day.
+//!
+//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
+
+use super::bindings as helpers;
+use core::cell::UnsafeCell;
+use kernel::{
+    bindings,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// A gate that other tasks pass while it is open.
+///
+/// Nobody is inside once [`Gate::close`] has returned. A raw spin lock, so that it can be passed
+/// under `__schedule()` on PREEMPT_RT too; a leaf of the lock order: nothing is locked inside.
+#[pin_data]
+pub(crate) struct Gate {
+    #[pin]
+    lock: Opaque<bindings::raw_spinlock>,
+    open: UnsafeCell<bool>,
+}
+
+// SAFETY: `open` is touched under `lock` only.
+unsafe impl Send for Gate {}
+// SAFETY: As above.
+unsafe impl Sync for Gate {}
+
+impl Gate {
+    /// An open gate.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: The slot is valid memory for a lock and will not move.
+            lock <- Opaque::ffi_init(|slot| unsafe { helpers::umcg_raw_spin_init(slot) }),
+            open: UnsafeCell::new(true),
+        })
+    }
+
+    /// Calls `inside` if the gate is open, else returns `None`. Any context; interrupts are off
+    /// inside, where nothing may sleep, wake or lock.
+    #[inline]
+    pub(crate) fn pass<R>(&self, inside: impl FnOnce() -> R) -> Option<R> {
+        self.locked(|open| if *open { Some(inside()) } else { None })
+    }
+
+    /// Closes the gate and waits until nobody is inside. Any context.
+    pub(crate) fn close(&self) {
+        self.locked(|open| *open = false);
+    }
+
+    #[inline]
+    fn locked<R>(&self, inside: impl FnOnce(&mut bool) -> R) -> R {
+        // SAFETY: `new()` has initialised the lock.
+        let flags = unsafe { helpers::umcg_raw_spin_lock_irqsave(self.lock.get()) };
+        // SAFETY: The lock is held, so this is the only reference.
+        let result = inside(unsafe { &mut *self.open.get() });
+        // SAFETY: Locked above, by this CPU.
+        unsafe { helpers::umcg_raw_spin_unlock_irqrestore(self.lock.get(), flags) };
+
+        result
+    }
+}

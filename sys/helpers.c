@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/capability.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/spinlock.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+#include <trace/events/sched.h>
+
+#include "helpers.h"
+
+/* The module keeps what it shares with user space within one page. */
+static_assert(sizeof(struct umcg_task) == 64 && __alignof__(struct umcg_task) == 64);
+static_assert(offsetof(struct umcg_task, state_ts) == 0);
+static_assert(offsetof(struct umcg_task, next_tid) == 8);
+static_assert(offsetof(struct umcg_task, flags) == 12);
+static_assert(offsetof(struct umcg_task, idle_workers_ptr) == 16);
+static_assert(offsetof(struct umcg_task, idle_server_tid_ptr) == 24);
+static_assert(sizeof(struct umcg_ctl_args) == 16);
+static_assert(sizeof(struct umcg_wait_args) == 16);
+static_assert(sizeof(struct umcg_version_args) == 16);
+
+void umcg_raw_spin_init(struct raw_spinlock *lock)
+{
+	raw_spin_lock_init(lock);
+}
+
+unsigned long umcg_raw_spin_lock_irqsave(struct raw_spinlock *lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(lock, flags);
+	return flags;
+}
+
+void umcg_raw_spin_unlock_irqrestore(struct raw_spinlock *lock, unsigned long flags)
+{
+	raw_spin_unlock_irqrestore(lock, flags);
+}
+
+void umcg_set_current_state(unsigned int state)
+{
+	set_current_state(state);
+}
+
+bool umcg_schedule_until(__u64 expires_ns)
+{
+	struct hrtimer_sleeper sleeper;
+	bool expired;
+
+	hrtimer_setup_sleeper_on_stack(&sleeper, CLOCK_REALTIME, HRTIMER_MODE_ABS);
+	hrtimer_set_expires_range_ns(&sleeper.timer, ns_to_ktime(expires_ns),
+				     current->timer_slack_ns);
+	hrtimer_sleeper_start_expires(&sleeper, HRTIMER_MODE_ABS);
+
+	if (likely(sleeper.task))
+		schedule();
+
+	hrtimer_cancel(&sleeper.timer);
+	destroy_hrtimer_on_stack(&sleeper.timer);
+
+	/* The timer's callback clears the task that it has woken. */
+	expired = !sleeper.task;
+	return expired;
+}
+
+bool umcg_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
+int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size)
+{
+	return copy_struct_from_user(dst, size, u64_to_user_ptr(user_ptr), user_size);
+}
+
+void *umcg_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+int umcg_charge_pinned_page(struct mm_struct *mm)
+{
+	u64 limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+	/* Counted before it is compared: of two callers, one sees the other. */
+	if (atomic64_inc_return(&mm->pinned_vm) > limit && !capable(CAP_IPC_LOCK)) {
+		atomic64_dec(&mm->pinned_vm);
+		return -ENOMEM;
+	}
+
+	return 0;
+}
+
+void umcg_uncharge_pinned_page(struct mm_struct *mm)
+{
+	atomic64_dec(&mm->pinned_vm);
+}
+
+void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work))
+{
+	INIT_DELAYED_WORK(work, run);
+}
+
+int umcg_register_sched_entry(void (*probe)(void *data, bool preempt))
+{
+	return register_trace_sched_entry_tp(probe, NULL);
+}
+
+int umcg_unregister_sched_entry(void (*probe)(void *data, bool preempt))
+{
+	return unregister_trace_sched_entry_tp(probe, NULL);
+}
+
+void umcg_tracepoint_synchronize(void)
+{
+	tracepoint_synchronize_unregister();
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the module needs from C: macros and inline functions of the kernel that
+ * bindgen cannot see. No policy lives here. bindgen reads this file with the
+ * user-space include paths, so it names kernel types without defining them.
+ */
+#ifndef _UMCG_SYS_HELPERS_H
+#define _UMCG_SYS_HELPERS_H
+
+#include <linux/umcg.h>
+
+#ifdef __BINDGEN__
+#define bool _Bool
+#endif
+
+struct delayed_work;
+struct mm_struct;
+struct page;
+struct raw_spinlock;
+struct task_struct;
+struct work_struct;
+
+/* The command numbers as integers: bindgen does not evaluate _IO(). */
+enum umcg_command {
+	UMCG_COMMAND_VERSION	= UMCG_IOC_VERSION,
+	UMCG_COMMAND_CTL	= UMCG_IOC_CTL,
+	UMCG_COMMAND_WAIT	= UMCG_IOC_WAIT,
+};
+
+/* raw_spin_lock_init() is a macro that wants a lock class of its own. */
+void umcg_raw_spin_init(struct raw_spinlock *lock);
+unsigned long umcg_raw_spin_lock_irqsave(struct raw_spinlock *lock);
+void umcg_raw_spin_unlock_irqrestore(struct raw_spinlock *lock, unsigned long flags);
+
+/* set_current_state() and its debugging are macros. */
+void umcg_set_current_state(unsigned int state);
+
+/*
+ * Sleeps in the state that the caller has set, until woken or until
+ * CLOCK_REALTIME is @expires_ns. schedule_hrtimeout_range_clock() does this, but
+ * is not exported. Returns whether the time was over.
+ */
+bool umcg_schedule_until(__u64 expires_ns);
+
+/* fatal_signal_pending(current): inline. */
+bool umcg_fatal_signal_pending(void);
+
+/* copy_struct_from_user(): 0, -EFAULT, or -E2BIG. */
+int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size);
+
+/* page_address(): inline or a macro. */
+void *umcg_page_address(const struct page *page);
+
+/*
+ * Counts a page in mm_struct::pinned_vm, an atomic without accessors. -ENOMEM
+ * beyond RLIMIT_MEMLOCK of the current task, unless it has CAP_IPC_LOCK.
+ */
+int umcg_charge_pinned_page(struct mm_struct *mm);
+void umcg_uncharge_pinned_page(struct mm_struct *mm);
+
+/* INIT_DELAYED_WORK() wants a lock class of its own. */
+void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work));
+
+/*
+ * Attaching to sched_entry_tp goes through the kernel's own inline function, so
+ * that the compiler checks the probe's prototype.
+ */
+int umcg_register_sched_entry(void (*probe)(void *data, bool preempt));
+int umcg_unregister_sched_entry(void (*probe)(void *data, bool preempt));
+
+/* tracepoint_synchronize_unregister() is inline. */
+void umcg_tracepoint_synchronize(void);
+
+#endif /* _UMCG_SYS_HELPERS_H */

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lowest rooms: one kernel facility a file, each behind a safe interface.
+//!
+//! All `unsafe` code and all raw bindings of the module live here. Nothing here
+//! knows the UMCG protocol.
+
+pub(crate) mod bindings;
+pub(crate) mod clock;
+pub(crate) mod context;
+pub(crate) mod deferred;
+pub(crate) mod device;
+pub(crate) mod gate;
+pub(crate) mod module_ref;
+pub(crate) mod pinned_page;
+pub(crate) mod reaper;
+pub(crate) mod record;
+pub(crate) mod record_map;
+pub(crate) mod signal;
+pub(crate) mod sleep;
+pub(crate) mod startup;
+pub(crate) mod target;
+pub(crate) mod tracepoint;
+pub(crate) mod usercopy;
+pub(crate) mod wake;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tasks that user space names by a TID, of which nothing can be trusted.
+
+use core::{
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::rcu,
+    task::Task, //
+};
+
+/// A user task that shares the address space of the current one, valid until the guard goes.
+pub(crate) struct Target<'g> {
+    task: NonNull<bindings::task_struct>,
+    _guard: PhantomData<&'g rcu::Guard>,
+}
+
+impl<'g> Target<'g> {
+    /// Finds the task that the current one calls `tid`, in its own PID namespace. Any context.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if there is none, or if it is exiting; `EPERM` if it is a kernel thread, or has
+    /// another address space.
+    #[inline]
+    pub(crate) fn find(tid: u32, _guard: &'g rcu::Guard) -> Result<Self> {
+        let tid = i32::try_from(tid).map_err(|_| ESRCH)?;
+        // SAFETY: Within an RCU read-side critical section, as the guard proves.
+        let pid = unsafe { bindings::find_vpid(tid) };
+        // SAFETY: As above; a null `pid` has no task.
+        let task = unsafe { bindings::pid_task(pid, bindings::pid_type_PIDTYPE_PID) };
+        let task = NonNull::new(task).ok_or(ESRCH)?;
+
+        // SAFETY: The task is valid for the RCU read-side critical section. Its flags change under
+        // our feet, but not the one for kernel threads; the other is a snapshot.
+        let flags = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).flags) };
+        // SAFETY: As above. Only compared, never followed.
+        let mm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).mm) };
+        // SAFETY: The current task alone changes its own.
+        let own_mm = unsafe { (*Task::current_raw()).mm };
+
+        if flags & bindings::PF_KTHREAD != 0 {
+            return Err(EPERM);
+        }
+        if flags & bindings::PF_EXITING != 0 || mm.is_null() {
+            return Err(ESRCH);
+        }
+        if mm != own_mm {
+            return Err(EPERM);
+        }
+
+        Ok(Self {
+            task,
+            _guard: PhantomData,
+        })
+    }
+
+    /// The number of the task in the initial PID namespace.
+    #[inline]
+    pub(crate) fn number(&self) -> usize {
+        // SAFETY: Valid as said by `find()`. It changes in exec only, after which the task has
+        // another address space and no record.
+        let pid = unsafe { ptr::read_volatile(&raw const (*self.task.as_ptr()).pid) };
+
+        // CAST: The PID of a user task is positive.
+        pid as usize
+    }
+
+    /// Whether it is this task.
+    #[inline]
+    pub(crate) fn is(&self, task: &Task) -> bool {
+        task.as_ptr() == self.task.as_ptr()
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Probes on the kernel's tracepoints: the way into the scheduler, into exit and exec.
+//!
+//! C headers: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h),
+//! [`include/trace/events/sched.h`](srctree/include/trace/events/sched.h)
+
+use super::{
+    bindings as helpers,
+    context::TaskContext,
+    record::{
+        Current,
+        TaskRecord, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    task::Task, //
+};
+
+/// What happens to tasks that have a record.
+pub(crate) trait Hooks: TaskRecord {
+    /// The current task is about to sleep: it has set its state, and the scheduler has not looked
+    /// yet. Preemption is off, interrupts are on, no run-queue lock is held. May wake, must not
+    /// sleep, fault or allocate, and take raw locks only.
+    fn goes_to_sleep(current: &Current<'_, Self>);
+
+    /// The current task exits; it still has its address space. May sleep.
+    fn exits(ctx: TaskContext);
+
+    /// The current task has begun an exec that can no longer fail and come back; it still has its
+    /// old address space and PID. May sleep.
+    fn execs(ctx: TaskContext);
+}
+
+/// The tracepoints that are found by name, because they are not exported.
+struct Named {
+    sched_process_exit: Option<NonNull<bindings::tracepoint>>,
+    sched_prepare_exec: Option<NonNull<bindings::tracepoint>>,
+}
+
+impl Named {
+    fn find() -> Self {
+        let mut found = Self {
+            sched_process_exit: None,
+            sched_prepare_exec: None,
+        };
+        // SAFETY: `visit()` gets the pointer that it expects, and does not outlive this call.
+        unsafe { bindings::for_each_kernel_tracepoint(Some(Self::visit), (&raw mut found).cast()) };
+
+        found
+    }
+
+    /// # Safety
+    ///
+    /// `tracepoint` is valid, and `found` is a `Named` that nobody else uses now.
+    unsafe extern "C" fn visit(tracepoint: *mut bindings::tracepoint, found: *mut c_void) {
+        // SAFETY: Promised by the caller.
+        let found = unsafe { &mut *found.cast::<Self>() };
+        // SAFETY: The name of a tracepoint is a static string.
+        let name = unsafe { CStr::from_char_ptr((*tracepoint).name) };
+
+        match name.to_bytes() {
+            b"sched_process_exit" => found.sched_process_exit = NonNull::new(tracepoint),
+            b"sched_prepare_exec" => found.sched_prepare_exec = NonNull::new(tracepoint),
+            _ => {}
+        }
+    }
+}
+
+/// The probes of the module, none of them attached at first.
+///
+/// To attach and to detach may sleep, and is for one task at a time.
+pub(crate) struct Probes<T: Hooks> {
+    exit: NonNull<bindings::tracepoint>,
+    exec: NonNull<bindings::tracepoint>,
+    _hooks: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The tracepoints are statics of the kernel.
+unsafe impl<T: Hooks> Send for Probes<T> {}
+
+impl<T: Hooks> Probes<T> {
+    /// Looks the tracepoints up.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`, with a line in the log, if this kernel lacks one of them.
+    pub(crate) fn find() -> Result<Self> {
+        let named = Named::find();
+        let require = |tracepoint: Option<_>, name| {
+            tracepoint.ok_or_else(|| {
+                pr_err!("this kernel has no tracepoint {}\n", name);
+                ENOENT
+            })
+        };
+
+        Ok(Self {
+            exit: require(named.sched_process_exit, "sched_process_exit")?,
+            exec: require(named.sched_prepare_exec, "sched_prepare_exec")?,
+            _hooks: PhantomData,
+        })
+    }
+
+    /// Begins to watch for exit and exec, and lets records be attached to tasks.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing is attached then.
+    pub(crate) fn attach_lifetime(&mut self) -> Result {
+        // SAFETY: The tracepoint is valid, and the probe has its prototype.
+        to_result(unsafe {
+            bindings::tracepoint_probe_register(
+                self.exit.as_ptr(),
+                Self::process_exit as *mut c_void,
+                ptr::null_mut(),
+            )
+        })?;
+        // SAFETY: As above.
+        let exec = to_result(unsafe {
+            bindings::tracepoint_probe_register(
+                self.exec.as_ptr(),
+                Self::prepare_exec as *mut c_void,
+                ptr::null_mut(),
+            )
+        });
+        if exec.is_err() {
+            self.detach(self.exit, Self::process_exit as *mut c_void);
+            return exec;
+        }
+        // SAFETY: In process context; undone in `detach_lifetime()`.
+        unsafe { bindings::preempt_notifier_inc() };
+
+        Ok(())
+    }
+
+    /// Undoes [`Probes::attach_lifetime`], when no task has a record.
+    pub(crate) fn detach_lifetime(&mut self) {
+        // SAFETY: Done by `attach_lifetime()`; no task has a notifier of ours any more.
+        unsafe { bindings::preempt_notifier_dec() };
+        self.detach(self.exec, Self::prepare_exec as *mut c_void);
+        self.detach(self.exit, Self::process_exit as *mut c_void);
+    }
+
+    fn detach(&self, tracepoint: NonNull<bindings::tracepoint>, probe: *mut c_void) {
+        // SAFETY: The tracepoint is valid. This fails for a probe that is not attached only.
+        unsafe {
+            bindings::tracepoint_probe_unregister(tracepoint.as_ptr(), probe, ptr::null_mut())
+        };
+    }
+
+    /// Begins to watch tasks go to sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn attach_sleep(&mut self) -> Result {
+        // SAFETY: The probe has the prototype, and stays valid until it is detached.
+        to_result(unsafe { helpers::umcg_register_sched_entry(Some(Self::sched_entry)) })
+    }
+
+    /// Undoes [`Probes::attach_sleep`].
+    pub(crate) fn detach_sleep(&mut self) {
+        // SAFETY: As above.
+        unsafe { helpers::umcg_unregister_sched_entry(Some(Self::sched_entry)) };
+    }
+
+    /// Waits until no task is in a probe any more, after all have been detached.
+    pub(crate) fn synchronize(&mut self) {
+        // SAFETY: In process context with no lock held.
+        unsafe { helpers::umcg_tracepoint_synchronize() };
+    }
+
+    /// Fires at the top of `__schedule()`, for every task of the machine: the way out for those
+    /// without any preempt notifier has to be short.
+    ///
+    /// # Safety
+    ///
+    /// To be called as a probe of `sched_entry_tp` only.
+    unsafe extern "C" fn sched_entry(_data: *mut c_void, preempt: bool) {
+        let task = Task::current_raw();
+        // SAFETY: `task` is the current task, and only it changes this list.
+        if unsafe { (*task).preempt_notifiers.first }.is_null() || preempt {
+            return;
+        }
+        // SAFETY: As above. Wakers may change it at any time, hence volatile.
+        let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
+        // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
+        if state & bindings::TASK_NORMAL != 0 {
+            Current::<T>::in_hook(T::goes_to_sleep);
+        }
+    }
+
+    /// Fires in `do_exit()`, before the task gives its address space up.
+    ///
+    /// # Safety
+    ///
+    /// To be called as a probe of `sched_process_exit` only.
+    unsafe extern "C" fn process_exit(
+        _data: *mut c_void,
+        _task: *mut bindings::task_struct,
+        _group_dead: bool,
+    ) {
+        // SAFETY: In process context. An entry that this is within, when the kernel kills a task for
+        // a fault of its own, does not go on.
+        T::exits(unsafe { TaskContext::enter() });
+    }
+
+    /// Fires in `begin_new_exec()`, before the point of no return.
+    ///
+    /// # Safety
+    ///
+    /// To be called as a probe of `sched_prepare_exec` only.
+    unsafe extern "C" fn prepare_exec(
+        _data: *mut c_void,
+        _task: *mut bindings::task_struct,
+        _bprm: *mut bindings::linux_binprm,
+    ) {
+        // SAFETY: In process context, in the system call execve().
+        T::execs(unsafe { TaskContext::enter() });
+    }
+}

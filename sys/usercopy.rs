@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Argument structures that grow: they begin with their own size.
+//!
+//! C header: [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h)
+
+use super::bindings as helpers;
+use kernel::{
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+/// An argument structure of the UAPI header: `size`, then fields without padding.
+pub(crate) trait Args: Sized {
+    /// The size of the first version, in bytes.
+    const MIN_SIZE: usize;
+}
+
+macro_rules! impl_args {
+    ($type:ty, $min_size:literal) => {
+        // SAFETY: Integers only, which leave no padding: the size is the sum of theirs.
+        unsafe impl FromBytes for $type {}
+        // SAFETY: As above.
+        unsafe impl AsBytes for $type {}
+
+        impl Args for $type {
+            const MIN_SIZE: usize = $min_size;
+        }
+    };
+}
+
+impl_args!(helpers::umcg_ctl_args, 16);
+impl_args!(helpers::umcg_wait_args, 16);
+impl_args!(helpers::umcg_version_args, 16);
+
+/// The size that user space says its structure has.
+///
+/// # Errors
+///
+/// `EFAULT` if it cannot be read, `EINVAL` if it is below the first version's, `E2BIG` if it is
+/// beyond a page.
+fn user_size<T: Args>(addr: usize) -> Result<usize> {
+    let mut reader = UserSlice::new(UserPtr::from_addr(addr), size_of::<u32>()).reader();
+    // CAST: `usize` has 64 bits wherever this module is built.
+    let size = reader.read::<u32>()? as usize;
+
+    if size < T::MIN_SIZE {
+        return Err(EINVAL);
+    }
+    if size > PAGE_SIZE {
+        return Err(E2BIG);
+    }
+
+    Ok(size)
+}
+
+/// Reads an argument structure at the user address `addr`.
+///
+/// # Errors
+///
+/// `EFAULT`, `EINVAL` and `E2BIG` as the UAPI header says for all calls.
+pub(crate) fn read_args<T: Args + FromBytes + Default>(addr: usize) -> Result<T> {
+    let size = user_size::<T>(addr)?;
+    let mut args = T::default();
+
+    // SAFETY: `args` has room for the size of its type, and any bytes are valid for it.
+    to_result(unsafe {
+        helpers::umcg_copy_struct_from_user(
+            (&raw mut args).cast(),
+            size_of::<T>() as u64,
+            addr as u64,
+            size as u64,
+        )
+    })?;
+
+    Ok(args)
+}
+
+/// Writes `args` to the user address `addr`, as much of it as user space has room for.
+///
+/// # Errors
+///
+/// `EFAULT` if it cannot be written.
+pub(crate) fn write_args<T: Args + AsBytes>(addr: usize, args: &T, user_size: u32) -> Result {
+    // CAST: As in `user_size()`.
+    let size = size_of::<T>().min(user_size as usize);
+    let mut writer = UserSlice::new(UserPtr::from_addr(addr), size).writer();
+
+    writer.write_slice(&AsBytes::as_bytes(args)[..size])
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/dev/umcg`: which ioctl does what.
+
+use super::{
+    abi::{
+        umcg_version_args,
+        umcg_wait_args,
+        UMCG_ABI_VERSION,
+        UMCG_IOC_CTL,
+        UMCG_IOC_VERSION,
+        UMCG_IOC_WAIT, //
+    },
+    ctl,
+    wait, //
+};
+use crate::sys::{
+    context::TaskContext,
+    device::Ioctl,
+    usercopy::{
+        read_args,
+        write_args, //
+    },
+};
+use kernel::prelude::*;
+
+/// The device.
+pub(crate) struct Umcg;
+
+impl Ioctl for Umcg {
+    #[inline]
+    fn ioctl(ctx: TaskContext, command: u32, arg: usize) -> Result {
+        match command {
+            // The way of every switch: nothing is copied.
+            UMCG_IOC_WAIT if arg == 0 => wait::wait(&ctx, &umcg_wait_args::default()),
+            UMCG_IOC_WAIT => wait::wait(&ctx, &read_args(arg)?),
+            UMCG_IOC_CTL => ctl::ctl(ctx, &read_args(arg)?),
+            UMCG_IOC_VERSION => version(arg),
+            _ => Err(ENOTTY),
+        }
+    }
+}
+
+fn version(arg: usize) -> Result {
+    let asked: umcg_version_args = read_args(arg)?;
+    let answer = umcg_version_args {
+        size: asked.size,
+        abi: UMCG_ABI_VERSION,
+        features: 0,
+    };
+
+    write_args(arg, &answer, asked.size)
+}

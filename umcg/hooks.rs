@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When the probes are attached: the kernel pays for them only while somebody is registered.
+
+use super::task::{
+    Kind,
+    Task, //
+};
+use crate::sys::{
+    deferred::Deferred,
+    startup::Startup,
+    tracepoint::Probes, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        global_lock, //
+    },
+};
+
+/// How long the probes stay after the last task that needed them has left, in milliseconds.
+/// Programs come and go; every change stops all CPUs for a moment.
+const LINGER_MS: u32 = 1000;
+
+global_lock! {
+    // SAFETY: Initialised by `Hooks::new()`, before the device is there.
+    unsafe(uninit) static HOOKS: Mutex<Option<State>> = None;
+}
+
+/// How many tasks are registered. Raised with [`HOOKS`] locked; lowered in any context.
+static SERVERS: Atomic<usize> = Atomic::new(0);
+static WORKERS: Atomic<usize> = Atomic::new(0);
+
+static DETACH: Deferred = Deferred::new(detach_unused);
+
+struct State {
+    probes: Probes<Task>,
+    attached: Attached,
+}
+
+/// Which probes are attached.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Attached {
+    /// Those that watch for exit and exec.
+    pub(crate) lifetime: bool,
+    /// The one that watches tasks go to sleep.
+    pub(crate) sleep: bool,
+}
+
+/// How many tasks are registered.
+#[derive(Clone, Copy)]
+pub(crate) struct Registered {
+    pub(crate) servers: usize,
+    pub(crate) workers: usize,
+}
+
+/// How many tasks are registered now.
+pub(crate) fn registered() -> Registered {
+    // Relaxed: `Use::new()` raises the numbers with the lock held, and `detach_unused()` reads them
+    // with it; one that is lowered meanwhile schedules `detach_unused()` again.
+    Registered {
+        servers: SERVERS.load(Relaxed),
+        workers: WORKERS.load(Relaxed),
+    }
+}
+
+/// Which probes are attached now. May sleep.
+pub(crate) fn attached() -> Attached {
+    HOOKS
+        .lock()
+        .as_ref()
+        .map_or(Attached::default(), |state| state.attached)
+}
+
+impl State {
+    /// Attaches what the registered tasks need.
+    fn attach_needed(&mut self) -> Result {
+        let tasks = registered();
+
+        if !self.attached.lifetime && tasks.servers + tasks.workers > 0 {
+            self.probes.attach_lifetime()?;
+            self.attached.lifetime = true;
+        }
+        if !self.attached.sleep && tasks.workers > 0 {
+            self.probes.attach_sleep()?;
+            self.attached.sleep = true;
+        }
+
+        Ok(())
+    }
+
+    /// Detaches what no registered task needs.
+    fn detach_unneeded(&mut self) {
+        let tasks = registered();
+
+        if self.attached.sleep && tasks.workers == 0 {
+            self.probes.detach_sleep();
+            self.attached.sleep = false;
+        }
+        if self.attached.lifetime && tasks.servers + tasks.workers == 0 {
+            self.probes.detach_lifetime();
+            self.attached.lifetime = false;
+        }
+    }
+}
+
+fn detach_unused() {
+    if let Some(state) = HOOKS.lock().as_mut() {
+        state.detach_unneeded();
+    }
+}
+
+/// A registered task: the probes that it needs are attached.
+///
+/// Dropped when its record is detached, in any context where a work item may be scheduled.
+pub(crate) struct Use(Kind);
+
+impl Use {
+    /// Attaches what a task of this kind needs. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(kind: Kind) -> Result<Self> {
+        let mut hooks = HOOKS.lock();
+        // The device, which is the way here, goes before the probes do.
+        let state = hooks.as_mut().ok_or(ENODEV)?;
+
+        counter(kind).add(1, Relaxed);
+        let hook_use = Self(kind);
+        state.attach_needed()?;
+
+        Ok(hook_use)
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        // Relaxed: see `registered()`.
+        if counter(self.0).fetch_sub(1, Relaxed) == 1 {
+            DETACH.schedule(LINGER_MS);
+        }
+    }
+}
+
+fn counter(kind: Kind) -> &'static Atomic<usize> {
+    match kind {
+        Kind::Server => &SERVERS,
+        Kind::Worker => &WORKERS,
+    }
+}
+
+/// The ability to attach probes; dropped when the module goes and no task is registered.
+pub(crate) struct Hooks(());
+
+impl Hooks {
+    /// Finds out where the probes go.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if this kernel lacks a tracepoint.
+    pub(crate) fn new(startup: &Startup) -> Result<Self> {
+        startup.init_lock(&HOOKS);
+        DETACH.init(startup);
+        *HOOKS.lock() = Some(State {
+            probes: Probes::find()?,
+            attached: Attached::default(),
+        });
+
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        DETACH.cancel();
+        if let Some(mut state) = HOOKS.lock().take() {
+            state.detach_unneeded();
+            state.probes.synchronize();
+        }
+    }
+}

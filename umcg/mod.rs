@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! User-Managed Concurrency Groups: the protocol, in safe Rust.
+//!
+//! A word travels from user memory through [`words`] to [`state`] and [`protocol`], which are pure,
+//! and back. A TID travels from the device through [`registry`] to a [`task`], which is woken.
+//!
+//! Lock order: there is none to keep. The mutexes of [`hooks`] and [`pages`], the lock of the
+//! [`registry`] and the gate of a [`task`] are never held together.
+
+#![deny(unsafe_code)]
+
+pub(crate) mod abi;
+pub(crate) mod ctl;
+pub(crate) mod device;
+pub(crate) mod hooks;
+pub(crate) mod pages;
+pub(crate) mod protocol;
+pub(crate) mod registry;
+pub(crate) mod state;
+pub(crate) mod stats;
+pub(crate) mod task;
+pub(crate) mod wait;
+pub(crate) mod words;
+pub(crate) mod worker;

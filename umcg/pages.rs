@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pages that registered tasks have words in.
+//!
+//! A page is pinned and counted once for each address space, however many tasks have words in it.
+
+use super::stats;
+use crate::sys::{
+    context::TaskContext,
+    pinned_page::{
+        ChargedPage,
+        PinnedPage, //
+    },
+    startup::Startup, //
+};
+use core::ops::Deref;
+use kernel::{
+    mm::Mm,
+    prelude::*,
+    rbtree::RBTree,
+    sync::{
+        aref::ARef,
+        global_lock,
+        Arc, //
+    },
+};
+
+global_lock! {
+    // SAFETY: Initialised by `init()`, before the device is there.
+    unsafe(uninit) static PAGES: Mutex<Option<RBTree<Key, Entry>>> = None;
+}
+
+/// Makes the pages usable.
+pub(crate) fn init(startup: &Startup) {
+    startup.init_lock(&PAGES);
+}
+
+/// Address space and page. Neither can be another one as long as the entry is there: it holds both.
+type Key = (usize, usize);
+
+/// A page, and how many words of registered tasks it is pinned for.
+struct Entry {
+    page: Arc<CountedPage>,
+    users: usize,
+}
+
+/// A pinned page that counts.
+struct CountedPage {
+    page: PinnedPage,
+    _charge: ChargedPage,
+    _count: stats::Count,
+}
+
+/// A use of a pinned page. Dropped in process context; may sleep then.
+pub(crate) struct PageRef {
+    key: Key,
+    page: Arc<CountedPage>,
+}
+
+impl PageRef {
+    /// Pins the page of the current task that holds the user address `address`. May sleep and fault.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` and `EINTR` as [`PinnedPage::pin`]; `ENOMEM` also if `RLIMIT_MEMLOCK` is reached.
+    pub(crate) fn pin(ctx: &TaskContext, address: u64) -> Result<Self> {
+        let mm: ARef<Mm> = ARef::from(&**current!().mm().ok_or(EFAULT)?);
+        // CAST: Addresses have 64 bits wherever this module is built.
+        let page = PinnedPage::pin(ctx, address as usize)?;
+        let key = (mm.as_raw() as usize, page.id());
+
+        let mut pages = PAGES.lock();
+        let pages = pages.get_or_insert_with(RBTree::new);
+        if let Some(entry) = pages.get_mut(&key) {
+            entry.users += 1;
+            return Ok(Self {
+                key,
+                page: entry.page.clone(),
+            });
+        }
+
+        let page = Arc::new(
+            CountedPage {
+                page,
+                _charge: ChargedPage::charge(ctx, mm)?,
+                _count: stats::PINNED_PAGES.count(),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let entry = Entry {
+            page: page.clone(),
+            users: 1,
+        };
+        pages.try_create_and_insert(key, entry, GFP_KERNEL_ACCOUNT)?;
+
+        Ok(Self { key, page })
+    }
+}
+
+impl Deref for PageRef {
+    type Target = PinnedPage;
+
+    #[inline]
+    fn deref(&self) -> &PinnedPage {
+        &self.page.page
+    }
+}
+
+impl Drop for PageRef {
+    fn drop(&mut self) {
+        let mut pages = PAGES.lock();
+        let Some(mut entry) = pages.as_mut().and_then(|pages| pages.find_mut(&self.key)) else {
+            return;
+        };
+
+        entry.get_mut().users -= 1;
+        if entry.get().users == 0 {
+            // The page itself goes with this reference, when the lock has been dropped.
+            entry.remove();
+        }
+    }
+}

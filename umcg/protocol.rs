@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's half of the transitions, over words that others change at the same time.
+//!
+//! Whoever starts a transition writes the state; each step is one compare-exchange of the whole
+//! word. Nothing here knows where a word lives: the module passes words of user memory, the tests
+//! on the host their own.
+
+use super::{
+    abi::UMCG_IDLE_NODE_PENDING,
+    state::{
+        State,
+        StateWord, //
+    },
+};
+
+/// A 64-bit word that several sides change.
+pub(crate) trait SharedWord {
+    /// Reads the word. Acquire: what its writer wrote before is seen.
+    fn load(&self) -> u64;
+
+    /// Writes the word. Release: pairs with the reader's acquire.
+    fn store(&self, value: u64);
+
+    /// Replaces the word and returns the old one. Fully ordered.
+    fn exchange(&self, new: u64) -> u64;
+
+    /// Replaces the word if it is `old`, else returns what it is. Fully ordered if it replaces.
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64>;
+}
+
+/// How often a compare-exchange is tried against a user who keeps changing the word.
+const ATTEMPTS: u32 = 64;
+
+fn load(word: &impl SharedWord) -> StateWord {
+    StateWord::from_bits(word.load())
+}
+
+fn replace(word: &impl SharedWord, old: StateWord, new: StateWord) -> Result<(), StateWord> {
+    word.compare_exchange(old.bits(), new.bits())
+        .map_err(StateWord::from_bits)
+}
+
+/// Replaces the word by `new(word)` as long as that is not `None`.
+fn update(
+    word: &impl SharedWord,
+    mut new: impl FnMut(StateWord) -> Option<StateWord>,
+) -> Option<StateWord> {
+    let mut old = load(word);
+
+    for _ in 0..ATTEMPTS {
+        match replace(word, old, new(old)?) {
+            Ok(()) => return Some(old),
+            Err(now) => old = now,
+        }
+    }
+    None
+}
+
+/// What block detection has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// Nothing to report: not running, or locked.
+    Unreported,
+    /// The worker is BLOCKED now, and its server is to be started.
+    Reported,
+    /// Somebody changed the word of a running worker who may not.
+    Broken,
+}
+
+/// Block detection: a running worker is about to sleep.
+///
+/// While a worker is RUNNING, others may only add the preemption flag. That is worth one retry, and
+/// it happens once.
+pub(crate) fn block(word: &impl SharedWord, now_ns: u64) -> Block {
+    let running = load(word);
+    if !running.is(State::Running) || running.is_locked() {
+        return Block::Unreported;
+    }
+
+    match replace(word, running, running.moved_to(State::Blocked, now_ns)) {
+        Ok(()) => Block::Reported,
+        Err(now) if running.became_preempted(now) => {
+            match replace(word, now, now.moved_to(State::Blocked, now_ns)) {
+                Ok(()) => Block::Reported,
+                Err(_) => Block::Broken,
+            }
+        }
+        Err(_) => Block::Broken,
+    }
+}
+
+/// Starts a server: IDLE becomes RUNNING. Returns whether it was idle, and so has to be woken.
+///
+/// A server that is not idle has been started by somebody else, or has not gone to sleep yet; it
+/// looks at its word again before it does.
+pub(crate) fn start_server(word: &impl SharedWord, now_ns: u64) -> bool {
+    update(word, |old| {
+        old.is(State::Idle)
+            .then(|| old.moved_to(State::Running, now_ns))
+    })
+    .is_some()
+}
+
+/// Takes the lock off the word of a worker that is about to sleep in the kernel. Returns false if
+/// somebody keeps changing the word.
+pub(crate) fn unlock(word: &impl SharedWord, now_ns: u64) -> bool {
+    !load(word).is_locked() || update(word, |old| Some(old.unlocked(now_ns))).is_some()
+}
+
+/// Whether a task that waits in the kernel has to go on waiting.
+///
+/// To be called after the task has marked itself as asleep: whoever runs it writes the word first
+/// and wakes it then.
+pub(crate) fn should_idle(word: &impl SharedWord) -> bool {
+    let now = load(word);
+
+    if now.is(State::Running) {
+        now.is_locked()
+    } else {
+        now.is(State::Idle) && !now.is_locked()
+    }
+}
+
+/// Whether the task is RUNNING, and not locked.
+pub(crate) fn is_running(word: &impl SharedWord) -> bool {
+    let now = load(word);
+
+    now.is(State::Running) && !now.is_locked()
+}
+
+/// A worker has waited long enough: IDLE becomes BLOCKED, and wake detection queues it again.
+/// Returns false if it is not idle any more: then somebody runs it.
+pub(crate) fn time_out(word: &impl SharedWord, now_ns: u64) -> bool {
+    update(word, |old| {
+        (old.is(State::Idle) && !old.is_locked()).then(|| old.moved_to(State::Blocked, now_ns))
+    })
+    .is_some()
+}
+
+/// What a worker has to do before it may be in user mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// Go on: a server runs it, or it has locked itself.
+    Run,
+    /// Sleep: user space is about to run it.
+    Hold,
+    /// Become idle, by this change of its word.
+    Queue {
+        /// The word that was looked at.
+        seen: StateWord,
+        /// Whether its own server is to be started, and not the idle one.
+        preempted: bool,
+    },
+    /// The word says what cannot be.
+    Broken,
+}
+
+/// Wake detection: what the word of a worker says when it is about to return to user mode.
+pub(crate) fn resume(word: &impl SharedWord, has_server: bool) -> Resume {
+    let seen = load(word);
+    let queue = |preempted| Resume::Queue { seen, preempted };
+
+    if seen.is(State::Blocked) {
+        queue(false)
+    } else if seen.is(State::Running) {
+        match (seen.is_locked(), has_server) {
+            (true, _) => Resume::Hold,
+            (false, false) => Resume::Broken,
+            (false, true) if seen.is_preempted() => queue(true),
+            (false, true) => Resume::Run,
+        }
+    } else if seen.is(State::Idle) && seen.is_locked() {
+        Resume::Run
+    } else {
+        Resume::Broken
+    }
+}
+
+/// Makes a worker IDLE, if its word is still what [`resume`] has seen.
+pub(crate) fn become_idle(word: &impl SharedWord, seen: StateWord, now_ns: u64) -> bool {
+    replace(word, seen, seen.moved_to(State::Idle, now_ns)).is_ok()
+}
+
+/// Pushes a worker on the list of idle ones. `node_address` is where user space has `node`.
+///
+/// Never loops. Between the exchange and the last store, whoever takes the list finds
+/// `UMCG_IDLE_NODE_PENDING` in the node and waits; the store's release pairs with the acquire of
+/// that wait. The exchange publishes the node: it pairs with the exchange by which user space takes
+/// the whole list.
+pub(crate) fn push_idle(node: &impl SharedWord, head: &impl SharedWord, node_address: u64) {
+    node.store(u64::from(UMCG_IDLE_NODE_PENDING));
+    let first = head.exchange(node_address);
+    node.store(first);
+}
+
+/// A task leaves without unregistering: its word says NONE from now on. Returns whether it was
+/// running under a server, which has to be started then.
+pub(crate) fn leave(word: &impl SharedWord, now_ns: u64) -> bool {
+    update(word, |old| Some(old.gone(now_ns)))
+        .is_some_and(|old| old.is(State::Running) && !old.is_locked())
+}

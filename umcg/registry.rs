@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All registered tasks, by TID.
+//!
+//! The numbers are those of the initial PID namespace; a TID that user space names is looked up in
+//! the namespace of the caller first.
+
+use super::task::{
+    Task,
+    TaskRef, //
+};
+use crate::sys::{
+    record_map::RecordMap,
+    startup::Startup,
+    target::Target, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        aref::ARef,
+        rcu, //
+    },
+};
+
+static TASKS: RecordMap<Task> = RecordMap::new();
+
+/// Makes the registry usable.
+pub(crate) fn init(startup: &Startup) {
+    TASKS.init(startup);
+}
+
+/// Adds the current task, whose number is this. May sleep.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn insert(number: usize, record: ARef<TaskRef>) -> Result {
+    TASKS.insert(number, record)
+}
+
+/// Takes the current task out.
+pub(crate) fn remove(number: usize) {
+    drop(TASKS.remove(number));
+}
+
+/// Calls `f` with the registered task that user space calls `tid`.
+///
+/// `f` runs within the RCU read-side critical section in which the task was found, which keeps it:
+/// it must not sleep. Any context.
+///
+/// # Errors
+///
+/// `ESRCH` if there is no such task, or if it is not registered; `EPERM` if it is not of the address
+/// space of the current task.
+#[inline]
+pub(crate) fn with<R>(tid: u32, f: impl FnOnce(&TaskRef) -> R) -> Result<R> {
+    let guard = rcu::read_lock();
+    let target = Target::find(tid, &guard)?;
+    // A record is taken out before its task gets another address space or another number, and holds
+    // a reference to its task: this one belongs to the target, and to the same address space.
+    let record = TASKS
+        .get(target.number(), &guard)
+        .filter(|record| target.is(record.task()))
+        .ok_or(ESRCH)?;
+
+    Ok(f(record))
+}

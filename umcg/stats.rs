@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What there is and what has happened, for `/sys/kernel/debug/umcg/stats`.
+
+use super::hooks;
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    fmt,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+
+/// A number of things. Only ever looked at by people and tests, so nothing is ordered by it.
+pub(crate) struct Gauge(Atomic<u64>);
+
+impl Gauge {
+    const fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// Counts one more thing, for as long as the result lives. Any context.
+    pub(crate) fn count(&'static self) -> Count {
+        self.0.add(1, Relaxed);
+        Count(self)
+    }
+
+    /// Counts an event, for good. Any context.
+    pub(crate) fn increment(&self) {
+        self.0.add(1, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A thing that a [`Gauge`] counts.
+pub(crate) struct Count(&'static Gauge);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        let _ = self.0 .0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Records whose memory is not free yet; those of tasks that have left among them.
+pub(crate) static RECORDS: Gauge = Gauge::new();
+
+/// Pages of user memory that are pinned.
+pub(crate) static PINNED_PAGES: Gauge = Gauge::new();
+
+/// Processes killed because a state word said what cannot be.
+pub(crate) static KILLED_STATE: Gauge = Gauge::new();
+
+/// Processes killed because a worker was to run in user mode without a server.
+pub(crate) static KILLED_SERVER: Gauge = Gauge::new();
+
+/// Processes killed because a word that a worker shares with its group was not in its memory.
+pub(crate) static KILLED_MEMORY: Gauge = Gauge::new();
+
+/// The files in debugfs. Where there is no debugfs, nothing is missed.
+#[pin_data]
+pub(crate) struct Files {
+    #[pin]
+    stats: File<()>,
+    dir: Dir,
+}
+
+impl Files {
+    /// Makes the files.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            dir: Dir::new(c"umcg"),
+            stats <- dir.read_callback_file(c"stats", (), &|(), f| show(f)),
+        }? Error)
+    }
+}
+
+fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let tasks = hooks::registered();
+    let probes = hooks::attached();
+
+    writeln!(f, "servers {}", tasks.servers)?;
+    writeln!(f, "workers {}", tasks.workers)?;
+    writeln!(f, "records {}", RECORDS.get())?;
+    writeln!(f, "pinned_pages {}", PINNED_PAGES.get())?;
+    writeln!(f, "lifetime_probes {}", u8::from(probes.lifetime))?;
+    writeln!(f, "sched_probe {}", u8::from(probes.sleep))?;
+    writeln!(f, "killed_state {}", KILLED_STATE.get())?;
+    writeln!(f, "killed_server {}", KILLED_SERVER.get())?;
+    writeln!(f, "killed_memory {}", KILLED_MEMORY.get())
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words of user memory that the module uses.
+
+use super::{
+    abi::umcg_task,
+    pages::PageRef,
+    protocol::SharedWord, //
+};
+use crate::sys::context::TaskContext;
+use core::mem::offset_of;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Full,
+        Relaxed,
+        Release, //
+    },
+};
+
+impl SharedWord for Atomic<u64> {
+    fn load(&self) -> u64 {
+        Atomic::load(self, Acquire)
+    }
+
+    fn store(&self, value: u64) {
+        Atomic::store(self, value, Release)
+    }
+
+    fn exchange(&self, new: u64) -> u64 {
+        self.xchg(new, Full)
+    }
+
+    fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64> {
+        self.cmpxchg(old, new, Full).map(|_| ())
+    }
+}
+
+/// The `struct umcg_task` of a registered task. It lies within one page: it is aligned to its size.
+pub(crate) struct TaskWords {
+    page: PageRef,
+    address: u64,
+}
+
+impl TaskWords {
+    /// The structure at the user address `address`, which is aligned and in `page`.
+    pub(crate) fn new(page: PageRef, address: u64) -> Self {
+        Self { page, address }
+    }
+
+    #[inline]
+    fn word64(&self, field: usize) -> &Atomic<u64> {
+        self.page.word64(self.address as usize + field)
+    }
+
+    #[inline]
+    fn word32(&self, field: usize) -> &Atomic<u32> {
+        self.page.word32(self.address as usize + field)
+    }
+
+    /// `umcg_task::state_ts`.
+    #[inline]
+    pub(crate) fn state(&self) -> &Atomic<u64> {
+        self.word64(offset_of!(umcg_task, state_ts))
+    }
+
+    /// `umcg_task::next_tid`: whom this task names as its server, or as the next to run.
+    ///
+    /// Relaxed, as all reads of the fields below the state: who changes them does it before the
+    /// change of state that lets the task run, and that is read with acquire.
+    #[inline]
+    pub(crate) fn next_tid(&self) -> u32 {
+        self.word32(offset_of!(umcg_task, next_tid)).load(Relaxed)
+    }
+
+    /// `umcg_task::flags`.
+    pub(crate) fn flags(&self) -> u32 {
+        self.word32(offset_of!(umcg_task, flags)).load(Relaxed)
+    }
+
+    /// Whether the task names the words of a group.
+    pub(crate) fn has_group(&self) -> bool {
+        self.idle_head_address() != 0 || self.idle_server_address() != 0
+    }
+
+    /// `umcg_task::idle_workers_ptr`, as a node of the list of idle workers.
+    pub(crate) fn idle_node(&self) -> &Atomic<u64> {
+        self.word64(offset_of!(umcg_task, idle_workers_ptr))
+    }
+
+    /// The user address of [`TaskWords::idle_node`].
+    pub(crate) fn idle_node_address(&self) -> u64 {
+        // CAST: An offset is small.
+        self.address + offset_of!(umcg_task, idle_workers_ptr) as u64
+    }
+
+    /// `umcg_task::idle_workers_ptr`, as the address of the head of the list of idle workers.
+    fn idle_head_address(&self) -> u64 {
+        self.idle_node().load(Relaxed)
+    }
+
+    /// `umcg_task::idle_server_tid_ptr`.
+    fn idle_server_address(&self) -> u64 {
+        self.word64(offset_of!(umcg_task, idle_server_tid_ptr))
+            .load(Relaxed)
+    }
+}
+
+/// The words that the workers of a group share.
+pub(crate) struct Group {
+    idle_head: GroupWord,
+    idle_server: GroupWord,
+}
+
+/// A word of user memory, and its address.
+struct GroupWord {
+    page: PageRef,
+    address: u64,
+}
+
+impl GroupWord {
+    /// Pins the word of `size` bytes at the user address `address`.
+    fn pin(ctx: &TaskContext, address: u64, size: usize) -> Result<Self> {
+        // CAST: The size of a word is small.
+        if address == 0 || address % size as u64 != 0 {
+            return Err(EINVAL);
+        }
+
+        Ok(Self {
+            page: PageRef::pin(ctx, address)?,
+            address,
+        })
+    }
+}
+
+impl Group {
+    /// Pins the words of the group that the current task, whose words are `words`, says it is in.
+    /// May sleep and fault.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if an address is zero or not aligned; what [`PageRef::pin`] fails with.
+    pub(crate) fn pin(ctx: &TaskContext, words: &TaskWords) -> Result<Self> {
+        Ok(Self {
+            idle_head: GroupWord::pin(ctx, words.idle_head_address(), size_of::<u64>())?,
+            idle_server: GroupWord::pin(ctx, words.idle_server_address(), size_of::<u32>())?,
+        })
+    }
+
+    /// Whether these are still the words that `words` says.
+    pub(crate) fn belongs_to(&self, words: &TaskWords) -> bool {
+        self.idle_head.address == words.idle_head_address()
+            && self.idle_server.address == words.idle_server_address()
+    }
+
+    /// The head of the list of idle workers.
+    pub(crate) fn head(&self) -> &Atomic<u64> {
+        self.idle_head.page.word64(self.idle_head.address as usize)
+    }
+
+    /// Takes the TID of the idle server out; zero if there is none.
+    ///
+    /// Full: a server that publishes itself looks at the list after that; the worker is on the list
+    /// before it looks here. One of them sees the other.
+    pub(crate) fn take_idle_server(&self) -> u32 {
+        self.idle_server
+            .page
+            .word32(self.idle_server.address as usize)
+            .xchg(0, Full)
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! User-Managed Concurrency Groups for unmodified kernels.
+//!
+//! The layers, each of which uses only those below it: [`umcg::device`], which user space calls; the
+//! protocol in [`umcg`]; kernel facilities behind safe interfaces in [`sys`].
+
+mod sys;
+mod umcg;
+
+use crate::{
+    sys::{
+        device,
+        reaper::Reaper,
+        startup::Startup, //
+    },
+    umcg::{
+        device::Umcg,
+        hooks::Hooks,
+        pages,
+        registry,
+        stats, //
+    },
+};
+use kernel::{
+    miscdevice::MiscDeviceRegistration,
+    prelude::*, //
+};
+
+module! {
+    type: UmcgModule,
+    name: "umcg",
+    authors: ["The umcg-rs developers"],
+    description: "User-Managed Concurrency Groups",
+    license: "GPL",
+}
+
+/// What is registered while the module is loaded. Goes from top to bottom: first nobody gets in any
+/// more, then nothing is called back, then what has died is freed.
+#[pin_data]
+struct UmcgModule {
+    #[pin]
+    device: MiscDeviceRegistration<device::Stateless<Umcg>>,
+    #[pin]
+    files: stats::Files,
+    hooks: Hooks,
+    reaper: Reaper,
+}
+
+impl kernel::InPlaceModule for UmcgModule {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // SAFETY: This is the beginning of the module's init function, which runs once.
+        let startup = unsafe { Startup::begin() };
+        pages::init(&startup);
+        registry::init(&startup);
+
+        // The device comes last: whoever finds it may use it.
+        try_pin_init!(Self {
+            reaper: Reaper::start(&startup),
+            hooks: Hooks::new(&startup)?,
+            files <- stats::Files::new(),
+            device <- device::register::<Umcg>(c"umcg"),
+        })
+    }
+}
