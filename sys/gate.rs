@@ -12,7 +12,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A gate that other tasks pass while it is open.
+/// A gate that other tasks pass while it is open; closed at first.
 ///
 /// Nobody is inside once [`Gate::close`] has returned. A raw spin lock, so that it can be passed
 /// under `__schedule()` on PREEMPT_RT too; a leaf of the lock order: nothing is locked inside.
@@ -29,12 +29,12 @@ unsafe impl Send for Gate {}
 unsafe impl Sync for Gate {}
 
 impl Gate {
-    /// An open gate.
+    /// A closed gate.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             // SAFETY: The slot is valid memory for a lock and will not move.
             lock <- Opaque::ffi_init(|slot| unsafe { helpers::umcg_raw_spin_init(slot) }),
-            open: UnsafeCell::new(true),
+            open: UnsafeCell::new(false),
         })
     }
 
@@ -43,6 +43,11 @@ impl Gate {
     #[inline]
     pub(crate) fn pass<R>(&self, inside: impl FnOnce() -> R) -> Option<R> {
         self.locked(|open| if *open { Some(inside()) } else { None })
+    }
+
+    /// Opens the gate. Any context.
+    pub(crate) fn open(&self) {
+        self.locked(|open| *open = true);
     }
 
     /// Closes the gate and waits until nobody is inside. Any context.

@@ -21,6 +21,7 @@ static_assert(offsetof(struct umcg_task, idle_workers_ptr) == 16);
 static_assert(offsetof(struct umcg_task, idle_server_tid_ptr) == 24);
 static_assert(sizeof(struct umcg_ctl_args) == 16);
 static_assert(sizeof(struct umcg_wait_args) == 16);
+static_assert(sizeof(struct umcg_kick_args) == 16);
 static_assert(sizeof(struct umcg_version_args) == 16);
 
 void umcg_raw_spin_init(struct raw_spinlock *lock)
@@ -49,7 +50,6 @@ void umcg_set_current_state(unsigned int state)
 bool umcg_schedule_until(__u64 expires_ns)
 {
 	struct hrtimer_sleeper sleeper;
-	bool expired;
 
 	hrtimer_setup_sleeper_on_stack(&sleeper, CLOCK_REALTIME, HRTIMER_MODE_ABS);
 	hrtimer_set_expires_range_ns(&sleeper.timer, ns_to_ktime(expires_ns),
@@ -63,13 +63,23 @@ bool umcg_schedule_until(__u64 expires_ns)
 	destroy_hrtimer_on_stack(&sleeper.timer);
 
 	/* The timer's callback clears the task that it has woken. */
-	expired = !sleeper.task;
-	return expired;
+	return !sleeper.task;
 }
 
 bool umcg_fatal_signal_pending(void)
 {
 	return fatal_signal_pending(current);
+}
+
+void umcg_set_signal_pending(void)
+{
+	set_thread_flag(TIF_SIGPENDING);
+}
+
+void umcg_set_need_resched_lazy(void)
+{
+	/* Acted upon at the return to user mode, not at the next preemption point. */
+	set_thread_flag(TIF_NEED_RESCHED_LAZY);
 }
 
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size)

@@ -25,6 +25,7 @@ enum umcg_command {
 	UMCG_COMMAND_VERSION	= UMCG_IOC_VERSION,
 	UMCG_COMMAND_CTL	= UMCG_IOC_CTL,
 	UMCG_COMMAND_WAIT	= UMCG_IOC_WAIT,
+	UMCG_COMMAND_KICK	= UMCG_IOC_KICK,
 };
 
 /* raw_spin_lock_init() is a macro that wants a lock class of its own. */
@@ -42,8 +43,10 @@ void umcg_set_current_state(unsigned int state);
  */
 bool umcg_schedule_until(__u64 expires_ns);
 
-/* fatal_signal_pending(current): inline. */
+/* fatal_signal_pending(current) and flags of the current thread: inline. */
 bool umcg_fatal_signal_pending(void);
+void umcg_set_signal_pending(void);
+void umcg_set_need_resched_lazy(void);
 
 /* copy_struct_from_user(): 0, -EFAULT, or -E2BIG. */
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size);

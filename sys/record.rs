@@ -2,16 +2,17 @@
 
 //! Counted records, each of which belongs to one task.
 //!
-//! The task itself finds its record by the preempt notifier in it, on the list in its
-//! `task_struct`; that list is for its owner alone. Others find the record by
-//! [`super::record_map`], under RCU. The memory is freed by the reaper, a grace period after the
-//! last reference went.
+//! The task itself, the *owner*, finds its record by the preempt notifier in it, on the list in its
+//! `task_struct`; that list is for its owner alone. Its *peers* find the record by
+//! [`super::record_map`], under RCU, and pass its gate to do something to it. The memory is freed by
+//! the reaper, a grace period after the last reference went.
 //!
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
 
 use super::{
     context::TaskContext,
+    gate::Gate,
     module_ref::ModuleRef,
     reaper, //
 };
@@ -27,6 +28,11 @@ use kernel::{
         aref::{
             ARef,
             AlwaysRefCounted, //
+        },
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
         },
         Refcount, //
     },
@@ -92,8 +98,10 @@ extern "C" fn sched_out(_: *mut bindings::preempt_notifier, _: *mut bindings::ta
 /// # Invariants
 ///
 /// - While `attached`, `notifier` is on the list of `task`, and owns a reference to the record.
-/// - While `queued`, `work` is among the task works of `task`, and owns a reference to the record.
-/// - Only `task` touches `attached`, `queued`, `module` and `owned`, until the last reference goes.
+/// - `gate` is open only while `attached`.
+/// - While `queued`, `work` is among the task works of `task`, or about to be, and owns a reference
+///   to the record. It becomes `queued` only while `attached`.
+/// - Only `task` touches `attached`, `module` and `owned`, until the last reference goes.
 #[pin_data]
 pub(crate) struct Record<T: TaskRecord> {
     #[pin]
@@ -102,13 +110,14 @@ pub(crate) struct Record<T: TaskRecord> {
     #[pin]
     work: Opaque<bindings::callback_head>,
     refs: Refcount,
+    #[pin]
+    gate: Gate,
     attached: Cell<bool>,
-    queued: Cell<bool>,
+    queued: Atomic<bool>,
     /// Held until the record is detached and no work is queued: till then the kernel calls us.
     module: Cell<Option<ModuleRef>>,
     task: ARef<Task>,
     owned: T::Owned,
-    #[pin]
     shared: T,
 }
 
@@ -145,15 +154,8 @@ impl<T: TaskRecord> Record<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `ENODEV` if the module is on its way out; what `shared` fails with.
-    pub(crate) fn new<E>(
-        _ctx: &TaskContext,
-        owned: T::Owned,
-        shared: impl PinInit<T, E>,
-    ) -> Result<ARef<Self>>
-    where
-        Error: From<E>,
-    {
+    /// `ENOMEM`; `ENODEV` if the module is on its way out.
+    pub(crate) fn new(_ctx: &TaskContext, owned: T::Owned, shared: T) -> Result<ARef<Self>> {
         let module = ModuleRef::new()?;
         let init = try_pin_init!(Self {
             notifier <- Opaque::ffi_init(|slot: *mut bindings::preempt_notifier| {
@@ -166,16 +168,21 @@ impl<T: TaskRecord> Record<T> {
                 unsafe { slot.write(notifier) }
             }),
             work <- Opaque::ffi_init(|slot: *mut bindings::callback_head| {
+                let work = bindings::callback_head {
+                    func: Some(Self::run_work),
+                    ..pin_init::zeroed()
+                };
                 // SAFETY: The slot is valid for writes.
-                unsafe { slot.write(pin_init::zeroed()) }
+                unsafe { slot.write(work) }
             }),
             refs: Refcount::new(1),
+            gate <- Gate::new(),
             attached: Cell::new(false),
-            queued: Cell::new(false),
+            queued: Atomic::new(false),
             module: Cell::new(Some(module)),
             task: ARef::from(&**kernel::current!()),
             owned,
-            shared <- shared,
+            shared,
         }? Error);
         let record = KBox::pin_init::<Error>(init, GFP_KERNEL_ACCOUNT)?;
 
@@ -238,6 +245,37 @@ impl<T: TaskRecord> Record<T> {
         &self.task
     }
 
+    /// Calls `visit` while the record is attached, and cannot be detached; `None` if it is not
+    /// attached. Any context. Interrupts are off inside, where nothing may sleep, wake or lock.
+    #[inline]
+    pub(crate) fn visit<R>(&self, visit: impl FnOnce(&Visit<'_, T>) -> R) -> Option<R> {
+        self.gate.pass(|| visit(&Visit(self)))
+    }
+
+    /// Queues `work`, unless it is queued. The record is attached, and stays so meanwhile.
+    #[inline]
+    fn queue_work(&self, notify: Notify) {
+        // Full: pairs with the exchange in `run_work()`.
+        if self.queued.xchg(true, Full) {
+            return;
+        }
+        let mode = match notify {
+            Notify::Resume => bindings::task_work_notify_mode_TWA_RESUME,
+            Notify::Interrupt => bindings::task_work_notify_mode_TWA_SIGNAL_NO_IPI,
+        };
+
+        // INVARIANT: `queued`, and the queue owns a reference, unless queueing fails.
+        self.refs.inc();
+        // SAFETY: The task is counted, and `work` was not queued, so nobody else uses it; the
+        // reference keeps it valid.
+        if unsafe { bindings::task_work_add(self.task.as_ptr(), self.work.get(), mode) } != 0 {
+            // The task is past its last task work: nobody waits for this one.
+            self.queued.store(false, Relaxed);
+            // Not the last one: an attached record owns one.
+            self.refs.dec();
+        }
+    }
+
     /// The task work of a record.
     ///
     /// # Safety
@@ -249,7 +287,9 @@ impl<T: TaskRecord> Record<T> {
         // INVARIANT: Not queued any more, and the reference that the queue owned is this one.
         // SAFETY: As above.
         let record = unsafe { ARef::from_raw(record) };
-        record.queued.set(false);
+        // Full: pairs with the exchange in `queue_work()`. Who finds the work queued there, and so
+        // does nothing, has done so before this; what it wrote before is seen from here on.
+        record.queued.xchg(false, Full);
 
         // SAFETY: Task works run in process context, with no lock held, and not within another
         // entry: those that schedule do not run task works.
@@ -322,26 +362,27 @@ impl<'a, T: TaskRecord> Current<'a, T> {
     /// For process context, and for scheduler hooks that hold no lock.
     #[inline]
     pub(crate) fn queue_work(&self, notify: Notify) {
-        if self.record.queued.get() {
-            return;
-        }
-        let mode = match notify {
-            Notify::Resume => bindings::task_work_notify_mode_TWA_RESUME,
-            Notify::Interrupt => bindings::task_work_notify_mode_TWA_SIGNAL_NO_IPI,
-        };
-        let work = self.record.work.get();
+        self.record.queue_work(notify);
+    }
+}
 
-        // INVARIANT: `queued`, and the queue owns a reference, unless queueing fails.
-        self.record.refs.inc();
-        self.record.queued.set(true);
-        // SAFETY: Not queued, so nobody else uses it.
-        unsafe { (*work).func = Some(Record::<T>::run_work) };
-        // SAFETY: For the current task, so it cannot be gone; the reference keeps `work` valid.
-        if unsafe { bindings::task_work_add(self.record.task.as_ptr(), work, mode) } != 0 {
-            self.record.queued.set(false);
-            // The caller has the record by another reference.
-            self.record.refs.dec();
-        }
+/// A record in the hands of a peer: it is attached, and stays so while this exists.
+pub(crate) struct Visit<'a, T: TaskRecord>(&'a Record<T>);
+
+impl<T: TaskRecord> Visit<'_, T> {
+    /// As [`Current::queue_work`] with [`Notify::Resume`], for another task: one that is in user
+    /// mode is interrupted. Takes no lock.
+    pub(crate) fn queue_work(&self) {
+        self.0.queue_work(Notify::Resume);
+    }
+}
+
+impl<T: TaskRecord> Deref for Visit<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0.shared
     }
 }
 
@@ -394,21 +435,25 @@ impl TaskContext {
         record.attached.set(true);
         // SAFETY: `notifier` is set up, on no list, and stays valid until it is detached.
         unsafe { bindings::preempt_notifier_register(record.notifier.get()) };
+        record.gate.open();
 
         Current::new(record)
     }
 
-    /// Detaches the record of the current task.
+    /// Detaches the record of the current task. No peer is at it after that.
     pub(crate) fn detach<T: TaskRecord>(&mut self) -> Option<Detached<T>> {
         let record = Record::<T>::find_current()?;
         // SAFETY: It is on the list of the current task, which owns a reference: this one.
         let record = unsafe { ARef::from_raw(record) };
+        record.gate.close();
         // SAFETY: As above.
         unsafe { bindings::preempt_notifier_unregister(record.notifier.get()) };
         // INVARIANT: Not on the list any more.
         record.attached.set(false);
 
-        let module = if record.queued.get() {
+        // Relaxed: the gate is closed, so nobody queues any more, and who has done so has passed it
+        // before; only this task resets it.
+        let module = if record.queued.load(Relaxed) {
             None
         } else {
             record.module.take()

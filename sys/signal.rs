@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The signals of the current task.
+//!
+//! C header: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h)
 
 use super::{
     bindings as helpers,
     context::TaskContext, //
 };
-use kernel::bindings;
+use core::ptr;
+use kernel::{
+    bindings,
+    types::NotThreadSafe, //
+};
 
 /// Whether the current task is about to be killed. Any context.
 #[inline]
@@ -20,4 +26,59 @@ pub(crate) fn kill_current(_ctx: &TaskContext) {
     // CAST: A small positive constant.
     // SAFETY: In process context, as `_ctx` proves, where the signal lock may be taken.
     unsafe { bindings::force_sig(bindings::SIGKILL as i32) };
+}
+
+/// Has the current task look for signals on its way to user mode, where a system call that has
+/// failed with one of the `ERESTART` codes is put right. Any context.
+pub(crate) fn look_on_return() {
+    // SAFETY: Changes a flag of the current task only. Without a signal it is taken back there.
+    unsafe { helpers::umcg_set_signal_pending() };
+}
+
+/// Has the current task pass the scheduler once more before it is in user mode. Any context.
+pub(crate) fn reschedule_on_return() {
+    // SAFETY: Changes a flag of the current task only.
+    unsafe { helpers::umcg_set_need_resched_lazy() };
+}
+
+/// While it exists, the current task is not interrupted by signals that can be blocked: those for
+/// its process go to other threads, those for itself wait.
+pub(crate) struct Blocked {
+    before: bindings::sigset_t,
+    _of_this_task: NotThreadSafe,
+}
+
+impl Blocked {
+    /// Blocks the signals. May sleep.
+    pub(crate) fn new(_ctx: &TaskContext) -> Self {
+        let cannot_be_blocked = 1 << (bindings::SIGKILL - 1) | 1 << (bindings::SIGSTOP - 1);
+        let mut all = bindings::sigset_t {
+            sig: [!cannot_be_blocked],
+        };
+        let mut before = bindings::sigset_t::default();
+        // CAST: A small positive constant.
+        // SAFETY: In process context, as `_ctx` proves; both sets are valid.
+        unsafe {
+            bindings::sigprocmask(bindings::SIG_SETMASK as i32, &raw mut all, &raw mut before)
+        };
+
+        Self {
+            before,
+            _of_this_task: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // CAST: A small positive constant.
+        // SAFETY: In process context, as when it was made; the set is valid.
+        unsafe {
+            bindings::sigprocmask(
+                bindings::SIG_SETMASK as i32,
+                &raw mut self.before,
+                ptr::null_mut(),
+            )
+        };
+    }
 }

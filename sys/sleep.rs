@@ -6,22 +6,15 @@
 
 use super::{
     bindings as helpers,
-    context::TaskContext,
-    signal, //
+    context::TaskContext, //
 };
 use kernel::{
     bindings,
     current, //
 };
 
-/// What a sleep gives way to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// Every signal.
-    Interruptible,
-    /// Fatal signals only. Not counted as load. The freezer is let through.
-    Killable,
-}
+/// Gives way to signals, and is no obstacle for the freezer.
+const INTERRUPTIBLE: u32 = bindings::TASK_INTERRUPTIBLE | bindings::TASK_FREEZABLE;
 
 /// Why a sleep has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,27 +27,6 @@ pub(crate) enum Ended {
     Signalled,
 }
 
-impl Depth {
-    fn task_state(self) -> u32 {
-        match self {
-            Depth::Interruptible => bindings::TASK_INTERRUPTIBLE | bindings::TASK_FREEZABLE,
-            Depth::Killable => {
-                bindings::TASK_UNINTERRUPTIBLE
-                    | bindings::TASK_NOLOAD
-                    | bindings::TASK_WAKEKILL
-                    | bindings::TASK_FREEZABLE
-            }
-        }
-    }
-
-    fn is_signalled(self) -> bool {
-        match self {
-            Depth::Interruptible => current!().signal_pending(),
-            Depth::Killable => signal::is_dying(),
-        }
-    }
-}
-
 /// Sleeps until `done` returns true, a signal comes, or CLOCK_REALTIME reaches `deadline_ns`.
 ///
 /// `done` is called with the task marked as asleep, and must not sleep itself. The mark is followed
@@ -64,7 +36,6 @@ impl Depth {
 /// A condition that holds wins over a deadline, and a deadline over a signal.
 pub(crate) fn sleep_until(
     _ctx: &TaskContext,
-    depth: Depth,
     deadline_ns: Option<u64>,
     mut done: impl FnMut() -> bool,
 ) -> Ended {
@@ -72,14 +43,14 @@ pub(crate) fn sleep_until(
 
     let ended = loop {
         // SAFETY: In process context, as `_ctx` proves; the state is set back below.
-        unsafe { helpers::umcg_set_current_state(depth.task_state()) };
+        unsafe { helpers::umcg_set_current_state(INTERRUPTIBLE) };
         if done() {
             break Ended::Done;
         }
         if expired {
             break Ended::TimedOut;
         }
-        if depth.is_signalled() {
+        if current!().signal_pending() {
             break Ended::Signalled;
         }
 

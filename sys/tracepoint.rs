@@ -29,10 +29,14 @@ use kernel::{
 
 /// What happens to tasks that have a record.
 pub(crate) trait Hooks: TaskRecord {
-    /// The current task is about to sleep: it has set its state, and the scheduler has not looked
-    /// yet. Preemption is off, interrupts are on, no run-queue lock is held. May wake, must not
-    /// sleep, fault or allocate, and take raw locks only.
-    fn goes_to_sleep(current: &Current<'_, Self>);
+    /// The current task passes the scheduler. `sleeps` says whether it is about to sleep: it has set
+    /// its state, and the scheduler has not looked yet. Preemption is off, interrupts are on, no
+    /// run-queue lock is held. May wake, must not sleep, fault or allocate, and take raw locks only.
+    fn passes_scheduler(current: &Current<'_, Self>, sleeps: bool);
+
+    /// The current task is about to have a signal handled. The lock of its signals is held,
+    /// interrupts are off. Must not sleep, wake or lock.
+    fn takes_signal(current: &Current<'_, Self>);
 
     /// The current task exits; it still has its address space. May sleep.
     fn exits(ctx: TaskContext);
@@ -46,6 +50,7 @@ pub(crate) trait Hooks: TaskRecord {
 struct Named {
     sched_process_exit: Option<NonNull<bindings::tracepoint>>,
     sched_prepare_exec: Option<NonNull<bindings::tracepoint>>,
+    signal_deliver: Option<NonNull<bindings::tracepoint>>,
 }
 
 impl Named {
@@ -53,6 +58,7 @@ impl Named {
         let mut found = Self {
             sched_process_exit: None,
             sched_prepare_exec: None,
+            signal_deliver: None,
         };
         // SAFETY: `visit()` gets the pointer that it expects, and does not outlive this call.
         unsafe { bindings::for_each_kernel_tracepoint(Some(Self::visit), (&raw mut found).cast()) };
@@ -72,6 +78,7 @@ impl Named {
         match name.to_bytes() {
             b"sched_process_exit" => found.sched_process_exit = NonNull::new(tracepoint),
             b"sched_prepare_exec" => found.sched_prepare_exec = NonNull::new(tracepoint),
+            b"signal_deliver" => found.signal_deliver = NonNull::new(tracepoint),
             _ => {}
         }
     }
@@ -83,6 +90,7 @@ impl Named {
 pub(crate) struct Probes<T: Hooks> {
     exit: NonNull<bindings::tracepoint>,
     exec: NonNull<bindings::tracepoint>,
+    signal: NonNull<bindings::tracepoint>,
     _hooks: PhantomData<fn() -> T>,
 }
 
@@ -107,6 +115,7 @@ impl<T: Hooks> Probes<T> {
         Ok(Self {
             exit: require(named.sched_process_exit, "sched_process_exit")?,
             exec: require(named.sched_prepare_exec, "sched_prepare_exec")?,
+            signal: require(named.signal_deliver, "signal_deliver")?,
             _hooks: PhantomData,
         })
     }
@@ -117,25 +126,10 @@ impl<T: Hooks> Probes<T> {
     ///
     /// `ENOMEM`; nothing is attached then.
     pub(crate) fn attach_lifetime(&mut self) -> Result {
-        // SAFETY: The tracepoint is valid, and the probe has its prototype.
-        to_result(unsafe {
-            bindings::tracepoint_probe_register(
-                self.exit.as_ptr(),
-                Self::process_exit as *mut c_void,
-                ptr::null_mut(),
-            )
-        })?;
-        // SAFETY: As above.
-        let exec = to_result(unsafe {
-            bindings::tracepoint_probe_register(
-                self.exec.as_ptr(),
-                Self::prepare_exec as *mut c_void,
-                ptr::null_mut(),
-            )
-        });
-        if exec.is_err() {
-            self.detach(self.exit, Self::process_exit as *mut c_void);
-            return exec;
+        Self::attach(self.exit, Self::process_exit as *mut c_void)?;
+        if let Err(e) = Self::attach(self.exec, Self::prepare_exec as *mut c_void) {
+            Self::detach(self.exit, Self::process_exit as *mut c_void);
+            return Err(e);
         }
         // SAFETY: In process context; undone in `detach_lifetime()`.
         unsafe { bindings::preempt_notifier_inc() };
@@ -147,31 +141,48 @@ impl<T: Hooks> Probes<T> {
     pub(crate) fn detach_lifetime(&mut self) {
         // SAFETY: Done by `attach_lifetime()`; no task has a notifier of ours any more.
         unsafe { bindings::preempt_notifier_dec() };
-        self.detach(self.exec, Self::prepare_exec as *mut c_void);
-        self.detach(self.exit, Self::process_exit as *mut c_void);
+        Self::detach(self.exec, Self::prepare_exec as *mut c_void);
+        Self::detach(self.exit, Self::process_exit as *mut c_void);
     }
 
-    fn detach(&self, tracepoint: NonNull<bindings::tracepoint>, probe: *mut c_void) {
+    /// Begins to watch tasks pass the scheduler and take signals.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing is attached then.
+    pub(crate) fn attach_activity(&mut self) -> Result {
+        Self::attach(self.signal, Self::signal_deliver as *mut c_void)?;
+        // SAFETY: The probe has the prototype, and stays valid until it is detached.
+        let sched = unsafe { helpers::umcg_register_sched_entry(Some(Self::sched_entry)) };
+        if let Err(e) = to_result(sched) {
+            Self::detach(self.signal, Self::signal_deliver as *mut c_void);
+            return Err(e);
+        }
+
+        Ok(())
+    }
+
+    /// Undoes [`Probes::attach_activity`].
+    pub(crate) fn detach_activity(&mut self) {
+        // SAFETY: As above.
+        unsafe { helpers::umcg_unregister_sched_entry(Some(Self::sched_entry)) };
+        Self::detach(self.signal, Self::signal_deliver as *mut c_void);
+    }
+
+    /// `probe` is one of the probes below, for the tracepoint of its name.
+    fn attach(tracepoint: NonNull<bindings::tracepoint>, probe: *mut c_void) -> Result {
+        // SAFETY: The tracepoint is valid, and the probe has its prototype.
+        to_result(unsafe {
+            bindings::tracepoint_probe_register(tracepoint.as_ptr(), probe, ptr::null_mut())
+        })
+    }
+
+    /// Undoes [`Probes::attach`].
+    fn detach(tracepoint: NonNull<bindings::tracepoint>, probe: *mut c_void) {
         // SAFETY: The tracepoint is valid. This fails for a probe that is not attached only.
         unsafe {
             bindings::tracepoint_probe_unregister(tracepoint.as_ptr(), probe, ptr::null_mut())
         };
-    }
-
-    /// Begins to watch tasks go to sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn attach_sleep(&mut self) -> Result {
-        // SAFETY: The probe has the prototype, and stays valid until it is detached.
-        to_result(unsafe { helpers::umcg_register_sched_entry(Some(Self::sched_entry)) })
-    }
-
-    /// Undoes [`Probes::attach_sleep`].
-    pub(crate) fn detach_sleep(&mut self) {
-        // SAFETY: As above.
-        unsafe { helpers::umcg_unregister_sched_entry(Some(Self::sched_entry)) };
     }
 
     /// Waits until no task is in a probe any more, after all have been detached.
@@ -189,15 +200,29 @@ impl<T: Hooks> Probes<T> {
     unsafe extern "C" fn sched_entry(_data: *mut c_void, preempt: bool) {
         let task = Task::current_raw();
         // SAFETY: `task` is the current task, and only it changes this list.
-        if unsafe { (*task).preempt_notifiers.first }.is_null() || preempt {
+        if unsafe { (*task).preempt_notifiers.first }.is_null() {
             return;
         }
         // SAFETY: As above. Wakers may change it at any time, hence volatile.
         let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
         // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
-        if state & bindings::TASK_NORMAL != 0 {
-            Current::<T>::in_hook(T::goes_to_sleep);
-        }
+        let sleeps = !preempt && state & bindings::TASK_NORMAL != 0;
+
+        Current::<T>::in_hook(|current| T::passes_scheduler(current, sleeps));
+    }
+
+    /// Fires in `get_signal()`.
+    ///
+    /// # Safety
+    ///
+    /// To be called as a probe of `signal_deliver` only.
+    unsafe extern "C" fn signal_deliver(
+        _data: *mut c_void,
+        _signal: c_int,
+        _info: *mut bindings::kernel_siginfo,
+        _action: *mut bindings::k_sigaction,
+    ) {
+        Current::<T>::in_hook(|current| T::takes_signal(current));
     }
 
     /// Fires in `do_exit()`, before the task gives its address space up.

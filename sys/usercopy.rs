@@ -40,6 +40,7 @@ macro_rules! impl_args {
 
 impl_args!(helpers::umcg_ctl_args, 16);
 impl_args!(helpers::umcg_wait_args, 16);
+impl_args!(helpers::umcg_kick_args, 16);
 impl_args!(helpers::umcg_version_args, 16);
 
 /// The size that user space says its structure has.

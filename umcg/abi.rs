@@ -6,9 +6,11 @@
 
 pub(crate) use crate::sys::bindings::{
     umcg_command_UMCG_COMMAND_CTL as UMCG_IOC_CTL,
+    umcg_command_UMCG_COMMAND_KICK as UMCG_IOC_KICK,
     umcg_command_UMCG_COMMAND_VERSION as UMCG_IOC_VERSION,
     umcg_command_UMCG_COMMAND_WAIT as UMCG_IOC_WAIT,
     umcg_ctl_args,
+    umcg_kick_args,
     umcg_task,
     umcg_version_args,
     umcg_wait_args,
@@ -48,5 +50,6 @@ const _: () = {
     assert!(offset_of!(umcg_task, idle_server_tid_ptr) == 24);
     assert!(size_of::<umcg_ctl_args>() == 16);
     assert!(size_of::<umcg_wait_args>() == 16);
+    assert!(size_of::<umcg_kick_args>() == 16);
     assert!(size_of::<umcg_version_args>() == 16);
 };

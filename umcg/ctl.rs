@@ -34,7 +34,6 @@ use crate::sys::{
     context::TaskContext,
     record::Notify, //
 };
-use core::cell::Cell;
 use kernel::prelude::*;
 
 const REGISTER_SERVER: u32 = UMCG_CTL_REGISTER;
@@ -63,14 +62,7 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
 
     // CAST: The PID of a user task is positive.
     let number = current!().pid() as usize;
-    let owned = Owned {
-        number,
-        hooks: Cell::new(Some(hooks::Use::new(kind)?)),
-        sleeps_on_purpose: Cell::new(false),
-        group: Cell::new(group),
-        interrupted: Cell::new(None),
-        condemned: Cell::new(false),
-    };
+    let owned = Owned::new(number, hooks::Use::new(kind)?, group);
     let record = TaskRef::new(ctx, owned, Task::new(kind, words))?;
     registry::insert(number, record.clone())?;
     let current = ctx.attach(record);

@@ -8,10 +8,12 @@ use super::{
         umcg_wait_args,
         UMCG_ABI_VERSION,
         UMCG_IOC_CTL,
+        UMCG_IOC_KICK,
         UMCG_IOC_VERSION,
         UMCG_IOC_WAIT, //
     },
     ctl,
+    kick,
     wait, //
 };
 use crate::sys::{
@@ -35,6 +37,7 @@ impl Ioctl for Umcg {
             UMCG_IOC_WAIT if arg == 0 => wait::wait(&ctx, &umcg_wait_args::default()),
             UMCG_IOC_WAIT => wait::wait(&ctx, &read_args(arg)?),
             UMCG_IOC_CTL => ctl::ctl(ctx, &read_args(arg)?),
+            UMCG_IOC_KICK => kick::kick(&read_args(arg)?),
             UMCG_IOC_VERSION => version(arg),
             _ => Err(ENOTTY),
         }

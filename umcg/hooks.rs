@@ -47,8 +47,8 @@ struct State {
 pub(crate) struct Attached {
     /// Those that watch for exit and exec.
     pub(crate) lifetime: bool,
-    /// The one that watches tasks go to sleep.
-    pub(crate) sleep: bool,
+    /// Those that watch tasks pass the scheduler and take signals.
+    pub(crate) activity: bool,
 }
 
 /// How many tasks are registered.
@@ -85,9 +85,9 @@ impl State {
             self.probes.attach_lifetime()?;
             self.attached.lifetime = true;
         }
-        if !self.attached.sleep && tasks.workers > 0 {
-            self.probes.attach_sleep()?;
-            self.attached.sleep = true;
+        if !self.attached.activity && tasks.workers > 0 {
+            self.probes.attach_activity()?;
+            self.attached.activity = true;
         }
 
         Ok(())
@@ -97,9 +97,9 @@ impl State {
     fn detach_unneeded(&mut self) {
         let tasks = registered();
 
-        if self.attached.sleep && tasks.workers == 0 {
-            self.probes.detach_sleep();
-            self.attached.sleep = false;
+        if self.attached.activity && tasks.workers == 0 {
+            self.probes.detach_activity();
+            self.attached.activity = false;
         }
         if self.attached.lifetime && tasks.servers + tasks.workers == 0 {
             self.probes.detach_lifetime();

@@ -14,6 +14,7 @@ pub(crate) mod abi;
 pub(crate) mod ctl;
 pub(crate) mod device;
 pub(crate) mod hooks;
+pub(crate) mod kick;
 pub(crate) mod pages;
 pub(crate) mod protocol;
 pub(crate) mod registry;

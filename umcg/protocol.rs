@@ -74,7 +74,7 @@ pub(crate) enum Block {
 /// it happens once.
 pub(crate) fn block(word: &impl SharedWord, now_ns: u64) -> Block {
     let running = load(word);
-    if !running.is(State::Running) || running.is_locked() {
+    if !running.runs() {
         return Block::Unreported;
     }
 
@@ -124,9 +124,14 @@ pub(crate) fn should_idle(word: &impl SharedWord) -> bool {
 
 /// Whether the task is RUNNING, and not locked.
 pub(crate) fn is_running(word: &impl SharedWord) -> bool {
+    load(word).runs()
+}
+
+/// Whether a running task has been asked to give way.
+pub(crate) fn is_preempted(word: &impl SharedWord) -> bool {
     let now = load(word);
 
-    now.is(State::Running) && !now.is_locked()
+    now.runs() && now.is_preempted()
 }
 
 /// A worker has waited long enough: IDLE becomes BLOCKED, and wake detection queues it again.
@@ -143,7 +148,7 @@ pub(crate) fn time_out(word: &impl SharedWord, now_ns: u64) -> bool {
 pub(crate) enum Resume {
     /// Go on: a server runs it, or it has locked itself.
     Run,
-    /// Sleep: user space is about to run it.
+    /// Sleep until user space runs it.
     Hold,
     /// Become idle, by this change of its word.
     Queue {
@@ -156,8 +161,18 @@ pub(crate) enum Resume {
     Broken,
 }
 
+/// What is known of a worker besides its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Situation {
+    /// Whether it names a server.
+    pub(crate) has_server: bool,
+    /// Whether it has become idle by the rules: it is on the list, or it waits.
+    pub(crate) idles: bool,
+}
+
 /// Wake detection: what the word of a worker says when it is about to return to user mode.
-pub(crate) fn resume(word: &impl SharedWord, has_server: bool) -> Resume {
+pub(crate) fn resume(word: &impl SharedWord, situation: Situation) -> Resume {
+    let Situation { has_server, idles } = situation;
     let seen = load(word);
     let queue = |preempted| Resume::Queue { seen, preempted };
 
@@ -172,9 +187,25 @@ pub(crate) fn resume(word: &impl SharedWord, has_server: bool) -> Resume {
         }
     } else if seen.is(State::Idle) && seen.is_locked() {
         Resume::Run
+    } else if seen.is(State::Idle) && idles {
+        Resume::Hold
     } else {
         Resume::Broken
     }
+}
+
+/// Asks a running worker to give way to its server. Returns whether it runs, and has been asked by
+/// now, by whomever.
+pub(crate) fn preempt(word: &impl SharedWord, now_ns: u64) -> bool {
+    let mut asked = false;
+
+    // A word that has the flag is left alone: block detection retries once only.
+    update(word, |old| {
+        asked = old.runs() && old.is_preempted();
+        (old.runs() && !asked).then(|| old.preempted(now_ns))
+    })
+    .is_some()
+        || asked
 }
 
 /// Makes a worker IDLE, if its word is still what [`resume`] has seen.
@@ -197,6 +228,5 @@ pub(crate) fn push_idle(node: &impl SharedWord, head: &impl SharedWord, node_add
 /// A task leaves without unregistering: its word says NONE from now on. Returns whether it was
 /// running under a server, which has to be started then.
 pub(crate) fn leave(word: &impl SharedWord, now_ns: u64) -> bool {
-    update(word, |old| Some(old.gone(now_ns)))
-        .is_some_and(|old| old.is(State::Running) && !old.is_locked())
+    update(word, |old| Some(old.gone(now_ns))).is_some_and(StateWord::runs)
 }

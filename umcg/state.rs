@@ -67,6 +67,12 @@ impl StateWord {
         self.0 & UMCG_TASK_STATE_MASK as u64 == state.bits()
     }
 
+    /// Whether the task runs, and nobody is about to change that.
+    #[inline]
+    pub(crate) const fn runs(self) -> bool {
+        self.is(State::Running) && !self.is_locked()
+    }
+
     /// Whether user space has taken the task for a change of state.
     #[inline]
     pub(crate) const fn is_locked(self) -> bool {
@@ -105,6 +111,14 @@ impl StateWord {
     #[inline]
     pub(crate) const fn unlocked(self, now_ns: u64) -> Self {
         let bits = self.0 & UMCG_TASK_STATE_MASK_FULL as u64 & !(UMCG_TF_LOCKED as u64);
+
+        self.changed_to(bits, now_ns)
+    }
+
+    /// The word with the preemption flag, changed at `now_ns`.
+    #[inline]
+    pub(crate) const fn preempted(self, now_ns: u64) -> Self {
+        let bits = self.0 & UMCG_TASK_STATE_MASK_FULL as u64 | UMCG_TF_PREEMPTED as u64;
 
         self.changed_to(bits, now_ns)
     }

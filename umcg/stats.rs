@@ -91,7 +91,7 @@ fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "records {}", RECORDS.get())?;
     writeln!(f, "pinned_pages {}", PINNED_PAGES.get())?;
     writeln!(f, "lifetime_probes {}", u8::from(probes.lifetime))?;
-    writeln!(f, "sched_probe {}", u8::from(probes.sleep))?;
+    writeln!(f, "sched_probe {}", u8::from(probes.activity))?;
     writeln!(f, "killed_state {}", KILLED_STATE.get())?;
     writeln!(f, "killed_server {}", KILLED_SERVER.get())?;
     writeln!(f, "killed_memory {}", KILLED_MEMORY.get())

@@ -18,7 +18,6 @@ use crate::{
     sys::{
         clock,
         context::TaskContext,
-        gate::Gate,
         record::{
             Current,
             Record, //
@@ -43,13 +42,9 @@ pub(crate) enum Kind {
 }
 
 /// A registered task, as all tasks of its process see it.
-#[pin_data]
 pub(crate) struct Task {
     kind: Kind,
     words: TaskWords,
-    /// Closed when the task leaves: nobody else touches `words` after that.
-    #[pin]
-    gate: Gate,
     _count: stats::Count,
 }
 
@@ -59,25 +54,46 @@ pub(crate) struct Owned {
     pub(crate) number: usize,
     /// The probes that it needs, until it leaves.
     pub(crate) hooks: Cell<Option<hooks::Use>>,
-    /// Whether it sleeps on purpose, so that this is no blocking.
-    pub(crate) sleeps_on_purpose: Cell<bool>,
-    /// The words of its group, if it is a worker.
-    pub(crate) group: Cell<Option<Group>>,
-    /// Its state word and `next_tid` when a signal interrupted its wait.
-    pub(crate) interrupted: Cell<Option<(u64, u32)>>,
-    /// Whether block detection has found the contract broken.
-    pub(crate) condemned: Cell<bool>,
+    /// A wait that a signal has interrupted, and that will start again.
+    pub(crate) interrupted: Cell<Option<Interrupted>>,
+    /// More, if it is a worker.
+    pub(crate) worker: worker::Owned,
+}
+
+/// A wait that a signal has interrupted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interrupted {
+    /// The state word then.
+    pub(crate) state: u64,
+    /// Whom it had woken.
+    pub(crate) next_tid: u32,
+    /// When a worker is to give up: it goes on waiting before the call starts again. Nanoseconds of
+    /// CLOCK_REALTIME.
+    pub(crate) deadline: Option<u64>,
+    /// Whether it has done so.
+    pub(crate) timed_out: bool,
+}
+
+impl Owned {
+    /// What belongs to a task that registers, whose number is `number`.
+    pub(crate) fn new(number: usize, hooks: hooks::Use, group: Option<Group>) -> Self {
+        Self {
+            number,
+            hooks: Cell::new(Some(hooks)),
+            interrupted: Cell::new(None),
+            worker: worker::Owned::new(group),
+        }
+    }
 }
 
 impl Task {
     /// A task of this kind, whose words are these.
-    pub(crate) fn new(kind: Kind, words: TaskWords) -> impl PinInit<Self> {
-        pin_init!(Self {
+    pub(crate) fn new(kind: Kind, words: TaskWords) -> Self {
+        Self {
             kind,
             words,
-            gate <- Gate::new(),
             _count: stats::RECORDS.count(),
-        })
+        }
     }
 
     /// What it is registered as.
@@ -102,28 +118,50 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
 ///
 /// `ESRCH` if the process has no such server, `EPERM` if it is a task of another address space.
 pub(crate) fn start_server(tid: u32) -> Result {
-    registry::with(tid, |task| {
-        if task.kind != Kind::Server {
-            return Err(ESRCH);
-        }
-        let started = task
-            .gate
-            .pass(|| protocol::start_server(task.words.state(), clock::monotonic_ns()))
-            .ok_or(ESRCH)?;
-        if started {
-            wake::wake(task.task(), Placement::ThisCpu);
+    registry::with(tid, |record| {
+        let started = record.visit(|server| {
+            (server.kind == Kind::Server)
+                .then(|| protocol::start_server(server.words.state(), clock::monotonic_ns()))
+        });
+        if started.flatten().ok_or(ESRCH)? {
+            wake::wake(record.task(), Placement::ThisCpu);
         }
         Ok(())
     })?
 }
 
-/// Takes the current task out, if it is registered: from here on the kernel does not touch its words.
+/// Makes the worker `tid` give way to its server when it is next in user mode, and at once if it is
+/// there now.
+///
+/// # Errors
+///
+/// `ESRCH` and `EPERM` as for [`start_server`]; `EINVAL` if it is no worker; `EAGAIN` if it does not
+/// run.
+pub(crate) fn preempt(tid: u32) -> Result {
+    registry::with(tid, |record| {
+        record
+            .visit(|worker| {
+                if worker.kind != Kind::Worker {
+                    return Err(EINVAL);
+                }
+                if !protocol::preempt(worker.words.state(), clock::monotonic_ns()) {
+                    return Err(EAGAIN);
+                }
+                worker.queue_work();
+                Ok(())
+            })
+            .ok_or(ESRCH)?
+    })?
+}
+
+/// Takes the current task out: from here on the kernel does not touch its words.
+///
+/// # Errors
+///
+/// `EINVAL` if it is not registered.
 pub(crate) fn leave(mut ctx: TaskContext) -> Result {
-    let Some(current) = ctx.current::<Task>() else {
-        return Err(EINVAL);
-    };
-    current.gate.close();
-    registry::remove(current.owned().number);
+    let number = ctx.current::<Task>().ok_or(EINVAL)?.owned().number;
+    registry::remove(number);
 
     // The probes stay until the record is off the task: they are what finds it.
     if let Some(record) = ctx.detach::<Task>() {
@@ -161,9 +199,15 @@ impl_task_record! {
 
 impl tracepoint::Hooks for Task {
     #[inline]
-    fn goes_to_sleep(current: &Current<'_, Self>) {
+    fn passes_scheduler(current: &Current<'_, Self>, sleeps: bool) {
         if current.kind == Kind::Worker {
-            worker::goes_to_sleep(current);
+            worker::passes_scheduler(current, sleeps);
+        }
+    }
+
+    fn takes_signal(current: &Current<'_, Self>) {
+        if current.kind == Kind::Worker {
+            worker::takes_signal(current);
         }
     }
 

@@ -10,15 +10,16 @@ use super::{
     },
     protocol::{
         self,
-        Resume,
         SharedWord, //
     },
     registry,
     task::{
         own_words,
+        Interrupted,
         Kind,
         Task, //
     },
+    worker, //
 };
 use crate::sys::{
     clock,
@@ -27,9 +28,9 @@ use crate::sys::{
         Current,
         Notify, //
     },
+    signal,
     sleep::{
         sleep_until,
-        Depth,
         Ended, //
     },
     wake::{
@@ -68,7 +69,7 @@ fn wake_next(next: u32, placement: Placement) -> Result {
 }
 
 /// A signal that interrupts the wait of a server is served by the Linux convention: the call starts
-/// again by itself, or fails with `EINTR`. What started again does not wake its target twice.
+/// again by itself, or fails with `EINTR`. What starts again does not wake its target twice.
 fn server_waits(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -76,55 +77,65 @@ fn server_waits(
     deadline: Option<u64>,
 ) -> Result {
     let state = own_words(current).state();
+    let goes_on =
+        |wait: Interrupted| wait.state == SharedWord::load(state) && wait.next_tid == next;
     let interrupted = current.owned().interrupted.take();
 
-    if next != 0 && interrupted != Some((SharedWord::load(state), next)) {
+    if next != 0 && !interrupted.is_some_and(goes_on) {
         wake_next(next, Placement::ThisCpu)?;
     }
-
-    let idles = || protocol::should_idle(state);
-    match sleep_until(ctx, Depth::Interruptible, deadline, || !idles()) {
+    match sleep_until(ctx, deadline, || !protocol::should_idle(state)) {
         Ended::Done => Ok(()),
         Ended::TimedOut => Err(ETIMEDOUT),
         Ended::Signalled => {
-            current
-                .owned()
-                .interrupted
-                .set(Some((SharedWord::load(state), next)));
+            interrupt(current, next, deadline);
             Err(ERESTARTSYS)
         }
     }
 }
 
-/// Signals stay pending while a worker waits, but for fatal ones.
+/// The wait of a worker never fails with `EINTR`: it is interrupted by what cannot wait only, goes on
+/// in wake detection, and starts again when a server has run the worker.
 fn worker_waits(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
     next: u32,
     deadline: Option<u64>,
 ) -> Result {
-    let words = own_words(current);
-    let state = words.state();
+    let state = own_words(current).state();
 
-    current.owned().sleeps_on_purpose.set(true);
-    let result = give_way(current, next).and_then(|()| {
-        let idles = || protocol::should_idle(state);
-        match sleep_until(ctx, Depth::Killable, deadline, || !idles()) {
+    let result = match current.owned().interrupted.take() {
+        Some(wait) if protocol::is_running(state) && wait.timed_out => Err(ETIMEDOUT),
+        Some(_) if protocol::is_running(state) => Ok(()),
+        _ => give_way(current, next).and_then(|()| match worker::hold(ctx, current, deadline) {
             Ended::Done => Ok(()),
             Ended::TimedOut if protocol::time_out(state, clock::monotonic_ns()) => Err(ETIMEDOUT),
             // A server has begun to run it: wake detection waits for the rest.
             Ended::TimedOut => Ok(()),
-            Ended::Signalled => Err(EINTR),
-        }
-    });
-    current.owned().sleeps_on_purpose.set(false);
+            Ended::Signalled => {
+                interrupt(current, next, deadline);
+                signal::look_on_return();
+                Err(ERESTARTNOINTR)
+            }
+        }),
+    };
 
     // Most often a server has run the worker. Else wake detection knows what the word means.
-    if protocol::resume(state, words.next_tid() != 0) != Resume::Run {
+    if !worker::is_settled(current) {
         current.queue_work(Notify::Resume);
     }
 
     result
+}
+
+/// Notes that the wait of the current task, which has woken `next`, will start again.
+fn interrupt(current: &Current<'_, Task>, next: u32, deadline: Option<u64>) {
+    current.owned().interrupted.set(Some(Interrupted {
+        state: SharedWord::load(own_words(current).state()),
+        next_tid: next,
+        deadline,
+        timed_out: false,
+    }));
 }
 
 /// Unlocks a worker that is about to sleep, and wakes whom it has named. An error of the lookup
@@ -134,7 +145,7 @@ fn give_way(current: &Current<'_, Task>, next: u32) -> Result {
         if protocol::unlock(own_words(current).state(), clock::monotonic_ns()) {
             Ok(())
         } else {
-            current.owned().condemned.set(true);
+            current.owned().worker.condemn();
             Err(EINTR)
         }
     };

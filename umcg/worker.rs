@@ -6,13 +6,15 @@ use super::{
     protocol::{
         self,
         Block,
-        Resume, //
+        Resume,
+        Situation, //
     },
     state::StateWord,
     stats,
     task::{
         self,
         own_words,
+        Interrupted,
         Task, //
     },
     words::Group, //
@@ -27,10 +29,10 @@ use crate::sys::{
     signal,
     sleep::{
         sleep_until,
-        Depth, //
+        Ended, //
     },
 };
-use kernel::prelude::*;
+use core::cell::Cell;
 
 /// How often in a row the word of a worker may change between a look at it and the change that
 /// follows. User space adds the preemption flag once; more is a fight that nobody has to win.
@@ -47,15 +49,59 @@ enum Breach {
     Memory,
 }
 
-/// Block detection: the current worker is about to sleep in the kernel.
+/// What only a worker itself touches.
+pub(crate) struct Owned {
+    /// Whether it sleeps on purpose, so that this is no blocking.
+    sleeps_on_purpose: Cell<bool>,
+    /// Whether it is idle by the rules: it waits, or wake detection has queued it.
+    idles: Cell<bool>,
+    /// Whether it has been let out of the hold of wake detection, and must not reach user mode.
+    let_through: Cell<bool>,
+    /// Whether it has been found to break the contract where nobody can be killed.
+    condemned: Cell<bool>,
+    /// The words of its group.
+    group: Cell<Option<Group>>,
+}
+
+impl Owned {
+    /// What belongs to a worker that registers in this group.
+    pub(crate) fn new(group: Option<Group>) -> Self {
+        Self {
+            sleeps_on_purpose: Cell::new(false),
+            idles: Cell::new(false),
+            let_through: Cell::new(false),
+            condemned: Cell::new(false),
+            group: Cell::new(group),
+        }
+    }
+
+    /// Has the process killed when the worker is about to be in user mode.
+    pub(crate) fn condemn(&self) {
+        self.condemned.set(true);
+    }
+}
+
+/// The current worker passes the scheduler.
 ///
-/// Context of [`crate::sys::tracepoint::Hooks::goes_to_sleep`]: preemption off, no sleep, no fault.
-pub(crate) fn goes_to_sleep(current: &Current<'_, Task>) {
-    let owned = current.owned();
+/// Context of [`crate::sys::tracepoint::Hooks::passes_scheduler`]: preemption off, no sleep, no fault.
+#[inline]
+pub(crate) fn passes_scheduler(current: &Current<'_, Task>, sleeps: bool) {
+    let owned = &current.owned().worker;
+
+    if owned.let_through.get() {
+        current.queue_work(Notify::Resume);
+    }
+    if sleeps && !owned.sleeps_on_purpose.get() {
+        block(current);
+    }
+}
+
+/// Block detection: the current worker is about to sleep in the kernel. Same context.
+fn block(current: &Current<'_, Task>) {
     let words = own_words(current);
     // Read before the state changes: from then on others may run this worker, and name its server.
     let server = words.next_tid();
-    if owned.sleeps_on_purpose.get() || server == 0 {
+    if server == 0 {
         return;
     }
 
@@ -67,21 +113,24 @@ pub(crate) fn goes_to_sleep(current: &Current<'_, Task>) {
             let _ = task::start_server(server);
         }
         Block::Broken => {
-            owned.condemned.set(true);
+            current.owned().worker.condemn();
             current.queue_work(Notify::Interrupt);
         }
     }
 }
 
+/// A signal reaches the current worker. One who asked it to give way may have sent it for that.
+///
+/// Context of [`crate::sys::tracepoint::Hooks::takes_signal`]: signal lock held.
+pub(crate) fn takes_signal(current: &Current<'_, Task>) {
+    if protocol::is_preempted(own_words(current).state()) {
+        current.queue_work(Notify::Resume);
+    }
+}
+
 /// Wake detection: the current worker is about to return to user mode. May sleep.
 pub(crate) fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Task>) {
-    let owned = current.owned();
-
-    owned.sleeps_on_purpose.set(true);
-    let settled = settle(ctx, current);
-    owned.sleeps_on_purpose.set(false);
-
-    if let Err(breach) = settled {
+    if let Err(breach) = settle(ctx, current) {
         match breach {
             Breach::State => stats::KILLED_STATE.increment(),
             Breach::Server => stats::KILLED_SERVER.increment(),
@@ -91,55 +140,127 @@ pub(crate) fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Task>) {
     }
 }
 
-/// Brings the current worker to where it may be in user mode: RUNNING with a server, or locked.
-fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> {
+/// Whether the current worker may be in user mode as it is.
+pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
+    let settled = verdict(current) == Resume::Run;
+
+    if settled {
+        current.owned().worker.idles.set(false);
+    }
+    settled
+}
+
+/// What the word of the current worker says.
+fn verdict(current: &Current<'_, Task>) -> Resume {
     let words = own_words(current);
+
+    protocol::resume(
+        words.state(),
+        Situation {
+            has_server: words.next_tid() != 0,
+            idles: current.owned().worker.idles.get(),
+        },
+    )
+}
+
+/// Brings the current worker to where it may be in user mode: RUNNING with a server, or locked.
+///
+/// Or lets it through to be stopped, traced, frozen or otherwise seen to, which happens on the way to
+/// user mode: then it will be back here before it gets there.
+fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> {
+    let owned = &current.owned().worker;
+    let state = own_words(current).state();
     let mut races = 0;
 
-    if current.owned().condemned.get() {
+    owned.let_through.set(false);
+    if owned.condemned.get() {
         return Err(Breach::State);
     }
     while !signal::is_dying() {
-        let server = words.next_tid();
-
-        match protocol::resume(words.state(), server != 0) {
-            Resume::Run => break,
-            Resume::Hold => hold(ctx, current),
-            Resume::Broken if protocol::is_running(words.state()) => return Err(Breach::Server),
-            Resume::Broken => return Err(Breach::State),
+        match verdict(current) {
+            Resume::Run => {
+                owned.idles.set(false);
+                break;
+            }
+            Resume::Hold => match hold(ctx, current, deadline(current)) {
+                Ended::Done => {}
+                Ended::TimedOut => give_up(current),
+                Ended::Signalled => {
+                    owned.let_through.set(true);
+                    signal::reschedule_on_return();
+                    break;
+                }
+            },
             Resume::Queue { seen, preempted } => {
-                let own_server = preempted.then_some(server);
-                if queue(ctx, current, seen, own_server)? {
+                if queue(ctx, current, seen, preempted)? {
                     races = 0;
-                    hold(ctx, current);
                 } else if races < RACES {
                     races += 1;
                 } else {
                     return Err(Breach::State);
                 }
             }
+            Resume::Broken if protocol::is_running(state) => return Err(Breach::Server),
+            Resume::Broken => return Err(Breach::State),
         }
     }
 
     Ok(())
 }
 
-/// Sleeps until a server has run the current worker, or is about to, or the process dies.
-fn hold(ctx: &TaskContext, current: &Current<'_, Task>) {
+/// Sleeps until a server has run the current worker, or is about to; until the deadline; or until
+/// something cannot wait that long: a fatal signal, a stop, a tracer, the freezer.
+///
+/// Other signals wait, or go to other threads.
+pub(crate) fn hold(ctx: &TaskContext, current: &Current<'_, Task>, deadline: Option<u64>) -> Ended {
+    let owned = &current.owned().worker;
     let state = own_words(current).state();
+    let sleep = || sleep_until(ctx, deadline, || !protocol::should_idle(state));
 
-    sleep_until(ctx, Depth::Killable, None, || !protocol::should_idle(state));
+    owned.idles.set(true);
+    owned.sleeps_on_purpose.set(true);
+    let mut ended = sleep();
+    if ended == Ended::Signalled {
+        let _blocked = signal::Blocked::new(ctx);
+        ended = sleep();
+    }
+    owned.sleeps_on_purpose.set(false);
+
+    ended
 }
 
-/// Makes the current worker idle, puts it on the list, and starts a server: its own, if it gives way
-/// to it, else an idle one. Returns false if its word is no longer what was `seen`.
+/// The deadline of the interrupted wait of the current worker, if it still counts.
+fn deadline(current: &Current<'_, Task>) -> Option<u64> {
+    current
+        .owned()
+        .interrupted
+        .get()
+        .filter(|wait| !wait.timed_out)
+        .and_then(|wait| wait.deadline)
+}
+
+/// The deadline of the interrupted wait of the current worker has passed.
+fn give_up(current: &Current<'_, Task>) {
+    let interrupted = &current.owned().interrupted;
+
+    interrupted.set(interrupted.get().map(|wait| Interrupted {
+        timed_out: protocol::time_out(own_words(current).state(), clock::monotonic_ns()),
+        deadline: None,
+        ..wait
+    }));
+}
+
+/// Makes the current worker idle, puts it on the list, and starts a server: its own if it is
+/// `preempted`, else an idle one. Returns false if its word is no longer what was `seen`.
 fn queue(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
     seen: StateWord,
-    own_server: Option<u32>,
+    preempted: bool,
 ) -> Result<bool, Breach> {
+    let owned = &current.owned().worker;
     let words = own_words(current);
+    let own_server = words.next_tid();
     let Some(group) = group(ctx, current)? else {
         return Ok(false);
     };
@@ -147,10 +268,15 @@ fn queue(
     let queued = protocol::become_idle(words.state(), seen, clock::monotonic_ns());
     let mut server = 0;
     if queued {
+        owned.idles.set(true);
         protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
-        server = own_server.unwrap_or_else(|| group.take_idle_server());
+        server = if preempted {
+            own_server
+        } else {
+            group.take_idle_server()
+        };
     }
-    current.owned().group.set(Some(group));
+    owned.group.set(Some(group));
 
     if server != 0 {
         // Whoever names a server that is gone finds the worker on the list.
@@ -164,7 +290,7 @@ fn queue(
 fn group(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<Option<Group>, Breach> {
     let words = own_words(current);
 
-    match current.owned().group.take() {
+    match current.owned().worker.group.take() {
         Some(group) if group.belongs_to(words) => Ok(Some(group)),
         _ => match Group::pin(ctx, words) {
             Ok(group) => Ok(Some(group)),

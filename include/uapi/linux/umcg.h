@@ -158,6 +158,36 @@ struct umcg_wait_args {
 	__u64	abs_timeout;
 };
 
+/**
+ * struct umcg_kick_args - arguments of UMCG_IOC_KICK
+ * @size: sizeof(struct umcg_kick_args)
+ * @flags: must be zero
+ * @tid: the worker that is to give way to its server
+ * @reserved: must be zero
+ *
+ * Sets UMCG_TF_PREEMPTED of a running worker, unless the caller has done so, and
+ * interrupts the worker if it is in user mode. When it is about to return there,
+ * it becomes idle, and its own server is started: the one in its
+ * umcg_task::next_tid. A worker that blocks before that is reported as usual,
+ * and keeps the flag.
+ *
+ * A caller who sets UMCG_TF_PREEMPTED can also send the worker any signal for
+ * which it has a handler; the handler runs when a server runs the worker again.
+ *
+ * Errors:
+ *
+ * - EINVAL: @tid is no worker, or something must be zero and is not.
+ * - EAGAIN: the worker does not run.
+ * - ESRCH: @tid is not there, or not registered.
+ * - EPERM: @tid is a thread of another address space.
+ */
+struct umcg_kick_args {
+	__u32	size;
+	__u32	flags;
+	__u32	tid;
+	__u32	reserved;
+};
+
 /* Counts incompatible changes of this file. */
 #define UMCG_ABI_VERSION		1U
 
@@ -179,5 +209,6 @@ struct umcg_version_args {
 #define UMCG_IOC_VERSION		_IO(UMCG_IOC_MAGIC, 0x80)
 #define UMCG_IOC_CTL			_IO(UMCG_IOC_MAGIC, 0x81)
 #define UMCG_IOC_WAIT			_IO(UMCG_IOC_MAGIC, 0x82)
+#define UMCG_IOC_KICK			_IO(UMCG_IOC_MAGIC, 0x83)
 
 #endif /* _UAPI_LINUX_UMCG_H */
