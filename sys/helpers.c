@@ -49,11 +49,12 @@ void umcg_set_current_state(unsigned int state)
 
 bool umcg_schedule_until(__u64 expires_ns)
 {
+	/* User space may say any number: what is beyond the end of time never comes. */
+	ktime_t expires = ns_to_ktime(min_t(u64, expires_ns, KTIME_MAX));
 	struct hrtimer_sleeper sleeper;
 
 	hrtimer_setup_sleeper_on_stack(&sleeper, CLOCK_REALTIME, HRTIMER_MODE_ABS);
-	hrtimer_set_expires_range_ns(&sleeper.timer, ns_to_ktime(expires_ns),
-				     current->timer_slack_ns);
+	hrtimer_set_expires_range_ns(&sleeper.timer, expires, current->timer_slack_ns);
 	hrtimer_sleeper_start_expires(&sleeper, HRTIMER_MODE_ABS);
 
 	if (likely(sleeper.task))
