@@ -12,7 +12,10 @@
 
 #include "helpers.h"
 
-/* The module keeps what it shares with user space within one page. */
+/* A set of signals is one word: 64-bit kernels only. */
+static_assert(_NSIG == BITS_PER_LONG);
+
+/* The ABI; umcg/abi.rs has the same numbers. */
 static_assert(sizeof(struct umcg_task) == 64 && __alignof__(struct umcg_task) == 64);
 static_assert(offsetof(struct umcg_task, state_ts) == 0);
 static_assert(offsetof(struct umcg_task, next_tid) == 8);
@@ -67,9 +70,26 @@ bool umcg_schedule_until(__u64 expires_ns)
 	return !sleeper.task;
 }
 
-bool umcg_fatal_signal_pending(void)
+bool umcg_is_dying(void)
 {
-	return fatal_signal_pending(current);
+	return fatal_signal_pending(current) ||
+	       current->flags & (PF_POSTCOREDUMP | PF_EXITING) ||
+	       READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT;
+}
+
+unsigned long umcg_handled_signals(void)
+{
+	unsigned long handled = 0;
+
+	/* Other threads may change an action at any time: before this look or after it. */
+	for (int i = 0; i < BITS_PER_LONG; i++) {
+		__sighandler_t handler = READ_ONCE(current->sighand->action[i].sa.sa_handler);
+
+		if (handler != SIG_DFL && handler != SIG_IGN)
+			handled |= BIT(i);
+	}
+
+	return handled;
 }
 
 void umcg_set_signal_pending(void)

@@ -43,8 +43,16 @@ void umcg_set_current_state(unsigned int state);
  */
 bool umcg_schedule_until(__u64 expires_ns);
 
-/* fatal_signal_pending(current) and flags of the current thread: inline. */
-bool umcg_fatal_signal_pending(void);
+/*
+ * Whether the current task is being killed, or exits. fatal_signal_pending()
+ * alone forgets it when the signal has been taken, long before the task is gone.
+ */
+bool umcg_is_dying(void);
+
+/* The signals that have a handler, one bit each; the lowest bit is signal 1. */
+unsigned long umcg_handled_signals(void);
+
+/* Flags of the current thread: inline. */
 void umcg_set_signal_pending(void);
 void umcg_set_need_resched_lazy(void);
 

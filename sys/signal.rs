@@ -14,11 +14,11 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-/// Whether the current task is about to be killed. Any context.
+/// Whether the current task will not be in user mode any more. Any context.
 #[inline]
 pub(crate) fn is_dying() -> bool {
     // SAFETY: Looks at the current task only.
-    unsafe { helpers::umcg_fatal_signal_pending() }
+    unsafe { helpers::umcg_is_dying() }
 }
 
 /// Kills the process of the current task. It dies when this entry returns to user mode.
@@ -41,25 +41,29 @@ pub(crate) fn reschedule_on_return() {
     unsafe { helpers::umcg_set_need_resched_lazy() };
 }
 
-/// While it exists, the current task is not interrupted by signals that can be blocked: those for
-/// its process go to other threads, those for itself wait.
-pub(crate) struct Blocked {
+/// While it exists, the current task is not interrupted by signals that have a handler: those for
+/// its process go to other threads, those for itself wait. Others kill or stop, and do it at once.
+pub(crate) struct HandledBlocked {
     before: bindings::sigset_t,
     _of_this_task: NotThreadSafe,
 }
 
-impl Blocked {
+impl HandledBlocked {
     /// Blocks the signals. May sleep.
     pub(crate) fn new(_ctx: &TaskContext) -> Self {
-        let cannot_be_blocked = 1 << (bindings::SIGKILL - 1) | 1 << (bindings::SIGSTOP - 1);
-        let mut all = bindings::sigset_t {
-            sig: [!cannot_be_blocked],
+        let mut handled = bindings::sigset_t {
+            // SAFETY: In process context, as `_ctx` proves: the current task has its handlers.
+            sig: [unsafe { helpers::umcg_handled_signals() }],
         };
         let mut before = bindings::sigset_t::default();
         // CAST: A small positive constant.
         // SAFETY: In process context, as `_ctx` proves; both sets are valid.
         unsafe {
-            bindings::sigprocmask(bindings::SIG_SETMASK as i32, &raw mut all, &raw mut before)
+            bindings::sigprocmask(
+                bindings::SIG_BLOCK as i32,
+                &raw mut handled,
+                &raw mut before,
+            )
         };
 
         Self {
@@ -69,7 +73,7 @@ impl Blocked {
     }
 }
 
-impl Drop for Blocked {
+impl Drop for HandledBlocked {
     fn drop(&mut self) {
         // CAST: A small positive constant.
         // SAFETY: In process context, as when it was made; the set is valid.

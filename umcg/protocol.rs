@@ -161,29 +161,30 @@ pub(crate) enum Resume {
     Broken,
 }
 
-/// What is known of a worker besides its word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Situation {
-    /// Whether it names a server.
-    pub(crate) has_server: bool,
-    /// Whether it has become idle by the rules: it is on the list, or it waits.
-    pub(crate) idles: bool,
-}
-
 /// Wake detection: what the word of a worker says when it is about to return to user mode.
-pub(crate) fn resume(word: &impl SharedWord, situation: Situation) -> Resume {
-    let Situation { has_server, idles } = situation;
+///
+/// `idles` is whether the worker has become idle by the rules: it is on the list, or it waits.
+/// `has_server` tells whether it names a server. It is called after the word has been read: who runs
+/// a worker names its server first, and the acquire of that read makes it seen.
+pub(crate) fn resume(
+    word: &impl SharedWord,
+    idles: bool,
+    has_server: impl FnOnce() -> bool,
+) -> Resume {
     let seen = load(word);
     let queue = |preempted| Resume::Queue { seen, preempted };
 
     if seen.is(State::Blocked) {
         queue(false)
     } else if seen.is(State::Running) {
-        match (seen.is_locked(), has_server) {
-            (true, _) => Resume::Hold,
-            (false, false) => Resume::Broken,
-            (false, true) if seen.is_preempted() => queue(true),
-            (false, true) => Resume::Run,
+        if seen.is_locked() {
+            Resume::Hold
+        } else if !has_server() {
+            Resume::Broken
+        } else if seen.is_preempted() {
+            queue(true)
+        } else {
+            Resume::Run
         }
     } else if seen.is(State::Idle) && seen.is_locked() {
         Resume::Run

@@ -67,10 +67,10 @@ pub(crate) struct Interrupted {
     pub(crate) state: u64,
     /// Whom it had woken.
     pub(crate) next_tid: u32,
-    /// When a worker is to give up: it goes on waiting before the call starts again. Nanoseconds of
-    /// CLOCK_REALTIME.
+    /// When a worker is to give up, which goes on waiting before the call starts again; `None` once
+    /// it does not wait any more. Nanoseconds of CLOCK_REALTIME.
     pub(crate) deadline: Option<u64>,
-    /// Whether it has done so.
+    /// Whether it has given up.
     pub(crate) timed_out: bool,
 }
 

@@ -6,8 +6,7 @@ use super::{
     protocol::{
         self,
         Block,
-        Resume,
-        Situation, //
+        Resume, //
     },
     state::StateWord,
     stats,
@@ -142,10 +141,11 @@ pub(crate) fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Task>) {
 
 /// Whether the current worker may be in user mode as it is.
 pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
-    let settled = verdict(current) == Resume::Run;
+    let owned = &current.owned().worker;
+    let settled = !owned.condemned.get() && verdict(current) == Resume::Run;
 
     if settled {
-        current.owned().worker.idles.set(false);
+        owned.idles.set(false);
     }
     settled
 }
@@ -154,13 +154,9 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
 fn verdict(current: &Current<'_, Task>) -> Resume {
     let words = own_words(current);
 
-    protocol::resume(
-        words.state(),
-        Situation {
-            has_server: words.next_tid() != 0,
-            idles: current.owned().worker.idles.get(),
-        },
-    )
+    protocol::resume(words.state(), current.owned().worker.idles.get(), || {
+        words.next_tid() != 0
+    })
 }
 
 /// Brings the current worker to where it may be in user mode: RUNNING with a server, or locked.
@@ -173,13 +169,14 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
     let mut races = 0;
 
     owned.let_through.set(false);
-    if owned.condemned.get() {
-        return Err(Breach::State);
-    }
     while !signal::is_dying() {
+        if owned.condemned.get() {
+            return Err(Breach::State);
+        }
         match verdict(current) {
             Resume::Run => {
                 owned.idles.set(false);
+                forget_deadline(current);
                 break;
             }
             Resume::Hold => match hold(ctx, current, deadline(current)) {
@@ -211,7 +208,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
 /// Sleeps until a server has run the current worker, or is about to; until the deadline; or until
 /// something cannot wait that long: a fatal signal, a stop, a tracer, the freezer.
 ///
-/// Other signals wait, or go to other threads.
+/// Signals that have a handler wait, or go to other threads.
 pub(crate) fn hold(ctx: &TaskContext, current: &Current<'_, Task>, deadline: Option<u64>) -> Ended {
     let owned = &current.owned().worker;
     let state = own_words(current).state();
@@ -221,7 +218,7 @@ pub(crate) fn hold(ctx: &TaskContext, current: &Current<'_, Task>, deadline: Opt
     owned.sleeps_on_purpose.set(true);
     let mut ended = sleep();
     if ended == Ended::Signalled {
-        let _blocked = signal::Blocked::new(ctx);
+        let _blocked = signal::HandledBlocked::new(ctx);
         ended = sleep();
     }
     owned.sleeps_on_purpose.set(false);
@@ -229,14 +226,9 @@ pub(crate) fn hold(ctx: &TaskContext, current: &Current<'_, Task>, deadline: Opt
     ended
 }
 
-/// The deadline of the interrupted wait of the current worker, if it still counts.
+/// The deadline of the interrupted wait of the current worker, as long as it counts.
 fn deadline(current: &Current<'_, Task>) -> Option<u64> {
-    current
-        .owned()
-        .interrupted
-        .get()
-        .filter(|wait| !wait.timed_out)
-        .and_then(|wait| wait.deadline)
+    current.owned().interrupted.get()?.deadline
 }
 
 /// The deadline of the interrupted wait of the current worker has passed.
@@ -245,6 +237,17 @@ fn give_up(current: &Current<'_, Task>) {
 
     interrupted.set(interrupted.get().map(|wait| Interrupted {
         timed_out: protocol::time_out(own_words(current).state(), clock::monotonic_ns()),
+        deadline: None,
+        ..wait
+    }));
+}
+
+/// A server has run the current worker in time. A signal handler may come before its wait starts
+/// again: what it does has no deadline.
+fn forget_deadline(current: &Current<'_, Task>) {
+    let interrupted = &current.owned().interrupted;
+
+    interrupted.set(interrupted.get().map(|wait| Interrupted {
         deadline: None,
         ..wait
     }));
