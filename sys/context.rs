@@ -13,7 +13,8 @@ use kernel::types::NotThreadSafe;
 /// # Invariants
 ///
 /// While an instance exists, the current task has entered the module through the call that made it,
-/// and may sleep. The current task has no other instance whose borrows are still in use.
+/// and may sleep. It may hold mutexes of the kernel, whose other users then wait as well: exec holds
+/// one, and a virtual CPU whose thread is about to enter its guest. The current task has no other instance whose borrows are still in use.
 pub(crate) struct TaskContext(NotThreadSafe);
 
 impl TaskContext {
@@ -21,8 +22,8 @@ impl TaskContext {
     ///
     /// # Safety
     ///
-    /// The caller is a function that the kernel calls in process context for the current task, with
-    /// no kernel lock held, and not from within another entry that goes on afterwards.
+    /// The caller is a function that the kernel calls in process context for the current task, where
+    /// it may sleep, and not from within another entry that goes on afterwards.
     #[inline]
     pub(crate) unsafe fn enter() -> Self {
         // INVARIANT: Promised by the caller.

@@ -103,6 +103,11 @@ void umcg_set_need_resched_lazy(void)
 	set_thread_flag(TIF_NEED_RESCHED_LAZY);
 }
 
+bool umcg_irqs_disabled(void)
+{
+	return irqs_disabled();
+}
+
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size)
 {
 	return copy_struct_from_user(dst, size, u64_to_user_ptr(user_ptr), user_size);

@@ -56,6 +56,9 @@ unsigned long umcg_handled_signals(void);
 void umcg_set_signal_pending(void);
 void umcg_set_need_resched_lazy(void);
 
+/* irqs_disabled(): a macro. */
+bool umcg_irqs_disabled(void);
+
 /* copy_struct_from_user(): 0, -EFAULT, or -E2BIG. */
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size);
 
@@ -74,7 +77,8 @@ void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_s
 
 /*
  * Attaching to sched_entry_tp goes through the kernel's own inline function, so
- * that the compiler checks the probe's prototype.
+ * that the compiler checks the probe's prototype. Those that are found by name
+ * are not checked: their probes use no argument.
  */
 int umcg_register_sched_entry(void (*probe)(void *data, bool preempt));
 int umcg_unregister_sched_entry(void (*probe)(void *data, bool preempt));

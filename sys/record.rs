@@ -291,8 +291,16 @@ impl<T: TaskRecord> Record<T> {
         // does nothing, has done so before this; what it wrote before is seen from here on.
         record.queued.xchg(false, Full);
 
-        // SAFETY: Task works run in process context, with no lock held, and not within another
-        // entry: those that schedule do not run task works.
+        // SAFETY: `task_work_run()` has it on its list, after which come those queued before.
+        let others_wait = !unsafe { (*work).next }.is_null();
+        if others_wait && record.attached.get() {
+            // This one may sleep for long: the others, a last `fput()` among them, go first.
+            record.queue_work(Notify::Resume);
+            return;
+        }
+
+        // SAFETY: Task works run where the task may sleep, and not within another entry: no sleep of
+        // this module runs task works.
         let ctx = unsafe { TaskContext::enter() };
         if record.attached.get() {
             T::returns_to_user(&ctx, &Current::new(&record));
@@ -359,7 +367,7 @@ impl<'a, T: TaskRecord> Current<'a, T> {
     /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again. Does
     /// nothing if that is so already, or if the task is past the point of return.
     ///
-    /// For process context, and for scheduler hooks that hold no lock.
+    /// Any context in which no run-queue lock is held; with [`Notify::Resume`] it takes no lock.
     #[inline]
     pub(crate) fn queue_work(&self, notify: Notify) {
         self.record.queue_work(notify);

@@ -84,5 +84,8 @@ impl Drop for HandledBlocked {
                 ptr::null_mut(),
             )
         };
+        // The signal that has interrupted a system call may have gone to another thread meanwhile,
+        // and with it the flag; the restart of that call still depends on it.
+        look_on_return();
     }
 }

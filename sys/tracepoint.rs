@@ -34,6 +34,10 @@ pub(crate) trait Hooks: TaskRecord {
     /// run-queue lock is held. May wake, must not sleep, fault or allocate, and take raw locks only.
     fn passes_scheduler(current: &Current<'_, Self>, sleeps: bool);
 
+    /// The current task passes the scheduler in a way that allows no wake-up. Must not do anything
+    /// but count.
+    fn misses_scheduler();
+
     /// The current task is about to have a signal handled. The lock of its signals is held,
     /// interrupts are off. Must not sleep, wake or lock.
     fn takes_signal(current: &Current<'_, Self>);
@@ -205,6 +209,12 @@ impl<T: Hooks> Probes<T> {
         }
         // SAFETY: As above. Wakers may change it at any time, hence volatile.
         let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
+        // SAFETY: Looks at this CPU only.
+        if unsafe { helpers::umcg_irqs_disabled() } {
+            // A kernel that fires this with the run-queue lock held: a wake-up would hang the CPU.
+            T::misses_scheduler();
+            return;
+        }
         // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
         let sleeps = !preempt && state & bindings::TASK_NORMAL != 0;
 

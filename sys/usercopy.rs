@@ -23,6 +23,9 @@ use kernel::{
 pub(crate) trait Args: Sized {
     /// The size of the first version, in bytes.
     const MIN_SIZE: usize;
+
+    /// The structure with this size in its first field.
+    fn with_size(self, size: u32) -> Self;
 }
 
 macro_rules! impl_args {
@@ -34,6 +37,10 @@ macro_rules! impl_args {
 
         impl Args for $type {
             const MIN_SIZE: usize = $min_size;
+
+            fn with_size(self, size: u32) -> Self {
+                Self { size, ..self }
+            }
         }
     };
 }
@@ -49,22 +56,22 @@ impl_args!(helpers::umcg_version_args, 16);
 ///
 /// `EFAULT` if it cannot be read, `EINVAL` if it is below the first version's, `E2BIG` if it is
 /// beyond a page.
-fn user_size<T: Args>(addr: usize) -> Result<usize> {
+fn user_size<T: Args>(addr: usize) -> Result<u32> {
     let mut reader = UserSlice::new(UserPtr::from_addr(addr), size_of::<u32>()).reader();
-    // CAST: `usize` has 64 bits wherever this module is built.
-    let size = reader.read::<u32>()? as usize;
+    let size = reader.read::<u32>()?;
 
-    if size < T::MIN_SIZE {
+    // CAST: `usize` has 64 bits wherever this module is built.
+    if (size as usize) < T::MIN_SIZE {
         return Err(EINVAL);
     }
-    if size > PAGE_SIZE {
+    if size as usize > PAGE_SIZE {
         return Err(E2BIG);
     }
 
     Ok(size)
 }
 
-/// Reads an argument structure at the user address `addr`.
+/// Reads an argument structure at the user address `addr`; its size is what has been checked.
 ///
 /// # Errors
 ///
@@ -79,11 +86,12 @@ pub(crate) fn read_args<T: Args + FromBytes + Default>(addr: usize) -> Result<T>
             (&raw mut args).cast(),
             size_of::<T>() as u64,
             addr as u64,
-            size as u64,
+            u64::from(size),
         )
     })?;
 
-    Ok(args)
+    // User space may have changed it meanwhile.
+    Ok(args.with_size(size))
 }
 
 /// Writes `args` to the user address `addr`, as much of it as user space has room for.

@@ -25,7 +25,8 @@ pub(crate) enum Placement {
     ThisCpu,
 }
 
-/// Wakes `task` if it sleeps (`TASK_NORMAL`).
+/// Wakes `task` if it is in an interruptible sleep, as in [`super::sleep::sleep_until`]. In others it
+/// may wait for what does not bear being woken early.
 ///
 /// A full barrier comes before the target's state is looked at (`try_to_wake_up()`): it pairs with
 /// the one in [`super::sleep::sleep_until`], so that either the target sees what the waker wrote
@@ -49,7 +50,7 @@ pub(crate) fn wake(task: &Task, placement: Placement) {
     unsafe {
         bindings::default_wake_function(
             &raw mut entry,
-            bindings::TASK_NORMAL,
+            bindings::TASK_INTERRUPTIBLE,
             flags,
             ptr::null_mut(),
         )

@@ -79,10 +79,11 @@ impl PageRef {
             });
         }
 
+        let charge = ChargedPage::charge(ctx, mm)?;
         let page = Arc::new(
             CountedPage {
                 page,
-                _charge: ChargedPage::charge(ctx, mm)?,
+                _charge: charge,
                 _count: stats::PINNED_PAGES.count(),
             },
             GFP_KERNEL_ACCOUNT,

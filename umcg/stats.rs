@@ -64,6 +64,10 @@ pub(crate) static KILLED_SERVER: Gauge = Gauge::new();
 /// Processes killed because a word that a worker shares with its group was not in its memory.
 pub(crate) static KILLED_MEMORY: Gauge = Gauge::new();
 
+/// Passes of registered tasks through the scheduler that could not be looked at: not zero means that
+/// this kernel calls the hook where nothing may be woken.
+pub(crate) static MISSED: Gauge = Gauge::new();
+
 /// The files in debugfs. Where there is no debugfs, nothing is missed.
 #[pin_data]
 pub(crate) struct Files {
@@ -94,5 +98,6 @@ fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "sched_probe {}", u8::from(probes.activity))?;
     writeln!(f, "killed_state {}", KILLED_STATE.get())?;
     writeln!(f, "killed_server {}", KILLED_SERVER.get())?;
-    writeln!(f, "killed_memory {}", KILLED_MEMORY.get())
+    writeln!(f, "killed_memory {}", KILLED_MEMORY.get())?;
+    writeln!(f, "missed {}", MISSED.get())
 }

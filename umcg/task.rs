@@ -205,6 +205,10 @@ impl tracepoint::Hooks for Task {
         }
     }
 
+    fn misses_scheduler() {
+        stats::MISSED.increment();
+    }
+
     fn takes_signal(current: &Current<'_, Self>) {
         if current.kind == Kind::Worker {
             worker::takes_signal(current);

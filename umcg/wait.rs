@@ -77,14 +77,16 @@ fn server_waits(
     deadline: Option<u64>,
 ) -> Result {
     let state = own_words(current).state();
-    let goes_on =
-        |wait: Interrupted| wait.state == SharedWord::load(state) && wait.next_tid == next;
+    let idles = || protocol::should_idle(state);
+    let goes_on = |wait: Interrupted| {
+        wait.next_tid == next && (wait.state == SharedWord::load(state) || !idles())
+    };
     let interrupted = current.owned().interrupted.take();
 
     if next != 0 && !interrupted.is_some_and(goes_on) {
         wake_next(next, Placement::ThisCpu)?;
     }
-    match sleep_until(ctx, deadline, || !protocol::should_idle(state)) {
+    match sleep_until(ctx, deadline, || !idles()) {
         Ended::Done => Ok(()),
         Ended::TimedOut => Err(ETIMEDOUT),
         Ended::Signalled => {

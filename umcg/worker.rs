@@ -242,8 +242,8 @@ fn give_up(current: &Current<'_, Task>) {
     }));
 }
 
-/// A server has run the current worker in time. A signal handler may come before its wait starts
-/// again: what it does has no deadline.
+/// The current worker waits no more: a server has run it in time, or it is on the list. A signal
+/// handler may come before its wait starts again: what it does has no deadline.
 fn forget_deadline(current: &Current<'_, Task>) {
     let interrupted = &current.owned().interrupted;
 
@@ -271,6 +271,7 @@ fn queue(
     let queued = protocol::become_idle(words.state(), seen, clock::monotonic_ns());
     let mut server = 0;
     if queued {
+        forget_deadline(current);
         owned.idles.set(true);
         protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
         server = if preempted {

@@ -113,8 +113,9 @@ struct umcg_task {
  *   is registered already, or is not and should be.
  * - EFAULT: @self, or what a pointer in it points to, is not writable memory of
  *   the caller.
- * - ENOMEM: no memory, or RLIMIT_MEMLOCK is reached: a page that holds a struct
- *   umcg_task counts as locked, once for each process.
+ * - ENOMEM: no memory, or RLIMIT_MEMLOCK is reached: each page that holds a
+ *   struct umcg_task, or a word that a pointer in one points to, is pinned and
+ *   counts once for the address space.
  */
 struct umcg_ctl_args {
 	__u32	size;
@@ -137,7 +138,8 @@ struct umcg_ctl_args {
  * wakes that thread, if it is not zero, on this CPU, and sleeps until
  * umcg_task::state_ts of the caller is UMCG_TASK_RUNNING. The caller has
  * written the states of both before; the kernel only drops UMCG_TF_LOCKED from
- * a worker that calls.
+ * a worker that calls without UMCG_WAIT_WAKE_ONLY, after it has found the thread
+ * to wake. An error of that search leaves all as it was.
  *
  * A null pointer in place of the structure means no flags and no timeout.
  *
@@ -150,7 +152,9 @@ struct umcg_ctl_args {
  * - ETIMEDOUT: the time is over. A worker has been idle, and has been run by a
  *   server, when it gets this error.
  * - EINTR: a server has run a signal handler that was installed without
- *   SA_RESTART. Signals of a worker stay pending until it runs.
+ *   SA_RESTART. It has woken its target; the same call again, with
+ *   umcg_task::state_ts as it was, does not do so twice. A worker does not get
+ *   this error: signals that have a handler wait until it runs.
  */
 struct umcg_wait_args {
 	__u32	size;
@@ -171,8 +175,8 @@ struct umcg_wait_args {
  * umcg_task::next_tid. A worker that blocks before that is reported as usual,
  * and keeps the flag.
  *
- * A caller who sets UMCG_TF_PREEMPTED can also send the worker any signal for
- * which it has a handler; the handler runs when a server runs the worker again.
+ * A caller who sets UMCG_TF_PREEMPTED can also send the worker any signal which
+ * it does not block and for which it has a handler; the handler runs when a server runs the worker again.
  *
  * Errors:
  *
