@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# boot.sh KDIR demo|check [PATTERN]: boots the stock kernel of KDIR in QEMU with
+# the module, runs the demo or the tests there and tells how it went. Runs
+# inside the build root. Files of the guest and the logs come to out/.
+#
+# BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=qemu/lib.sh
+source "$here/lib.sh"
+
+kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check [PATTERN]}")
+mode=${2:?demo or check}
+pattern=${3-}
+build=$repository/build
+out=$repository/out
+guest=$build/guest
+results=$out/results.txt
+console=$out/console.log
+
+# The way to the host and the disk. Each flavour has others of these built in;
+# modprobe does not find those and goes on.
+add_modules()
+{
+	local file number=10
+
+	modprobe --dirname "$kernel" --set-version "$release" --show-depends --all \
+		virtio_pci virtio_console virtio_blk >"$build/modules" 2>/dev/null || true
+	while read -r file; do
+		number=$((number + 1))
+		xz -dc "$file" >"$guest/modules/$number-$(basename "${file%.xz}")"
+	done < <(awk '$1 == "insmod" && !seen[$2]++ { print $2 }' "$build/modules")
+}
+
+make_initramfs()
+{
+	rm -rf "$guest"
+	mkdir -p "$guest"/{dev,modules,out,proc,sys,tests,tmp}
+	cp "$build/qemu/runner" "$guest/init"
+	cp "$build/module/umcg.ko" "$guest/"
+	grep . "$here/log-patterns" >"$guest/log-patterns"
+	case $mode in
+	demo) cp "$build/examples/demo" "$guest/" ;;
+	check) add_tests ;;
+	esac
+	add_modules
+	(cd "$guest" && find . | cpio --quiet -o -H newc | gzip -1) >"$build/initramfs.gz"
+}
+
+add_tests()
+{
+	local name
+
+	for name in $(make -s -C "$repository/selftests" list); do
+		cp "$build/selftests/$name" "$guest/tests/"
+	done
+}
+
+# Random, so that nothing can guess what is read from it.
+make_disk()
+{
+	disk=$cache/disk
+	[[ ! -e $disk ]] || return 0
+	head -c 64M /dev/urandom >"$disk.$$"
+	mv "$disk.$$" "$disk"
+}
+
+# Where the processor has no virtualization a guest dies under KVM, though the
+# device may be there. Without KVM one thread runs all processors: QEMU's other
+# way crashes guests that switch tracepoints.
+choose_accelerator()
+{
+	if grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null; then
+		accelerator=(-accel kvm -cpu host)
+	else
+		accelerator=(-accel "tcg,thread=single" -cpu max)
+	fi
+}
+
+start_guest()
+{
+	local limit=$1
+
+	timeout --kill-after=5 "$limit" qemu-system-x86_64 "${accelerator[@]}" -smp 2 -m 1G \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$kernel/vmlinuz" -initrd "$build/initramfs.gz" \
+		-append "console=ttyS0 loglevel=5 panic=-1 umcg.mode=$mode umcg.pattern=$pattern" \
+		-serial "file:$console" \
+		-drive "file=$disk,format=raw,if=none,id=disk,readonly=on" \
+		-device virtio-blk-pci,drive=disk \
+		-device virtio-serial-pci \
+		-chardev "file,id=results,path=$results" \
+		-device virtserialport,chardev=results,name=umcg.results \
+		-chardev "file,id=files,path=$build/files.cpio" \
+		-device virtserialport,chardev=files,name=umcg.files &
+	guest_pid=$!
+}
+
+# Names the first lines of trouble on the console: all else may only follow from them.
+console_is_clean()
+{
+	! grep --with-filename -n -F -f "$guest/log-patterns" --max-count=5 "${console#"$repository"/}" >&2
+}
+
+# The place where the console stopped, and what the guest did then.
+last_of_console()
+{
+	echo "${console#"$repository"/}:$(wc -l <"$console"): $(tail -n 1 "$console")"
+}
+
+verdict()
+{
+	local status=$1 end
+
+	cd "$repository"
+	end=$(tail -n 1 "$results")
+	console_is_clean || die "the kernel complained, see the lines above; it ended at $(last_of_console)"
+	((status != 124 && status != 137)) ||
+		die "the guest did not come to its end within $limit s, it stands at $(last_of_console)"
+	((status == 0)) || die "QEMU ended with status $status"
+	[[ $end == "# end of results: "* ]] ||
+		die "the guest ended before it was through, at $(last_of_console)"
+	cpio -id --quiet --no-absolute-filenames -D "$out" <"$build/files.cpio" ||
+		die "the files of the guest did not arrive whole"
+	[[ $end == *passed ]] || die "the run in the guest failed, see the lines above"
+}
+
+find_cache
+[[ -e $kernel/vmlinuz ]] || die "$kernel has no kernel image: leave KDIR= out to boot"
+release=$(<"$kernel/build/include/config/kernel.release")
+case $mode in
+demo) limit=${BOOT_TIMEOUT:-150} ;;
+check) limit=${BOOT_TIMEOUT:-1500} ;;
+*) die "no mode $mode: demo or check" ;;
+esac
+
+[[ $mode != demo ]] || rm -rf "$out"
+mkdir -p "$out"
+truncate --size 0 "$results" "$console" "$build/files.cpio"
+rm -f "$out/kernel.log"
+make_initramfs
+make_disk
+choose_accelerator
+say "booting $release (${accelerator[1]%%,*})"
+start_guest "$limit"
+tail -n +1 -s 0.2 --pid="$guest_pid" -f "$results" | sed -u '/^# end of results/d'
+status=0
+wait "$guest_pid" || status=$?
+verdict "$status"

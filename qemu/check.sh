@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check.sh [PATTERN]: all checks of the project, then the tests in the guest. With
+# a pattern only the tests in the guest that match. The last line has the totals.
+set -euo pipefail
+# shellcheck source=qemu/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+cd "$repository"
+pattern=${1-}
+logs=build/check
+passed=0
+failed=0
+skipped=0
+
+print_totals()
+{
+	local status=$?
+
+	# A step that ended the script, such as the making of the build root, has failed.
+	((status == 0 || failed > 0)) || failed=1
+	echo "$passed passed, $failed failed, $skipped skipped"
+	((failed == 0 && passed > 0)) || exit 1
+}
+
+# stage NAME COMMAND...: one check. A warning fails it too: none is tolerated.
+stage()
+{
+	local name=$1 log=$logs/${1// /-}.log begin=$SECONDS status=0
+	shift
+
+	"$@" </dev/null >"$log" 2>&1 || status=$?
+	if ((status == 0)) && ! grep -i 'warning' "$log" >&2; then
+		passed=$((passed + 1))
+		echo "ok $name ($((SECONDS - begin)) s)"
+		return
+	fi
+	failed=$((failed + 1))
+	echo "not ok $name ($((SECONDS - begin)) s), $log:"
+	tail -n 60 "$log"
+	return 1
+}
+
+build_module_anew()
+{
+	rm -rf build/module
+	make modules W=e
+}
+
+# What the test programs of rustc count comes on top of the stage itself.
+host_tests()
+{
+	local log=$logs/host-tests.log counts
+
+	stage "host tests" make host-test || return 0
+	counts=$(sed -n 's/^test result: ok\. \([0-9]*\) passed; 0 failed; \([0-9]*\) ignored.*/\1 \2/p' \
+		"$log" | awk '{ passed += $1; skipped += $2 } END { print passed + 0, skipped + 0 }')
+	passed=$((passed + ${counts% *}))
+	skipped=$((skipped + ${counts#* }))
+}
+
+# Counts the lines of the guest's tests. A failure of the boot itself counts once more.
+guest_tests()
+{
+	local kdir=$1 results=out/results.txt status=0 guest_failed
+
+	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" qemu/boot.sh "$kdir" check "$pattern" || status=$?
+	guest_failed=$(grep -c '^not ok ' "$results" || true)
+	skipped=$((skipped + $(grep -c '^ok .* # SKIP' "$results" || true)))
+	passed=$((passed + $(grep '^ok ' "$results" | grep -vc ' # SKIP' || true)))
+	failed=$((failed + guest_failed))
+	if ((status != 0 && guest_failed == 0)); then
+		failed=$((failed + 1))
+		echo "not ok boot"
+	fi
+}
+
+trap print_totals EXIT
+mkdir -p "$logs"
+kdir=${KDIR:-$(qemu/kernel.sh)}
+built=true
+
+if [[ -z $pattern ]]; then
+	stage "rustfmt" make rustfmtcheck || true
+	stage "clippy" make clippy || true
+	stage "module" build_module_anew || built=false
+	host_tests
+else
+	stage "module" make modules || built=false
+fi
+stage "programs" make selftests runner || built=false
+[[ -n $pattern ]] || stage "examples" make examples || true
+
+if $built; then
+	guest_tests "$kdir"
+else
+	echo "not booted: what is tested there could not be built"
+fi

@@ -1,0 +1,133 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Prints the KDIR of a stock Debian kernel: a folder to build Rust modules with.
+# It is made once and lives in the cache, in the folder of its kernel (see
+# kernel-dir.sh). Which kernel: see choose_kernel().
+#
+# KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release. The choice stands
+# until "kernel.sh --update", so that a second run is fast and needs no network.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=qemu/lib.sh
+source "$here/lib.sh"
+
+flavour=cloud-amd64
+
+tested_series()
+{
+	sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/tested-series"
+}
+
+# Lines "package version" of all kernel packages in the archive.
+archive_packages()
+{
+	# shellcheck disable=SC2016
+	"$here/in-root.sh" sh -c 'apt-cache madison $(apt-cache pkgnames linux-)' |
+		awk -F '[ |]+' '{ sub(/^ +/, ""); print $1, $2 }' | sort -u
+}
+
+# Lines "release version" of the kernels that the archive has whole: headers,
+# modules, image and the sources of the very same version; the newest is the last.
+whole_kernels()
+{
+	awk '{ has[$1, $2] = 1; name[NR] = $1; version[NR] = $2 }
+	END {
+		for (i = 1; i <= NR; i++) {
+			release = name[i]
+			v = version[i]
+			if (!sub(/^linux-headers-/, "", release) || !match(release, /^[0-9]+\.[0-9]+/))
+				continue
+			series = substr(release, 1, RLENGTH)
+			if (has["linux-modules-" release, v] && has["linux-source-" series, v] &&
+			    (has["linux-binary-unsigned-" release, v] || has["linux-binary-" release, v]))
+				print release, v
+		}
+	}' | sort -V
+}
+
+# Sets $release and $version: the kernel asked for, or the newest of the newest
+# tested series that is there, or the newest of all with a warning.
+choose_kernel()
+{
+	local kernels series choice=
+
+	kernels=$(archive_packages | whole_kernels)
+	if [[ -n ${KERNEL_RELEASE-} ]]; then
+		choice=$(awk -v wanted="$KERNEL_RELEASE" '$1 == wanted' <<<"$kernels" | tail -n 1)
+	else
+		kernels=$(awk -v flavour="-$flavour" \
+			'substr($1, index($1, "-")) == flavour' <<<"$kernels")
+		while [[ -z $choice ]] && read -r series; do
+			choice=$(awk -v series="$series." 'index($1, series) == 1' <<<"$kernels" | tail -n 1)
+		done < <(tested_series | sort -rV)
+		if [[ -z $choice ]]; then
+			choice=$(tail -n 1 <<<"$kernels")
+			say "warning: no kernel of a tested series in the archive, taking ${choice% *}"
+		fi
+	fi
+	read -r release version <<<"$choice" || true
+}
+
+# apt's own lock among the lists tells when they were asked for last.
+update_lists()
+{
+	local lock=$root/var/lib/apt/lists/lock
+
+	"$here/host-apt.sh" settings "$root"
+	if ! $update && [[ -n $(find "$lock" -mmin -60) ]]; then
+		return
+	fi
+	run_step "asking the archive for kernels" "$cache/update.log" "$here/in-root.sh" \
+		apt-get -q -o APT::Update::Error-Mode=any update
+	touch "$lock"
+}
+
+# Lists that are an hour old may name kernels that have left the archive since.
+find_and_fetch_kernel()
+{
+	update_lists
+	choose_kernel
+	[[ -n $release ]] || die "the archive has no whole kernel ${KERNEL_RELEASE:-of flavour $flavour};" \
+		"it has: $(archive_packages | whole_kernels | cut -d ' ' -f 1 | paste -sd ' ')"
+
+	folder=$cache/kernel-$release-$(echo "$version $key" | key_of_stdin)
+	[[ ! -e $folder/fetched ]] || return 0
+	rm -rf --one-file-system "$folder"
+	run_step "getting kernel $release" "$cache/fetch.log" \
+		"$here/in-root.sh" "$here/kernel-dir.sh" fetch "$folder" "$release" "$version"
+	touch "$folder/fetched"
+}
+
+# The paths in a KDIR are absolute, so it is made at its final place; the files
+# "fetched" and "whole" say how far the folder of a kernel is to be trusted.
+make_kernel()
+{
+	find_and_fetch_kernel
+	if [[ ! -e $folder/whole ]]; then
+		run_step "preparing $release for Rust modules (2 minutes on two cores)" \
+			"$cache/prepare.log" \
+			"$here/in-root.sh" "$here/kernel-dir.sh" prepare "$folder" "$release"
+		tail -n 1 "$cache/prepare.log" >&2
+		touch "$folder/whole"
+	fi
+	ln -sfn "$folder" "$choice_link.partial"
+	mv -T "$choice_link.partial" "$choice_link"
+}
+
+find_cache
+root=$("$here/buildroot.sh")
+# All that decides what is in the folder of a kernel, but its version.
+key=$({ echo "$root"; cat "$here/kernel-dir.sh" "$here/check-symvers"; } | key_of_stdin)
+choice_link=$cache/choice-$({ echo "$key ${KERNEL_RELEASE-}"; tested_series; } | key_of_stdin)
+
+update=false
+[[ ${1-} != --update ]] || update=true
+
+if $update || [[ ! -e $choice_link/whole ]]; then
+	take_cache_lock
+	if $update || [[ ! -e $choice_link/whole ]]; then
+		make_kernel
+	fi
+fi
+echo "$(readlink -f "$choice_link")/build"

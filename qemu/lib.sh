@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts of this folder share. Source it.
+
+# shellcheck disable=SC2034
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+die()
+{
+	say "error: $*"
+	exit 1
+}
+
+# Sets $cache. A tilde finds the home folder also where HOME is not set.
+find_cache()
+{
+	cache=${UMCG_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/umcg-rs}
+	[[ $cache != *[[:space:]:]* ]] ||
+		die "a kernel cannot be built in '$cache' (space or colon): set UMCG_CACHE"
+	mkdir -p "$cache"
+	cache=$(cd "$cache" && pwd -P)
+}
+
+# The children of the holder hold the lock too: what a killed run left behind
+# it ends before the next run begins.
+take_cache_lock()
+{
+	exec 9>"$cache/lock"
+	flock --nonblock 9 && return
+	say "waiting for another run that fills $cache"
+	flock 9
+}
+
+drop_cache_lock()
+{
+	exec 9>&-
+}
+
+# One short word that stands for all the text on stdin.
+key_of_stdin()
+{
+	sha256sum | cut -c 1-12
+}
+
+# Copies stdin to the log and prints a dot every few seconds.
+log_with_dots()
+{
+	local log=$1 line status next_dot=$((SECONDS + 5))
+
+	while true; do
+		status=0
+		IFS= read -r -t 5 line || status=$?
+		printf '%s' "$line"
+		((status == 0)) && echo
+		if ((SECONDS >= next_dot)); then
+			printf . >&2
+			next_dot=$((SECONDS + 5))
+		fi
+		((status == 0 || status > 128)) || break
+	done >"$log"
+}
+
+# run_step TEXT LOG COMMAND...: runs a command that may take long.
+run_step()
+{
+	local text=$1 log=$2 begin=$SECONDS status
+	shift 2
+
+	printf '%s ..' "$text" >&2
+	set +e
+	(
+		set -e
+		"$@"
+	) </dev/null 2>&1 | log_with_dots "$log"
+	status=${PIPESTATUS[0]}
+	set -e
+	if ((status == 0)); then
+		say " $((SECONDS - begin)) s"
+		return
+	fi
+	say " failed after $((SECONDS - begin)) s, the end of $log:"
+	tail -n 30 "$log" >&2
+	exit "$status"
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Watches the kernel's log for faults; /log-patterns says what is one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define MAX_PATTERNS 64
+#define MAX_REPORTED 20
+
+static int kmsg = -1;
+static int note = -1;
+static FILE *copy;
+static char *patterns[MAX_PATTERNS];
+static unsigned int pattern_count;
+
+static void read_patterns(void)
+{
+	FILE *file = fopen("/log-patterns", "re");
+	size_t size = 0;
+
+	while (file && pattern_count < MAX_PATTERNS &&
+	       getline(&patterns[pattern_count], &size, file) > 0) {
+		patterns[pattern_count][strcspn(patterns[pattern_count], "\n")] = '\0';
+		if (patterns[pattern_count][0])
+			pattern_count++;
+		size = 0;
+	}
+	if (!pattern_count) {
+		fprintf(stderr, "runner: no patterns to know a fault by\n");
+		exit(1);
+	}
+	fclose(file);
+}
+
+void kernel_log_open(const char *copy_path)
+{
+	read_patterns();
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	note = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	copy = fopen(copy_path, "we");
+	if (kmsg < 0 || note < 0 || !copy) {
+		perror("runner: /dev/kmsg");
+		exit(1);
+	}
+}
+
+void kernel_log_note(const char *text)
+{
+	dprintf(note, "<4>runner: %s\n", text);
+}
+
+static bool tells_of_fault(const char *message)
+{
+	for (unsigned int i = 0; i < pattern_count; i++)
+		if (strstr(message, patterns[i]))
+			return true;
+	return false;
+}
+
+unsigned int kernel_log_report_faults(void)
+{
+	unsigned int faults = 0;
+	char record[8192];
+
+	for (;;) {
+		unsigned long long microseconds = 0;
+		ssize_t length = read(kmsg, record, sizeof(record) - 1);
+		char *message;
+
+		/* Records were overwritten before they could be read: on with the next. */
+		if (length < 0 && errno == EPIPE)
+			continue;
+		if (length <= 0)
+			break;
+		record[length] = '\0';
+		sscanf(record, "%*u,%*u,%llu", &microseconds);
+		message = strchr(record, ';');
+		message = message ? message + 1 : record;
+		message[strcspn(message, "\n")] = '\0';
+		fprintf(copy, "[%5llu.%06llu] %s\n", microseconds / 1000000,
+			microseconds % 1000000, message);
+		if (tells_of_fault(message) && faults++ < MAX_REPORTED)
+			fprintf(results, "# kernel log: %s\n", message);
+	}
+	fflush(copy);
+	return faults;
+}

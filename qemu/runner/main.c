@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sets the guest up, runs what umcg.mode= on the kernel's command line asks for
+ * ("demo", or "check" with umcg.pattern=), sends /out to the host and powers off.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define DEMO_LIMIT_SECONDS	100
+/* A task that sleeps longer than this where no signal can wake it is a fault. */
+#define HUNG_TASK_SECONDS	"40"
+
+static void mount_at(const char *type, const char *path)
+{
+	mkdir(path, 0755);
+	if (mount(type, path, type, 0, NULL) && errno != EBUSY)
+		fprintf(stderr, "runner: cannot mount %s: %s\n", path, strerror(errno));
+}
+
+static void write_setting(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		fprintf(stderr, "runner: %s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+static void set_up_guest(void)
+{
+	mount_at("devtmpfs", "/dev");
+	mount_at("proc", "/proc");
+	mount_at("sysfs", "/sys");
+	mount_at("debugfs", "/sys/kernel/debug");
+	mount_at("tracefs", "/sys/kernel/tracing");
+	mount_at("cgroup2", "/sys/fs/cgroup");
+	mount_at("tmpfs", "/tmp");
+	mount_at("tmpfs", "/dev/shm");
+	mkdir("/out", 0755);
+	write_setting("/proc/sys/kernel/hung_task_timeout_secs", HUNG_TASK_SECONDS);
+	setenv("PATH", "/", 1);
+	setenv("TMPDIR", "/tmp", 1);
+}
+
+/* Copies the value of "key=value" on the kernel's command line; empty if it is not there. */
+static void read_option(const char *key, char *value, size_t size)
+{
+	char line[4096] = "";
+	FILE *file = fopen("/proc/cmdline", "re");
+	size_t key_length = strlen(key);
+
+	value[0] = '\0';
+	if (!file)
+		return;
+	if (fgets(line, sizeof(line), file)) {
+		for (char *word = strtok(line, " \n"); word; word = strtok(NULL, " \n"))
+			if (!strncmp(word, key, key_length) && word[key_length] == '=')
+				snprintf(value, size, "%s", word + key_length + 1);
+	}
+	fclose(file);
+}
+
+static bool run_demo(void)
+{
+	static const char *const argv[] = { "/demo", "-o", "/out", NULL };
+	struct outcome outcome;
+	char text[128];
+	bool good;
+	int error = ensure_umcg_loaded();
+
+	if (error) {
+		fprintf(results, "umcg.ko could not be loaded: %s\n", strerror(error));
+		return false;
+	}
+	run_program(argv, fileno(results), DEMO_LIMIT_SECONDS, &outcome);
+	good = exited_with(&outcome, 0);
+	if (!good) {
+		describe_outcome(&outcome, text, sizeof(text));
+		fprintf(results, "demo: %s\n", text);
+	}
+	good &= nothing_left_registered();
+	error = remove_umcg();
+	if (error)
+		fprintf(results, "the module cannot be removed: %s\n", strerror(error));
+	return good && !error;
+}
+
+static bool run_mode(void)
+{
+	char mode[32], pattern[256];
+
+	read_option("umcg.mode", mode, sizeof(mode));
+	read_option("umcg.pattern", pattern, sizeof(pattern));
+	if (!strcmp(mode, "demo"))
+		return run_demo();
+	if (!strcmp(mode, "check"))
+		return run_tests(pattern);
+	fprintf(results, "umcg.mode=%s is not known\n", mode);
+	return false;
+}
+
+int main(void)
+{
+	bool good;
+
+	set_up_guest();
+	load_stock_modules("/modules");
+	channel_open();
+	kernel_log_open("/out/kernel.log");
+
+	good = kernel_log_report_faults() == 0;
+	good &= run_mode();
+	good &= kernel_log_report_faults() == 0;
+
+	channel_send_files("/out");
+	fprintf(results, "# end of results: %s\n", good ? "passed" : "failed");
+	/* The last lines may still be on their way through the port. */
+	sleep_milliseconds(200);
+	reboot(RB_POWER_OFF);
+	return 1;
+}

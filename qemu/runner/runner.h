@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The first process of the test guest: runs the demo or the tests, watches the
+ * kernel and tells the host over virtio-serial ports, which the kernel's
+ * console cannot garble.
+ */
+#ifndef RUNNER_H
+#define RUNNER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* channel.c: what goes to the host */
+
+/* Where results go, a line at a time. Never NULL once channel_open() is through. */
+extern FILE *results;
+
+void channel_open(void);
+
+/* Sends every regular file of a folder to the host. */
+void channel_send_files(const char *folder);
+
+/* kernel_log.c: /dev/kmsg */
+
+void kernel_log_open(const char *copy_path);
+
+/* Writes a line into the kernel's log, and so on the console: what a crash came after. */
+void kernel_log_note(const char *text);
+
+/*
+ * Reads what is new in the kernel's log. Lines that tell of a fault go to
+ * @results as "# kernel log: ..."; returns how many there were.
+ */
+unsigned int kernel_log_report_faults(void);
+
+/* process.c: programs with a time limit */
+
+struct outcome {
+	/* as waitpid() gives it; only valid if !timed_out */
+	int status;
+	bool timed_out;
+	double seconds;
+	/* processes that could not be killed */
+	bool left_processes;
+};
+
+/* Runs a program to its end or to its time limit; then nothing else runs any more. */
+void run_program(const char *const argv[], int output, unsigned int limit_seconds,
+		 struct outcome *outcome);
+
+/* Did it exit with this status? */
+bool exited_with(const struct outcome *outcome, int exit_status);
+
+void describe_outcome(const struct outcome *outcome, char *text, size_t size);
+
+double now_seconds(void);
+void sleep_milliseconds(unsigned int milliseconds);
+
+/* module.c: umcg.ko and the modules of the stock kernel */
+
+/* Loads a module file; returns 0 or an errno value. */
+int load_module(const char *path);
+void load_stock_modules(const char *folder);
+
+/* Loads umcg.ko if it is not there; returns 0 or an errno value. */
+int ensure_umcg_loaded(void);
+int remove_umcg(void);
+
+/*
+ * Waits a moment for the module to forget all that has been registered.
+ * Returns false, and says what is left on @results, if it does not.
+ */
+bool nothing_left_registered(void);
+
+/* tests.c */
+
+/* Runs the tests whose name matches; returns whether all is well. */
+bool run_tests(const char *pattern);
+
+#endif

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Finds the tests of all programs in /tests and runs them one by one. */
+#include <ctype.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+/* The harness of a test has its own, lower limit (TEST_F_TIMEOUT); this one is for its failure. */
+#define TEST_LIMIT_SECONDS	150
+#define LIST_LIMIT_SECONDS	20
+#define SLOW_SECONDS		1.0
+#define MAX_OUTPUT_LINES	200
+#define HARNESS_SKIP		4
+#define OUTPUT_PATH		"/tmp/output"
+
+struct test {
+	char *program;
+	/* fixture.test or fixture.variant.test */
+	char *name;
+};
+
+static struct test *tests;
+static unsigned int test_count;
+
+static const char *base_name(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static bool matches(const char *program, const char *name, const char *pattern)
+{
+	char full_name[1024];
+
+	snprintf(full_name, sizeof(full_name), "%s.%s", base_name(program), name);
+	return strstr(full_name, pattern) || !fnmatch(pattern, full_name, 0);
+}
+
+static void add_test(const char *program, const char *fixture, const char *variant,
+		     const char *name, const char *pattern)
+{
+	struct test *test;
+	char full_name[512];
+
+	snprintf(full_name, sizeof(full_name), "%s%s%s.%s", fixture, *variant ? "." : "", variant,
+		 name);
+	if (!matches(program, full_name, pattern))
+		return;
+	tests = realloc(tests, (test_count + 1) * sizeof(*tests));
+	test = &tests[test_count++];
+	test->program = strdup(program);
+	test->name = strdup(full_name);
+}
+
+/* Takes a word from a column that is @width wide, or as wide as its word, and one space. */
+static const char *take_column(const char *line, int width, char word[128])
+{
+	int length = 0;
+
+	while (line[length] && !isspace((unsigned char)line[length]))
+		length++;
+	snprintf(word, 128, "%.*s", length, line);
+	for (int i = 0; *line && i < (length > width ? length : width) + 1; i++)
+		line++;
+	return line;
+}
+
+struct fixture {
+	char name[128];
+	char variants[64][128];
+	char tests[256][128];
+	unsigned int variant_count;
+	unsigned int test_count;
+};
+
+static void add_fixture(const char *program, const struct fixture *fixture, const char *pattern)
+{
+	for (unsigned int t = 0; t < fixture->test_count; t++) {
+		if (!fixture->variant_count)
+			add_test(program, fixture->name, "", fixture->tests[t], pattern);
+		for (unsigned int v = 0; v < fixture->variant_count; v++)
+			add_test(program, fixture->name, fixture->variants[v], fixture->tests[t],
+				 pattern);
+	}
+}
+
+/*
+ * The harness prints three columns for a person to read: a fixture's name
+ * stands in its first line only, and its variants and its tests are two lists
+ * side by side that have nothing to do with each other.
+ */
+static void read_list(const char *program, FILE *list, const char *pattern)
+{
+	static struct fixture fixture;
+	char line[512], name[128], variant[128], test[128];
+
+	fixture.variant_count = 0;
+	fixture.test_count = 0;
+	while (fgets(line, sizeof(line), list)) {
+		const char *rest = line;
+
+		if (line[0] == '#' || line[0] == '-')
+			continue;
+		rest = take_column(rest, 20, name);
+		rest = take_column(rest, 25, variant);
+		take_column(rest, 0, test);
+		if (*name) {
+			add_fixture(program, &fixture, pattern);
+			strcpy(fixture.name, name);
+			fixture.variant_count = 0;
+			fixture.test_count = 0;
+		}
+		if (*variant && fixture.variant_count < 64)
+			strcpy(fixture.variants[fixture.variant_count++], variant);
+		if (*test && fixture.test_count < 256)
+			strcpy(fixture.tests[fixture.test_count++], test);
+	}
+	add_fixture(program, &fixture, pattern);
+}
+
+static int create_output(void)
+{
+	return open(OUTPUT_PATH, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+}
+
+/* Returns false if some program could not say what tests it has. */
+static bool list_tests(const char *pattern)
+{
+	bool all_listed = true;
+	glob_t programs;
+
+	if (glob("/tests/*", 0, NULL, &programs))
+		return false;
+	for (size_t i = 0; i < programs.gl_pathc; i++) {
+		const char *program = programs.gl_pathv[i];
+		const char *const argv[] = { program, "-l", NULL };
+		struct outcome outcome;
+		int output = create_output();
+		FILE *list = fdopen(output, "r+");
+
+		run_program(argv, output, LIST_LIMIT_SECONDS, &outcome);
+		rewind(list);
+		if (exited_with(&outcome, HARNESS_SKIP)) {
+			read_list(program, list, pattern);
+		} else {
+			fprintf(results, "# %s -l does not list its tests\n", program);
+			all_listed = false;
+		}
+		fclose(list);
+	}
+	globfree(&programs);
+	return all_listed;
+}
+
+static void show_output(FILE *output)
+{
+	char line[1024];
+	unsigned int count = 0;
+
+	rewind(output);
+	while (fgets(line, sizeof(line), output) && count++ < MAX_OUTPUT_LINES)
+		fprintf(results, "# %s%s", line, strchr(line, '\n') ? "" : "\n");
+	if (count > MAX_OUTPUT_LINES)
+		fprintf(results, "# (more output than %d lines)\n", MAX_OUTPUT_LINES);
+}
+
+/*
+ * A test that is skipped ends like one that passed; the harness tells it in the
+ * line of the result. Copies that, from the "#" on; returns false if there is none.
+ */
+static bool find_skip(FILE *output, char *reason, size_t size)
+{
+	char line[1024];
+
+	rewind(output);
+	while (fgets(line, sizeof(line), output)) {
+		const char *found = strstr(line, "# SKIP");
+
+		if (found && !strncmp(line, "ok ", 3)) {
+			snprintf(reason, size, " %.*s", (int)strcspn(found, "\n"), found);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The test's own verdict is not enough: the kernel must be well, and nothing may be left. */
+static bool run_test(unsigned int number, const struct test *test)
+{
+	const char *const argv[] = { test->program, "-r", test->name, NULL };
+	struct outcome outcome;
+	bool good;
+	char text[256];
+	int load_error = ensure_umcg_loaded();
+	int output = create_output();
+	FILE *output_file = fdopen(output, "r+");
+
+	snprintf(text, sizeof(text), "%s.%s", base_name(test->program), test->name);
+	kernel_log_note(text);
+	run_program(argv, output, TEST_LIMIT_SECONDS, &outcome);
+	good = exited_with(&outcome, 0) || exited_with(&outcome, HARNESS_SKIP);
+	if (!good) {
+		show_output(output_file);
+		describe_outcome(&outcome, text, sizeof(text));
+		fprintf(results, "# %s\n", text);
+	}
+	if (load_error) {
+		fprintf(results, "# umcg.ko could not be loaded: %s\n", strerror(load_error));
+		good = false;
+	}
+	if (outcome.left_processes) {
+		fprintf(results, "# a process of the test cannot be killed\n");
+		good = false;
+	}
+	good &= nothing_left_registered();
+	good &= kernel_log_report_faults() == 0;
+
+	if (!good || !find_skip(output_file, text, sizeof(text)))
+		text[0] = '\0';
+	fprintf(results, "%s %u %s.%s%s\n", good ? "ok" : "not ok", number,
+		base_name(test->program), test->name, text);
+	if (outcome.seconds >= SLOW_SECONDS)
+		fprintf(results, "# %.1f s\n", outcome.seconds);
+	fclose(output_file);
+	return good;
+}
+
+/* Removal is a test of its own: it runs last and shows that no reference was lost. */
+static bool test_module_removal(unsigned int number)
+{
+	int error = ensure_umcg_loaded();
+	bool good;
+
+	if (!error)
+		error = remove_umcg();
+	good = !error && access("/dev/umcg", F_OK);
+	if (error)
+		fprintf(results, "# the module cannot be removed: %s\n", strerror(error));
+	good &= kernel_log_report_faults() == 0;
+	fprintf(results, "%s %u module.removed_after_all_tests\n", good ? "ok" : "not ok", number);
+	return good;
+}
+
+bool run_tests(const char *pattern)
+{
+	bool good = list_tests(pattern);
+	unsigned int failed = 0;
+
+	fprintf(results, "KTAP version 1\n1..%u\n", test_count + 1);
+	if (!test_count) {
+		fprintf(results, "# no test matches '%s'\n", pattern);
+		good = false;
+	}
+	for (unsigned int i = 0; i < test_count; i++)
+		failed += !run_test(i + 1, &tests[i]);
+	failed += !test_module_removal(test_count + 1);
+	return good && !failed;
+}
