@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * What the files of the library share.
+ *
+ * Rule of locks: a worker takes the mutex of a group only while it is LOCKED,
+ * so that the kernel does not take it off its server meanwhile. Nobody holds it
+ * across a call that sleeps.
+ */
+#ifndef _UMCG_INTERNAL_H
+#define _UMCG_INTERNAL_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdalign.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "libumcg.h"
+#include "state.h"
+
+/* struct umcg_task with members that are atomic where the kernel writes or reads at any time. */
+struct task_words {
+	alignas(64) _Atomic uint64_t state_ts;
+	_Atomic uint32_t next_tid;
+	uint32_t flags;
+	_Atomic uint64_t idle_workers_ptr;
+	uint64_t idle_server_tid_ptr;
+};
+
+static_assert(sizeof(struct task_words) == sizeof(struct umcg_task), "size");
+static_assert(offsetof(struct task_words, next_tid) == offsetof(struct umcg_task, next_tid),
+	      "next_tid");
+static_assert(offsetof(struct task_words, idle_workers_ptr) ==
+	      offsetof(struct umcg_task, idle_workers_ptr), "idle_workers_ptr");
+static_assert(offsetof(struct task_words, idle_server_tid_ptr) ==
+	      offsetof(struct umcg_task, idle_server_tid_ptr), "idle_server_tid_ptr");
+
+enum thread_kind {
+	UNREGISTERED,
+	BASIC_TASK,
+	SERVER,
+	WORKER,
+};
+
+/* Values of thread::wakeup. */
+enum wakeup {
+	NO_WAKEUP,
+	/* Somebody wanted to wake the task when it did not wait. */
+	REMEMBERED,
+	/* A worker sleeps on this word, as a futex. */
+	SLEEPS,
+};
+
+/**
+ * struct thread - a thread that the library knows
+ * @words: what the kernel shares
+ * @wakeup: one of enum wakeup
+ * @kind: what it is registered as
+ * @tid: its TID
+ * @group: its group; not for basic tasks
+ * @tag: see umcg_set_task_tag()
+ * @running: of a server: the worker that runs under it. Written by the server,
+ *	or by that worker while it is LOCKED
+ * @server: of a worker: the server that it was last run by. Written by whoever
+ *	has made it RUNNING and LOCKED
+ * @next_waiting: of a server in umcg_get_idle_worker(): the next one; of an
+ *	unused record: the next one
+ * @next_member: the next member of its group
+ * @member_link: what points to this member of the group
+ *
+ * Memory of a record is never unmapped, so an old umcg_tid can do no worse than
+ * name another thread.
+ */
+struct thread {
+	struct task_words words;
+	_Atomic uint32_t wakeup;
+	_Atomic(enum thread_kind) kind;
+	pid_t tid;
+	struct umcg_group *group;
+	_Atomic intptr_t tag;
+	struct thread *_Atomic running;
+	struct thread *_Atomic server;
+	struct thread *next_waiting;
+	struct thread *next_member;
+	struct thread **member_link;
+};
+
+/**
+ * struct umcg_group - a group
+ * @idle_workers: the kernel's list of idle workers, newest first
+ * @idle_server_tid: the server that the kernel is to start for the next worker
+ * @process: the process that the group belongs to
+ * @lock: for what follows
+ * @members: the threads that have registered in it
+ * @first_idle: the library's list of idle workers, oldest first, linked by
+ *	their idle_workers_ptr
+ * @last_idle: the end of that list, undefined if it is empty
+ * @waiting: the servers that wait in umcg_get_idle_worker(), newest first
+ * @announced: the one of them that was written to @idle_server_tid. The kernel
+ *	may have taken it from there, and then starts it
+ */
+struct umcg_group {
+	alignas(64) _Atomic uint64_t idle_workers;
+	_Atomic uint32_t idle_server_tid;
+	pid_t process;
+
+	pthread_mutex_t lock;
+	struct thread *members;
+	struct thread *first_idle;
+	struct thread *last_idle;
+	struct thread *waiting;
+	struct thread *announced;
+};
+
+/* sys.c */
+int umcg_sys_ctl(uint32_t flags, void *self);
+int umcg_sys_wait(uint32_t flags, uint64_t timeout);
+int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);
+
+/* thread.c */
+struct thread *umcg_own_thread(void);
+struct thread *umcg_own_thread_as(enum thread_kind kind);
+void umcg_free_thread(struct thread *thread);
+
+/* group.c */
+struct thread *umcg_take_idle_worker(struct umcg_group *group);
+void umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker);
+struct thread *umcg_server_to_start(struct umcg_group *group);
+void umcg_server_polls(struct umcg_group *group, struct thread *server);
+bool umcg_server_is_back(struct umcg_group *group, struct thread *server);
+
+/* register.c */
+void umcg_bury_members(struct umcg_group *group);
+void umcg_forget_registration(struct thread *thread);
+
+/* worker.c */
+void umcg_hold_worker(struct thread *self);
+void umcg_release_worker(struct thread *self);
+void umcg_start_own_server(struct thread *self);
+int umcg_wake_worker(struct thread *self, struct thread *worker);
+int umcg_worker_wait(struct thread *self, uint64_t timeout);
+int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout);
+bool umcg_claim_worker(struct thread *worker, uint32_t from);
+void umcg_run_under(struct thread *worker, struct thread *server);
+
+static inline struct thread *thread_of(umcg_tid utid)
+{
+	return (struct thread *)utid;
+}
+
+static inline umcg_tid utid_of(struct thread *thread)
+{
+	return (umcg_tid)thread;
+}
+
+static inline enum thread_kind kind_of(struct thread *thread)
+{
+	return thread ? atomic_load_explicit(&thread->kind, memory_order_acquire) : UNREGISTERED;
+}
+
+/* Whether a wake-up was remembered. Sequentially consistent; see state_bits(). */
+static inline bool has_wakeup(struct thread *thread)
+{
+	return atomic_load(&thread->wakeup) == REMEMBERED;
+}
+
+/* Takes a wake-up that was remembered, if there is one. */
+static inline bool take_wakeup(struct thread *thread)
+{
+	uint32_t wakeup = REMEMBERED;
+
+	return has_wakeup(thread) &&
+	       atomic_compare_exchange_strong(&thread->wakeup, &wakeup, NO_WAKEUP);
+}
+
+static inline uint32_t thread_bits(struct thread *thread)
+{
+	return state_bits(&thread->words.state_ts);
+}
+
+static inline bool change_thread(struct thread *thread, uint32_t from, uint32_t to)
+{
+	return change_state(&thread->words.state_ts, from, to, monotonic_ns());
+}
+
+#endif /* _UMCG_INTERNAL_H */

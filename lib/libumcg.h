@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * libumcg: user-managed concurrency groups for C programs.
+ *
+ * A *group* has *servers* and *workers*, which are threads of one process. A
+ * server runs one worker at a time; when that worker blocks in the kernel, the
+ * server gets its thread back and runs another one. A *basic task* is a thread
+ * without a group that waits, wakes and swaps.
+ *
+ * The loop of a server:
+ *
+ *	for (;;) {
+ *		umcg_tid worker = umcg_get_idle_worker(true);
+ *
+ *		if (worker == UMCG_NONE)
+ *			break;
+ *		umcg_run_worker(worker);
+ *	}
+ *
+ * Calls that fail return -1 or UMCG_NONE, and say why in errno. Every call of a
+ * thread that is not registered, where it has to be, fails with EINVAL.
+ *
+ * Timeouts are absolute, in nanoseconds of CLOCK_REALTIME (umcg_get_time_ns());
+ * 0 is "never". A wake-up for a task that does not wait is remembered, one at
+ * most, and ends its next wait at once.
+ *
+ * No call may be made from a signal handler.
+ *
+ * A child made by fork() starts unregistered. Groups stay with the process that
+ * made them; the child may only destroy its copies.
+ */
+#ifndef _LIBUMCG_H
+#define _LIBUMCG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/umcg.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A group of servers and workers. */
+typedef struct umcg_group *umcg_t;
+
+/* A thread, registered or not. Valid until the thread ends. */
+typedef intptr_t umcg_tid;
+
+/* No group, no thread. */
+#define UMCG_NONE	0
+
+/**
+ * umcg_enabled() - whether this process can use UMCG
+ *
+ * Returns: true, or false and errno: ENOENT, the module umcg is not loaded;
+ * EACCES or EPERM, this user may not open UMCG_DEVICE; EPROTO, the module has
+ * another ABI than this library.
+ */
+bool umcg_enabled(void);
+
+/**
+ * umcg_get_utid() - the calling thread
+ *
+ * It need not be registered.
+ *
+ * Returns: its ID, or UMCG_NONE and errno ENOMEM.
+ */
+umcg_tid umcg_get_utid(void);
+
+/**
+ * umcg_set_task_tag() - gives a thread a number of the program's own
+ * @utid: the thread
+ * @tag: any value
+ */
+void umcg_set_task_tag(umcg_tid utid, intptr_t tag);
+
+/**
+ * umcg_get_task_tag() - the number that a thread was given
+ * @utid: the thread
+ *
+ * Returns: the tag of the last umcg_set_task_tag() or umcg_register_*().
+ */
+intptr_t umcg_get_task_tag(umcg_tid utid);
+
+/**
+ * umcg_get_task_state() - what a thread does, as far as its state word says
+ * @utid: the thread
+ * @since_ns: where to write since when, in nanoseconds of CLOCK_MONOTONIC in
+ *	steps of 16; or NULL. Right for changes of the last 6 days
+ *
+ * Returns: UMCG_TASK_NONE if it is not registered, UMCG_TASK_RUNNING,
+ * UMCG_TASK_IDLE or UMCG_TASK_BLOCKED. It may be another one a moment later.
+ */
+int umcg_get_task_state(umcg_tid utid, uint64_t *since_ns);
+
+/**
+ * umcg_create_group() - makes a group without tasks
+ * @flags: zero
+ *
+ * Returns: the group, or UMCG_NONE and errno: EINVAL, @flags is not zero;
+ * ENOMEM.
+ */
+umcg_t umcg_create_group(uint32_t flags);
+
+/**
+ * umcg_destroy_group() - frees a group
+ * @group: the group
+ *
+ * Returns: 0, or -1 and errno: EBUSY, it has tasks.
+ */
+int umcg_destroy_group(umcg_t group);
+
+/**
+ * umcg_register_basic_task() - makes the calling thread a basic task
+ * @tag: see umcg_set_task_tag()
+ *
+ * Returns: the ID of the thread, or UMCG_NONE and errno: EINVAL, it is
+ * registered already; ENOMEM, no memory, or RLIMIT_MEMLOCK is reached; or what
+ * umcg_enabled() says.
+ */
+umcg_tid umcg_register_basic_task(intptr_t tag);
+
+/**
+ * umcg_register_worker() - makes the calling thread a worker
+ * @group: its group
+ * @tag: see umcg_set_task_tag()
+ *
+ * The worker is idle at first: the call returns when a server runs it.
+ *
+ * Returns: as umcg_register_basic_task().
+ */
+umcg_tid umcg_register_worker(umcg_t group, intptr_t tag);
+
+/**
+ * umcg_register_server() - makes the calling thread a server
+ * @group: its group
+ * @tag: see umcg_set_task_tag()
+ *
+ * Returns: as umcg_register_basic_task().
+ */
+umcg_tid umcg_register_server(umcg_t group, intptr_t tag);
+
+/**
+ * umcg_unregister_task() - makes the calling thread an ordinary one
+ *
+ * The server of a worker goes on; see umcg_run_worker(). A thread that ends
+ * by returning from its function or by pthread_exit() is unregistered.
+ *
+ * Returns: 0, or -1 and errno EINVAL.
+ */
+int umcg_unregister_task(void);
+
+/**
+ * umcg_wait() - waits for umcg_wake() or umcg_swap() of another task
+ * @timeout: when to give up
+ *
+ * A worker gives its server back. It may also be run again without having been
+ * woken, by a server that has got it from umcg_run_worker().
+ *
+ * Returns: 0, or -1 and errno: ETIMEDOUT; EINTR, the caller is no worker, and a
+ * signal handler has run that was installed without SA_RESTART.
+ */
+int umcg_wait(uint64_t timeout);
+
+/**
+ * umcg_wake() - ends the wait of a task, now or the next one
+ * @next: the task, registered
+ * @wf_current_cpu: whether it should run on this CPU, which the caller is about
+ *	to leave. Means nothing for a worker: its server says where it runs
+ *
+ * A worker becomes idle: umcg_get_idle_worker() will find it. A server that
+ * waits in umcg_get_idle_worker() is woken, too. The kernel is called only if
+ * there is a thread to be woken.
+ *
+ * Returns: 0, or -1 and errno: EINVAL, @next is not registered; ESRCH, it has
+ * ended meanwhile.
+ */
+int umcg_wake(umcg_tid next, bool wf_current_cpu);
+
+/**
+ * umcg_swap() - wakes a task and waits, in one step
+ * @next: a worker of the same group if the caller is a worker, else a server or
+ *	a basic task
+ * @timeout: when to give up
+ *
+ * A task that waits takes the place of the caller at once: on this CPU and, if
+ * it is a worker, under the same server. If @next does not wait, or a worker
+ * asks for a timeout, this is umcg_wake() and then umcg_wait().
+ *
+ * Returns: as umcg_wait(); or -1 and errno: EINVAL, @next is the caller or of
+ * the wrong kind; ESRCH, it has ended meanwhile.
+ */
+int umcg_swap(umcg_tid next, uint64_t timeout);
+
+/**
+ * umcg_get_idle_worker() - takes a worker that wants to run
+ * @wait: whether to wait until there is one
+ *
+ * For servers; any number of them may call at the same time. First come, first
+ * served. The worker belongs to the caller, who has to run it.
+ *
+ * Returns: the worker, or UMCG_NONE and errno: EAGAIN, there is none, and @wait
+ * is false; EINTR, umcg_wake() was called for this server, or a signal handler
+ * has run that was installed without SA_RESTART; EINVAL, the caller is not a
+ * server.
+ */
+umcg_tid umcg_get_idle_worker(bool wait);
+
+/**
+ * umcg_run_worker() - runs a worker until it blocks, waits or leaves
+ * @worker: a worker from umcg_get_idle_worker(); or one that umcg_run_worker()
+ *	has returned because it waits in umcg_wait() or umcg_swap()
+ *
+ * For servers. The worker that is returned may be another one: workers swap.
+ * It has blocked, or waits. One that has blocked comes back by way of
+ * umcg_get_idle_worker(), perhaps to another server, perhaps already.
+ *
+ * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or ended;
+ * or UMCG_NONE and errno: EAGAIN, @worker is not idle, or is on its way to
+ * umcg_get_idle_worker(); EINVAL, the caller is not a server, or @worker is not
+ * a worker of its group.
+ */
+umcg_tid umcg_run_worker(umcg_tid worker);
+
+/**
+ * umcg_get_time_ns() - the clock of the timeouts
+ *
+ * Returns: CLOCK_REALTIME in nanoseconds.
+ */
+uint64_t umcg_get_time_ns(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _LIBUMCG_H */

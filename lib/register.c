@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Groups and their members: who comes, who leaves.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+umcg_t umcg_create_group(uint32_t flags)
+{
+	struct umcg_group *group;
+
+	if (flags) {
+		errno = EINVAL;
+		return UMCG_NONE;
+	}
+
+	group = aligned_alloc(alignof(struct umcg_group), sizeof(*group));
+	if (!group)
+		return UMCG_NONE;
+
+	memset(group, 0, sizeof(*group));
+	pthread_mutex_init(&group->lock, NULL);
+	group->process = getpid();
+
+	return group;
+}
+
+static void join_group(struct thread *thread)
+{
+	struct umcg_group *group = thread->group;
+
+	if (!group)
+		return;
+
+	pthread_mutex_lock(&group->lock);
+	thread->member_link = &group->members;
+	thread->next_member = group->members;
+	if (group->members)
+		group->members->member_link = &thread->next_member;
+	group->members = thread;
+	pthread_mutex_unlock(&group->lock);
+}
+
+/* The caller has the lock. */
+static void unlink_member(struct thread *thread)
+{
+	*thread->member_link = thread->next_member;
+	if (thread->next_member)
+		thread->next_member->member_link = thread->member_link;
+}
+
+static void leave_group(struct thread *thread)
+{
+	struct umcg_group *group = thread->group;
+
+	if (!group)
+		return;
+
+	pthread_mutex_lock(&group->lock);
+	unlink_member(thread);
+	pthread_mutex_unlock(&group->lock);
+}
+
+/*
+ * Whether a thread has ended without unregistering: its kind says that it is a
+ * task, but the kernel has set its state to NONE.
+ */
+static bool has_ended(struct thread *thread)
+{
+	return kind_of(thread) != UNREGISTERED && thread_bits(thread) == NONE;
+}
+
+/* Forgets members that have ended, and frees their records. */
+void umcg_bury_members(struct umcg_group *group)
+{
+	struct thread *next;
+
+	pthread_mutex_lock(&group->lock);
+	for (struct thread *member = group->members; member; member = next) {
+		next = member->next_member;
+		if (has_ended(member)) {
+			unlink_member(member);
+			umcg_forget_registration(member);
+			umcg_free_thread(member);
+		}
+	}
+	pthread_mutex_unlock(&group->lock);
+}
+
+int umcg_destroy_group(umcg_t group)
+{
+	bool is_empty;
+
+	if (group->process == getpid()) {
+		umcg_bury_members(group);
+		pthread_mutex_lock(&group->lock);
+		is_empty = !group->members;
+		pthread_mutex_unlock(&group->lock);
+		if (!is_empty) {
+			errno = EBUSY;
+			return -1;
+		}
+	}
+
+	pthread_mutex_destroy(&group->lock);
+	free(group);
+	return 0;
+}
+
+/* Release: pairs with kind_of(), so that whoever sees the kind sees the rest. */
+static void prepare(struct thread *self, enum thread_kind kind, umcg_t group, intptr_t tag)
+{
+	uint32_t state = kind == WORKER ? BLOCKED : RUNNING;
+
+	atomic_store(&self->words.state_ts, state_at(state, monotonic_ns()));
+	atomic_store(&self->words.next_tid, 0);
+	atomic_store(&self->words.idle_workers_ptr,
+		     kind == WORKER ? (uintptr_t)&group->idle_workers : 0);
+	self->words.idle_server_tid_ptr =
+		kind == WORKER ? (uintptr_t)&group->idle_server_tid : 0;
+	atomic_store(&self->wakeup, NO_WAKEUP);
+	atomic_store(&self->running, NULL);
+	atomic_store(&self->server, NULL);
+	self->tid = gettid();
+	self->group = group;
+	umcg_set_task_tag(utid_of(self), tag);
+	atomic_store_explicit(&self->kind, kind, memory_order_release);
+}
+
+/* The thread is no longer known to the kernel, or is a copy that never was. */
+void umcg_forget_registration(struct thread *thread)
+{
+	uint64_t old = atomic_load(&thread->words.state_ts);
+
+	atomic_store(&thread->words.state_ts, state_successor(old, NONE, monotonic_ns()));
+	atomic_store_explicit(&thread->kind, UNREGISTERED, memory_order_release);
+}
+
+static umcg_tid register_as(enum thread_kind kind, umcg_t group, intptr_t tag)
+{
+	struct thread *self = umcg_own_thread();
+	uint32_t flags = UMCG_CTL_REGISTER | (kind == WORKER ? UMCG_CTL_WORKER : 0);
+
+	if (!self)
+		return UMCG_NONE;
+	if (kind_of(self) != UNREGISTERED || (group && group->process != getpid())) {
+		errno = EINVAL;
+		return UMCG_NONE;
+	}
+
+	prepare(self, kind, group, tag);
+	join_group(self);
+	if (umcg_sys_ctl(flags, &self->words)) {
+		leave_group(self);
+		umcg_forget_registration(self);
+		return UMCG_NONE;
+	}
+
+	return utid_of(self);
+}
+
+umcg_tid umcg_register_basic_task(intptr_t tag)
+{
+	return register_as(BASIC_TASK, NULL, tag);
+}
+
+umcg_tid umcg_register_worker(umcg_t group, intptr_t tag)
+{
+	return register_as(WORKER, group, tag);
+}
+
+umcg_tid umcg_register_server(umcg_t group, intptr_t tag)
+{
+	return register_as(SERVER, group, tag);
+}
+
+/*
+ * The server of a worker is woken first: an unregistered thread cannot do it. A
+ * LOCKED worker does not need a server to go on.
+ */
+static void part_from_server(struct thread *self)
+{
+	struct thread *server;
+
+	umcg_hold_worker(self);
+	server = atomic_load_explicit(&self->server, memory_order_relaxed);
+	atomic_store_explicit(&server->running, NULL, memory_order_relaxed);
+	umcg_start_own_server(self);
+	umcg_wake_thread(self, server, 0);
+}
+
+int umcg_unregister_task(void)
+{
+	struct thread *self = umcg_own_thread();
+	int result;
+
+	if (kind_of(self) == UNREGISTERED) {
+		errno = EINVAL;
+		return -1;
+	}
+
+	if (kind_of(self) == WORKER)
+		part_from_server(self);
+	/* The kernel may set the state to NONE; has_ended() must not take that for the end. */
+	atomic_store_explicit(&self->kind, UNREGISTERED, memory_order_release);
+	result = umcg_sys_ctl(UMCG_CTL_UNREGISTER, NULL);
+	leave_group(self);
+	umcg_forget_registration(self);
+
+	return result;
+}

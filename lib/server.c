@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Servers: taking idle workers, and running them.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "internal.h"
+
+static void start(struct thread *self, struct thread *server)
+{
+	if (server && server != self)
+		umcg_wake_thread(self, server, 0);
+}
+
+/* Sleeps until somebody sets the state of the server to RUNNING, or fails. */
+static int sleep_idle(struct thread *self)
+{
+	atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
+	return umcg_sys_wait(0, 0);
+}
+
+/*
+ * Waits until something happens: a worker may be idle, or somebody wants to
+ * wake this server. The caller has the lock. Returns false after a signal.
+ */
+static bool wait_for_work(struct umcg_group *group, struct thread *self)
+{
+	struct thread *other;
+	int result = 0;
+
+	umcg_server_polls(group, self);
+	other = umcg_server_to_start(group);
+	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
+	if ((other == self || has_wakeup(self)) && umcg_server_is_back(group, self)) {
+		pthread_mutex_unlock(&group->lock);
+		start(self, other);
+		pthread_mutex_lock(&group->lock);
+		return true;
+	}
+
+	do {
+		pthread_mutex_unlock(&group->lock);
+		start(self, other);
+		other = NULL;
+		result |= sleep_idle(self);
+		pthread_mutex_lock(&group->lock);
+	} while (!umcg_server_is_back(group, self));
+
+	return result == 0;
+}
+
+umcg_tid umcg_get_idle_worker(bool wait)
+{
+	struct thread *self = umcg_own_thread_as(SERVER);
+	struct thread *worker, *other;
+	struct umcg_group *group;
+	int error = EAGAIN;
+
+	if (!self)
+		return UMCG_NONE;
+
+	group = self->group;
+	pthread_mutex_lock(&group->lock);
+	while (!(worker = umcg_take_idle_worker(group)) && wait && error != EINTR) {
+		if (take_wakeup(self) || !wait_for_work(group, self))
+			error = EINTR;
+	}
+	other = umcg_server_to_start(group);
+	pthread_mutex_unlock(&group->lock);
+	start(self, other);
+
+	if (!worker)
+		errno = error;
+	return utid_of(worker);
+}
+
+/* Claims a worker that is idle, or that is about to be: it drops its lock when it falls asleep. */
+static bool claim_idle_worker(struct thread *worker)
+{
+	for (;;) {
+		uint32_t bits = thread_bits(worker);
+
+		if (bits == IDLE || bits == (IDLE | WAITS)) {
+			if (umcg_claim_worker(worker, bits))
+				return true;
+			if (thread_bits(worker) == bits)
+				return false;
+		} else if ((bits & ~WAITS) == (IDLE | LOCKED)) {
+			sched_yield();
+		} else {
+			return false;
+		}
+	}
+}
+
+/*
+ * Who ran under the server until it was started again. Only that worker, or the
+ * kernel for it, starts the server; what they wrote before is seen.
+ */
+static umcg_tid worker_that_stopped(struct thread *self)
+{
+	struct thread *worker = atomic_load_explicit(&self->running, memory_order_relaxed);
+
+	/* A worker that has ended elsewhere meanwhile has another server. */
+	if (worker && thread_bits(worker) == NONE &&
+	    atomic_load_explicit(&worker->server, memory_order_relaxed) == self) {
+		umcg_bury_members(self->group);
+		worker = NULL;
+	}
+	if (!worker)
+		errno = 0;
+
+	return utid_of(worker);
+}
+
+umcg_tid umcg_run_worker(umcg_tid utid)
+{
+	struct thread *self = umcg_own_thread_as(SERVER);
+	struct thread *worker = thread_of(utid);
+	int result;
+
+	if (!self)
+		return UMCG_NONE;
+	if (kind_of(worker) != WORKER || worker->group != self->group) {
+		errno = EINVAL;
+		return UMCG_NONE;
+	}
+
+	change_thread(self, RUNNING, IDLE);
+	if (!claim_idle_worker(worker)) {
+		change_thread(self, IDLE, RUNNING);
+		errno = EAGAIN;
+		return UMCG_NONE;
+	}
+	umcg_run_under(worker, self);
+
+	/*
+	 * The worker need not be woken again after a signal. It may also have
+	 * run and ended before the call (ESRCH); then it has started the server.
+	 */
+	result = umcg_sys_wait(0, 0);
+	while (result && (errno == EINTR || errno == ESRCH))
+		result = sleep_idle(self);
+
+	return result ? UMCG_NONE : worker_that_stopped(self);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The state word: its values, and how it changes.
+ */
+#ifndef _UMCG_STATE_H
+#define _UMCG_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <linux/umcg.h>
+
+#define NONE	UMCG_TASK_NONE
+#define RUNNING	UMCG_TASK_RUNNING
+#define IDLE	UMCG_TASK_IDLE
+#define BLOCKED	UMCG_TASK_BLOCKED
+#define LOCKED	UMCG_TF_LOCKED
+
+/*
+ * Two of the five bits for user space say more about an idle task; the other
+ * three are the program's own, and stay as they are.
+ *
+ * WAITS:  it is in umcg_wait() or umcg_swap(), and may be woken
+ * QUEUED: a worker that was woken there, and is on the list of its group
+ * POLLS:  a server that is in umcg_get_idle_worker()
+ */
+#define WAITS	(1U << 16)
+#define QUEUED	(1U << 17)
+#define POLLS	(1U << 17)
+
+#define PROGRAM_BITS	(UMCG_TASK_USER_MASK & ~(WAITS | QUEUED | POLLS))
+
+#define TIMESTAMP_MASK	(~0ULL >> UMCG_STATE_TIMESTAMP_SHIFT)
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+static inline uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* The first word of a task: there is no earlier one that it has to be later than. */
+static inline uint64_t state_at(uint32_t bits, uint64_t now_ns)
+{
+	return now_ns >> UMCG_STATE_TIMESTAMP_GRANULARITY << UMCG_STATE_TIMESTAMP_SHIFT | bits;
+}
+
+/* The word after @old with these @bits, later than @old, at @now_ns if that is later. */
+static inline uint64_t state_successor(uint64_t old, uint32_t bits, uint64_t now_ns)
+{
+	uint64_t before = old >> UMCG_STATE_TIMESTAMP_SHIFT;
+	uint64_t now = (now_ns >> UMCG_STATE_TIMESTAMP_GRANULARITY) & TIMESTAMP_MASK;
+	uint64_t ahead = (now - before) & TIMESTAMP_MASK;
+
+	if (ahead == 0 || ahead > TIMESTAMP_MASK / 2)
+		now = before + 1;
+
+	return now << UMCG_STATE_TIMESTAMP_SHIFT | (old & PROGRAM_BITS) | bits;
+}
+
+/* When the word was written, by a clock that says @now_ns. The word may be some steps ahead. */
+static inline uint64_t state_time_ns(uint64_t word, uint64_t now_ns)
+{
+	uint64_t now = now_ns >> UMCG_STATE_TIMESTAMP_GRANULARITY;
+	uint64_t ago = (now - (word >> UMCG_STATE_TIMESTAMP_SHIFT)) & TIMESTAMP_MASK;
+
+	if (ago > TIMESTAMP_MASK / 2)
+		ago = 0;
+
+	return (now - ago) << UMCG_STATE_TIMESTAMP_GRANULARITY;
+}
+
+/* State, flags and the library's own bits. */
+static inline uint32_t bits_of(uint64_t word)
+{
+	return word & UMCG_TASK_STATE_MASK_FULL & ~PROGRAM_BITS;
+}
+
+/*
+ * Reads the bits of a word. Sequentially consistent: where one side changes its
+ * word and then looks at a second one, and the other side does it the other way
+ * round, one of them sees what the other did. Pairs with change_state() and
+ * with the fully ordered changes by the kernel.
+ */
+static inline uint32_t state_bits(const _Atomic uint64_t *word)
+{
+	return bits_of(atomic_load(word));
+}
+
+/*
+ * Changes the word from @from to @to, or leaves it if it is not @from.
+ * Sequentially consistent; see state_bits().
+ */
+static inline bool change_state(_Atomic uint64_t *word, uint32_t from, uint32_t to,
+				uint64_t now_ns)
+{
+	uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+
+	do {
+		if (bits_of(old) != from)
+			return false;
+	} while (!atomic_compare_exchange_weak(word, &old, state_successor(old, to, now_ns)));
+
+	return true;
+}
+
+#endif /* _UMCG_STATE_H */

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Records of threads: where they come from, and which one is the caller's.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static _Thread_local struct thread *own_thread;
+
+/*
+ * Records that nobody uses. Whoever takes one takes the whole list, and puts
+ * back the rest: nothing can change under a list that nobody else has.
+ */
+static struct thread *_Atomic unused;
+
+static pthread_key_t end_of_thread;
+static int key_error;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Release: pairs with the acquire in allocate_thread(). */
+static void put_unused(struct thread *first, struct thread *last)
+{
+	struct thread *old = atomic_load_explicit(&unused, memory_order_relaxed);
+
+	do {
+		last->next_waiting = old;
+	} while (!atomic_compare_exchange_weak_explicit(&unused, &old, first, memory_order_release,
+							memory_order_relaxed));
+}
+
+/* A new page of records, linked; the kernel pins pages, so they lie close together. */
+static struct thread *map_threads(void)
+{
+	size_t size = sysconf(_SC_PAGESIZE);
+	struct thread *threads = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (threads == MAP_FAILED)
+		return NULL;
+	for (size_t i = 1; i < size / sizeof(*threads); i++)
+		threads[i - 1].next_waiting = &threads[i];
+
+	return threads;
+}
+
+static struct thread *allocate_thread(void)
+{
+	struct thread *first = atomic_exchange_explicit(&unused, NULL, memory_order_acquire);
+	struct thread *last;
+
+	if (!first)
+		first = map_threads();
+	if (first && first->next_waiting) {
+		for (last = first->next_waiting; last->next_waiting; last = last->next_waiting)
+			continue;
+		put_unused(first->next_waiting, last);
+	}
+
+	return first;
+}
+
+void umcg_free_thread(struct thread *thread)
+{
+	put_unused(thread, thread);
+}
+
+static void thread_ends(void *thread)
+{
+	umcg_unregister_task();
+	own_thread = NULL;
+	umcg_free_thread(thread);
+}
+
+/* The kernel has registered the parent's thread, not the child's copy of it. */
+static void child_begins(void)
+{
+	if (own_thread)
+		umcg_forget_registration(own_thread);
+}
+
+static void initialize(void)
+{
+	key_error = pthread_key_create(&end_of_thread, thread_ends);
+	if (!key_error)
+		key_error = pthread_atfork(NULL, NULL, child_begins);
+}
+
+struct thread *umcg_own_thread(void)
+{
+	struct thread *thread = own_thread;
+
+	if (thread)
+		return thread;
+
+	pthread_once(&once, initialize);
+	thread = key_error ? NULL : allocate_thread();
+	if (thread && pthread_setspecific(end_of_thread, thread)) {
+		umcg_free_thread(thread);
+		thread = NULL;
+	}
+	if (!thread)
+		errno = ENOMEM;
+
+	own_thread = thread;
+	return thread;
+}
+
+/* The calling thread, if it is registered as @kind; or NULL and EINVAL. */
+struct thread *umcg_own_thread_as(enum thread_kind kind)
+{
+	if (own_thread && kind_of(own_thread) == kind)
+		return own_thread;
+
+	errno = EINVAL;
+	return NULL;
+}
+
+umcg_tid umcg_get_utid(void)
+{
+	return utid_of(umcg_own_thread());
+}
+
+/* Relaxed: a tag is a value of its own; what it may point to is the program's business. */
+void umcg_set_task_tag(umcg_tid utid, intptr_t tag)
+{
+	atomic_store_explicit(&thread_of(utid)->tag, tag, memory_order_relaxed);
+}
+
+intptr_t umcg_get_task_tag(umcg_tid utid)
+{
+	return atomic_load_explicit(&thread_of(utid)->tag, memory_order_relaxed);
+}
+
+int umcg_get_task_state(umcg_tid utid, uint64_t *since_ns)
+{
+	uint64_t word = atomic_load(&thread_of(utid)->words.state_ts);
+
+	if (since_ns)
+		*since_ns = state_time_ns(word, monotonic_ns());
+
+	return word & UMCG_TASK_STATE_MASK;
+}
+
+uint64_t umcg_get_time_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Wait, wake and swap: for servers and basic tasks, and the way to those of
+ * workers.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+/* A server that waits for workers is woken with the wake-up that it finds when it is back. */
+static int end_polling(struct thread *self, struct thread *server)
+{
+	struct umcg_group *group = server->group;
+	struct thread *other;
+	bool is_back;
+
+	pthread_mutex_lock(&group->lock);
+	is_back = thread_bits(server) == (IDLE | POLLS) && umcg_server_is_back(group, server);
+	other = umcg_server_to_start(group);
+	pthread_mutex_unlock(&group->lock);
+
+	if (other)
+		umcg_wake_thread(self, other, 0);
+	return is_back ? umcg_wake_thread(self, server, 0) : 0;
+}
+
+/*
+ * Lets a server or basic task run that waits, or remembers the wake-up.
+ *
+ * Returns: whether it waited, and is to be woken by the kernel now.
+ */
+static bool let_run(struct thread *task)
+{
+	for (;;) {
+		if (change_thread(task, IDLE | WAITS, RUNNING))
+			return true;
+
+		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
+		atomic_store(&task->wakeup, REMEMBERED);
+		if (thread_bits(task) != (IDLE | WAITS) || !take_wakeup(task))
+			return false;
+	}
+}
+
+static int wake_task(struct thread *self, struct thread *task, uint32_t flags)
+{
+	if (let_run(task))
+		return umcg_wake_thread(self, task, flags);
+	if (thread_bits(task) == (IDLE | POLLS))
+		return end_polling(self, task);
+
+	return 0;
+}
+
+int umcg_wake(umcg_tid next, bool wf_current_cpu)
+{
+	struct thread *self = umcg_own_thread();
+	struct thread *target = thread_of(next);
+	int result;
+
+	if (kind_of(self) == UNREGISTERED || kind_of(target) == UNREGISTERED) {
+		errno = EINVAL;
+		return -1;
+	}
+
+	umcg_hold_worker(self);
+	if (kind_of(target) == WORKER)
+		result = umcg_wake_worker(self, target);
+	else
+		result = wake_task(self, target, wf_current_cpu ? UMCG_WAIT_WF_CURRENT_CPU : 0);
+	umcg_release_worker(self);
+
+	return result;
+}
+
+/* Waits, and wakes @next in the same call, if there is one. */
+static int task_wait(struct thread *self, struct thread *next, uint64_t timeout)
+{
+	bool runs_next;
+	int result;
+
+	change_thread(self, RUNNING, IDLE | WAITS);
+	runs_next = next && let_run(next);
+
+	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
+	if (take_wakeup(self)) {
+		change_thread(self, IDLE | WAITS, RUNNING);
+		return runs_next ? umcg_wake_thread(self, next, 0) : 0;
+	}
+
+	atomic_store_explicit(&self->words.next_tid, runs_next ? next->tid : 0,
+			      memory_order_relaxed);
+	result = umcg_sys_wait(0, timeout);
+	/* Somebody may have woken it when it was about to give up. */
+	if (result && !change_thread(self, IDLE | WAITS, RUNNING))
+		result = 0;
+
+	return result;
+}
+
+int umcg_wait(uint64_t timeout)
+{
+	struct thread *self = umcg_own_thread();
+
+	switch (kind_of(self)) {
+	case WORKER:
+		return umcg_worker_wait(self, timeout);
+	case SERVER:
+	case BASIC_TASK:
+		return task_wait(self, NULL, timeout);
+	default:
+		errno = EINVAL;
+		return -1;
+	}
+}
+
+int umcg_swap(umcg_tid next, uint64_t timeout)
+{
+	struct thread *self = umcg_own_thread();
+	struct thread *target = thread_of(next);
+	bool is_worker = kind_of(self) == WORKER;
+
+	if (kind_of(self) == UNREGISTERED || kind_of(target) == UNREGISTERED || target == self ||
+	    is_worker != (kind_of(target) == WORKER) ||
+	    (is_worker && target->group != self->group)) {
+		errno = EINVAL;
+		return -1;
+	}
+
+	return is_worker ? umcg_worker_swap(self, target, timeout) :
+			   task_wait(self, target, timeout);
+}

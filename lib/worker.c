@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Workers: how they wait, swap, and are woken.
+ *
+ * A RUNNING worker may lose its server at any instruction, by blocking, and go
+ * on under another one. So its server is looked at only while it is LOCKED.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/*
+ * Locks the caller if it is a worker: the kernel leaves it alone until it is
+ * released. Nobody takes other tasks off the CPU, so they need no lock.
+ */
+void umcg_hold_worker(struct thread *self)
+{
+	if (kind_of(self) == WORKER)
+		change_thread(self, RUNNING, IDLE | LOCKED);
+}
+
+void umcg_release_worker(struct thread *self)
+{
+	if (kind_of(self) == WORKER)
+		change_thread(self, IDLE | LOCKED, RUNNING);
+}
+
+/* The server of a worker runs from now on; it still is to be woken. */
+void umcg_start_own_server(struct thread *self)
+{
+	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
+
+	change_thread(server, IDLE, RUNNING);
+}
+
+/*
+ * Takes an idle worker, in state @from, to be run. It is on no list then, and
+ * the kernel holds it until umcg_run_under().
+ */
+bool umcg_claim_worker(struct thread *worker, uint32_t from)
+{
+	uint64_t list = atomic_load_explicit(&worker->words.idle_workers_ptr, memory_order_relaxed);
+
+	return list == (uintptr_t)&worker->group->idle_workers &&
+	       change_thread(worker, from, RUNNING | LOCKED);
+}
+
+/* Lets a claimed worker run. The change of its state releases what is written before it. */
+void umcg_run_under(struct thread *worker, struct thread *server)
+{
+	atomic_store_explicit(&worker->server, server, memory_order_relaxed);
+	atomic_store_explicit(&worker->words.next_tid, server->tid, memory_order_relaxed);
+	atomic_store_explicit(&server->words.next_tid, worker->tid, memory_order_relaxed);
+	atomic_store_explicit(&server->running, worker, memory_order_relaxed);
+	change_thread(worker, RUNNING | LOCKED, RUNNING);
+}
+
+/* Whether a worker waits to be woken. It may be on its way to sleep, LOCKED. */
+static bool waits(uint32_t bits)
+{
+	return (bits & ~LOCKED) == (IDLE | WAITS);
+}
+
+/* Puts a worker that waits on the list of its group. False if it does not wait any more. */
+static bool queue_waiting_worker(struct thread *self, struct thread *worker, uint32_t bits)
+{
+	if (!change_thread(worker, bits, (bits & LOCKED) | IDLE | QUEUED))
+		return false;
+
+	umcg_add_idle_worker(worker->group, self, worker);
+	return true;
+}
+
+static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
+		  const struct timespec *timeout)
+{
+	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL,
+		       FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Wakes a worker. The caller is held, if it is a worker. */
+int umcg_wake_worker(struct thread *self, struct thread *worker)
+{
+	for (;;) {
+		uint32_t bits = thread_bits(worker);
+
+		if (waits(bits)) {
+			if (queue_waiting_worker(self, worker, bits))
+				return 0;
+			continue;
+		}
+		/* Woken already, but not run yet: it is told what the caller wrote, and no more. */
+		if (bits & QUEUED) {
+			if (change_thread(worker, bits, bits))
+				return 0;
+			continue;
+		}
+		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
+		if (atomic_exchange(&worker->wakeup, REMEMBERED) == SLEEPS) {
+			futex(&worker->wakeup, FUTEX_WAKE, 1, NULL);
+			return 0;
+		}
+		if (!waits(thread_bits(worker)) || !take_wakeup(worker))
+			return 0;
+	}
+}
+
+/*
+ * Waits with a timeout: blocks like any worker that blocks. The kernel could
+ * end umcg_wait() at a given time as well, but then it queues the worker, and
+ * nobody else could tell whether it still waits or is on the list already.
+ */
+static int sleep_until(struct thread *self, uint64_t timeout)
+{
+	const struct timespec until = {
+		.tv_sec = timeout / 1000000000,
+		.tv_nsec = timeout % 1000000000,
+	};
+	uint32_t wakeup = NO_WAKEUP;
+	long result = 0;
+
+	if (atomic_compare_exchange_strong(&self->wakeup, &wakeup, SLEEPS)) {
+		while ((result == 0 || errno == EINTR) && atomic_load(&self->wakeup) == SLEEPS)
+			result = futex(&self->wakeup, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME,
+				       SLEEPS, &until);
+	}
+
+	return atomic_exchange(&self->wakeup, NO_WAKEUP) == REMEMBERED ? 0 : -1;
+}
+
+/*
+ * Wakes the task that goes on in place of the worker, which is next_tid, and
+ * sleeps until a server runs the worker. That task may have run and left before
+ * the call (ESRCH); then nobody is to be woken.
+ */
+static int give_way(struct thread *self)
+{
+	int result = umcg_sys_wait(0, 0);
+
+	if (result && errno == ESRCH) {
+		atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
+		result = umcg_sys_wait(0, 0);
+	}
+
+	return result;
+}
+
+int umcg_worker_wait(struct thread *self, uint64_t timeout)
+{
+	if (take_wakeup(self))
+		return 0;
+	if (timeout)
+		return sleep_until(self, timeout);
+
+	change_thread(self, RUNNING, IDLE | LOCKED | WAITS);
+	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
+	if (take_wakeup(self) && change_thread(self, IDLE | LOCKED | WAITS, RUNNING))
+		return 0;
+
+	umcg_start_own_server(self);
+	return give_way(self);
+}
+
+/* Wakes the other worker by way of the list, and waits. */
+static int wake_and_wait(struct thread *self, struct thread *next, uint64_t timeout)
+{
+	umcg_hold_worker(self);
+	umcg_wake_worker(self, next);
+	umcg_release_worker(self);
+
+	return umcg_worker_wait(self, timeout);
+}
+
+int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
+{
+	struct thread *server;
+
+	if (timeout || !umcg_claim_worker(next, IDLE | WAITS))
+		return wake_and_wait(self, next, timeout);
+
+	change_thread(self, RUNNING, IDLE | LOCKED | WAITS);
+	server = atomic_load_explicit(&self->server, memory_order_relaxed);
+	/* With a wake-up it gives its place away all the same, but wants another one at once. */
+	if (take_wakeup(self))
+		queue_waiting_worker(self, self, IDLE | LOCKED | WAITS);
+
+	atomic_store_explicit(&self->words.next_tid, next->tid, memory_order_relaxed);
+	umcg_run_under(next, server);
+
+	return give_way(self);
+}
