@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The form of the calls: numbers, sizes, offsets, and structures that are
+ * smaller or larger than the module knows.
+ */
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "umcg_test.h"
+
+#define EXPECT_LAYOUT(type, member, offset, size) do {			\
+	_Static_assert(offsetof(type, member) == (offset), "offset");	\
+	_Static_assert(sizeof(((type *)0)->member) == (size), "size");	\
+} while (0)
+
+/* The argument of any call: each begins with its size, and has 16 bytes today. */
+struct any_args {
+	uint32_t size;
+	uint32_t flags;
+	uint64_t value;
+	uint8_t beyond[3 * 4096];
+};
+
+/* A call, and what it returns if the form of its argument is right. */
+struct call {
+	const char *name;
+	unsigned int command;
+	uint32_t flags;
+	uint64_t value;
+	int right;
+};
+
+static const struct call calls[] = {
+	{ .name = "version", .command = UMCG_IOC_VERSION },
+	{ .name = "ctl", .command = UMCG_IOC_CTL, .flags = SERVER_FLAGS },
+	{ .name = "wait", .command = UMCG_IOC_WAIT },
+	{ .name = "kick", .command = UMCG_IOC_KICK, .value = INT32_MAX, .right = -ESRCH },
+};
+
+FIXTURE(abi) {
+	struct umcg_thread thread;
+	long page_size;
+	struct any_args args;
+	/* A readable page before one that is not mapped. */
+	char *edge;
+};
+
+FIXTURE_SETUP(abi)
+{
+	umcg_test_begin(TEST_SECONDS);
+	self->page_size = sysconf(_SC_PAGESIZE);
+	self->edge = mmap(NULL, 2 * self->page_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->edge);
+	ASSERT_EQ(0, munmap(self->edge + self->page_size, self->page_size));
+}
+
+FIXTURE_TEARDOWN(abi)
+{
+}
+
+/* Makes a call of which all but the size is right. */
+static int call_with_size(FIXTURE_DATA(abi) *self, const struct call *call, uint32_t size)
+{
+	int err;
+
+	server_task_init(&self->thread.task);
+	if (call->command == UMCG_IOC_WAIT)
+		umcg_ctl(SERVER_FLAGS, &self->thread.task);
+	self->args.size = size;
+	self->args.flags = call->flags;
+	self->args.value = call->value;
+	if (call->command == UMCG_IOC_CTL)
+		self->args.value = (uintptr_t)&self->thread.task;
+	err = umcg_ioctl(call->command, &self->args);
+	umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+	return err;
+}
+
+TEST_F(abi, structures_have_their_sizes_and_offsets)
+{
+	EXPECT_LAYOUT(struct umcg_task, state_ts, 0, 8);
+	EXPECT_LAYOUT(struct umcg_task, next_tid, 8, 4);
+	EXPECT_LAYOUT(struct umcg_task, flags, 12, 4);
+	EXPECT_LAYOUT(struct umcg_task, idle_workers_ptr, 16, 8);
+	EXPECT_LAYOUT(struct umcg_task, idle_server_tid_ptr, 24, 8);
+	EXPECT_LAYOUT(struct umcg_ctl_args, size, 0, 4);
+	EXPECT_LAYOUT(struct umcg_ctl_args, flags, 4, 4);
+	EXPECT_LAYOUT(struct umcg_ctl_args, self, 8, 8);
+	EXPECT_LAYOUT(struct umcg_wait_args, size, 0, 4);
+	EXPECT_LAYOUT(struct umcg_wait_args, flags, 4, 4);
+	EXPECT_LAYOUT(struct umcg_wait_args, abs_timeout, 8, 8);
+	EXPECT_LAYOUT(struct umcg_kick_args, size, 0, 4);
+	EXPECT_LAYOUT(struct umcg_kick_args, flags, 4, 4);
+	EXPECT_LAYOUT(struct umcg_kick_args, tid, 8, 4);
+	EXPECT_LAYOUT(struct umcg_kick_args, reserved, 12, 4);
+	EXPECT_LAYOUT(struct umcg_version_args, size, 0, 4);
+	EXPECT_LAYOUT(struct umcg_version_args, abi, 4, 4);
+	EXPECT_LAYOUT(struct umcg_version_args, features, 8, 8);
+
+	EXPECT_EQ(64, sizeof(struct umcg_task));
+	EXPECT_EQ(64, _Alignof(struct umcg_task));
+	EXPECT_EQ(16, sizeof(struct umcg_ctl_args));
+	EXPECT_EQ(16, sizeof(struct umcg_wait_args));
+	EXPECT_EQ(16, sizeof(struct umcg_kick_args));
+	EXPECT_EQ(16, sizeof(struct umcg_version_args));
+}
+
+TEST_F(abi, numbers_are_those_of_the_first_version)
+{
+	EXPECT_EQ(0xbb80, UMCG_IOC_VERSION);
+	EXPECT_EQ(0xbb81, UMCG_IOC_CTL);
+	EXPECT_EQ(0xbb82, UMCG_IOC_WAIT);
+	EXPECT_EQ(0xbb83, UMCG_IOC_KICK);
+	EXPECT_EQ(0x3f, UMCG_TASK_STATE_MASK);
+	EXPECT_EQ(0x1f00, UMCG_TASK_RESERVED_MASK);
+	EXPECT_EQ(0x3e000, UMCG_TASK_USER_MASK);
+	EXPECT_EQ(0x3ffff, UMCG_TASK_STATE_MASK_FULL);
+	EXPECT_EQ(UMCG_TASK_STATE_MASK_FULL,
+		  UMCG_TASK_STATE_MASK | UMCG_TF_LOCKED | UMCG_TF_PREEMPTED |
+		  UMCG_TASK_RESERVED_MASK | UMCG_TASK_USER_MASK);
+}
+
+TEST_F(abi, the_module_tells_its_version)
+{
+	struct umcg_version_args args = { .size = sizeof(args), .abi = 77, .features = 77 };
+
+	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION, &args));
+	EXPECT_EQ(sizeof(args), args.size);
+	EXPECT_EQ(UMCG_ABI_VERSION, args.abi);
+	EXPECT_EQ(0, args.features);
+}
+
+TEST_F(abi, unknown_calls_are_ENOTTY)
+{
+	const unsigned int unknown[] = {
+		_IO(UMCG_IOC_MAGIC, 0x00),
+		_IO(UMCG_IOC_MAGIC, 0x7f),
+		_IO(UMCG_IOC_MAGIC, 0xff),
+		_IO(UMCG_IOC_MAGIC + 1, 0x80),
+		_IOWR(UMCG_IOC_MAGIC, 0x80, struct umcg_version_args),
+		0xffffffff,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		self->args.size = sizeof(struct umcg_version_args);
+		EXPECT_EQ(-ENOTTY, umcg_ioctl(unknown[i], &self->args))
+			TH_LOG("command %#x", unknown[i]);
+	}
+}
+
+TEST_F(abi, structures_that_are_too_small_are_EINVAL)
+{
+	const uint32_t sizes[] = { 0, 1, 4, 8, 15 };
+
+	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			EXPECT_EQ(-EINVAL, call_with_size(self, &calls[c], sizes[i]))
+				TH_LOG("%s with %u bytes", calls[c].name, sizes[i]);
+		}
+		EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], 16))
+			TH_LOG("%s", calls[c].name);
+	}
+}
+
+TEST_F(abi, larger_structures_may_be_zero_beyond_what_is_known)
+{
+	const uint32_t sizes[] = { 17, 24, 64, 1000, self->page_size };
+
+	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			uint8_t *last = (uint8_t *)&self->args + sizes[i] - 1;
+
+			EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], sizes[i]))
+				TH_LOG("%s with %u bytes", calls[c].name, sizes[i]);
+			*last = 1;
+			EXPECT_EQ(-E2BIG, call_with_size(self, &calls[c], sizes[i]))
+				TH_LOG("%s with %u bytes", calls[c].name, sizes[i]);
+			*last = 0;
+		}
+	}
+}
+
+TEST_F(abi, what_lies_behind_the_structure_does_not_matter)
+{
+	self->args.beyond[0] = 1;
+	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], 16))
+			TH_LOG("%s", calls[c].name);
+	}
+}
+
+TEST_F(abi, structures_beyond_a_page_are_E2BIG)
+{
+	const uint32_t sizes[] = { self->page_size + 1, 2 * self->page_size, 0x80000000, ~0U };
+
+	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			EXPECT_EQ(-E2BIG, call_with_size(self, &calls[c], sizes[i]))
+				TH_LOG("%s with %u bytes", calls[c].name, sizes[i]);
+		}
+	}
+}
+
+TEST_F(abi, structures_that_cannot_be_read_are_EFAULT)
+{
+	char *end = self->edge + self->page_size;
+
+	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		struct any_args *cut = (void *)(end - 8);
+
+		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, (void *)8UL))
+			TH_LOG("%s at a low address", calls[c].name);
+		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, (void *)KERNEL_ADDRESS))
+			TH_LOG("%s in the kernel", calls[c].name);
+		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, end))
+			TH_LOG("%s, not mapped", calls[c].name);
+		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, end - 2))
+			TH_LOG("%s, half of its size not mapped", calls[c].name);
+		cut->size = 16;
+		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, cut))
+			TH_LOG("%s, half not mapped", calls[c].name);
+		cut = (void *)(end - 16);
+		memset(cut, 0, 16);
+		cut->size = 17;
+		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, cut))
+			TH_LOG("%s, the unknown part not mapped", calls[c].name);
+	}
+}
+
+TEST_F(abi, a_version_that_cannot_be_written_is_EFAULT)
+{
+	struct umcg_version_args *args = (void *)self->edge;
+
+	args->size = sizeof(*args);
+	ASSERT_EQ(0, mprotect(self->edge, self->page_size, PROT_READ));
+	EXPECT_EQ(-EFAULT, umcg_ioctl(UMCG_IOC_VERSION, args));
+	EXPECT_EQ(0, args->abi);
+}
+
+TEST_F(abi, structures_need_no_alignment)
+{
+	struct umcg_version_args args = { .size = sizeof(args) };
+	char *odd = self->edge + 1;
+
+	memcpy(odd, &args, sizeof(args));
+	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION, odd));
+	memcpy(&args, odd, sizeof(args));
+	EXPECT_EQ(UMCG_ABI_VERSION, args.abi);
+}
+
+TEST_F(abi, only_wait_takes_a_null_pointer)
+{
+	EXPECT_EQ(-EFAULT, umcg_ioctl(UMCG_IOC_VERSION, NULL));
+	EXPECT_EQ(-EFAULT, umcg_ioctl(UMCG_IOC_CTL, NULL));
+	EXPECT_EQ(-EFAULT, umcg_ioctl(UMCG_IOC_KICK, NULL));
+	EXPECT_EQ(-EINVAL, umcg_ioctl(UMCG_IOC_WAIT, NULL))
+		TH_LOG("not registered");
+	ASSERT_EQ(0, server_register(&self->thread));
+	EXPECT_EQ(0, umcg_ioctl(UMCG_IOC_WAIT, NULL))
+		TH_LOG("running, so there is nothing to wait for");
+}
+
+TEST_F(abi, the_device_is_a_character_device)
+{
+	struct stat stat;
+
+	ASSERT_EQ(0, fstat(umcg_fd, &stat));
+	EXPECT_TRUE(S_ISCHR(stat.st_mode));
+	EXPECT_EQ(-1, read(umcg_fd, &stat, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, write(umcg_fd, "", 1));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_HARNESS_MAIN

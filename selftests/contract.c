@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A worker that breaks the contract, or is betrayed by its server, ends with
+ * SIGKILL, is counted by its reason, and takes nobody with it but its process.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "umcg_test.h"
+
+#define INIT_PID	1
+#define KTHREADD_PID	2
+
+/* A process of a server and a worker. */
+struct suspect {
+	struct umcg_thread server;
+	struct umcg_thread worker;
+	struct umcg_group group;
+};
+
+/* Everybody else: a server and a worker of the test itself, which must not notice. */
+FIXTURE(contract) {
+	struct umcg_thread server;
+	struct umcg_thread worker;
+	struct umcg_group group;
+	long killed_state;
+	long killed_server;
+	long killed_memory;
+};
+
+static void block_for_a_while(struct umcg_thread *self)
+{
+	sleep_ms(50);
+	self->phase = 1;
+}
+
+FIXTURE_SETUP(contract)
+{
+	umcg_test_begin(TEST_SECONDS);
+	self->group = (struct umcg_group)UMCG_GROUP_INIT;
+	self->killed_state = umcg_stat("killed_state");
+	self->killed_server = umcg_stat("killed_server");
+	self->killed_memory = umcg_stat("killed_memory");
+	ASSERT_LE(0, self->killed_state);
+	ASSERT_LE(0, self->killed_server);
+	ASSERT_LE(0, self->killed_memory);
+}
+
+FIXTURE_TEARDOWN(contract)
+{
+}
+
+/* Whether a process of ours is unharmed, and the module still does its work for it. */
+static bool others_go_on(FIXTURE_DATA(contract) *self)
+{
+	if (server_register(&self->server))
+		return false;
+	worker_start(&self->worker, &self->group, block_for_a_while);
+	return server_run_to_end(&self->server, &self->group, &self->worker) &&
+	       self->worker.phase == 1 && !umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+}
+
+/* The status with which a process ends that does @body. */
+static int status_of(int (*body)(void *))
+{
+	return process_ends(process_start(body, NULL));
+}
+
+/* Starts the worker and runs it until it blocks or comes back. */
+static bool run_suspect(struct suspect *suspect, void (*body)(struct umcg_thread *))
+{
+	*suspect = (struct suspect){ .group = UMCG_GROUP_INIT };
+	if (server_register(&suspect->server))
+		return false;
+	suspect->worker.arg = &suspect->server;
+	worker_start(&suspect->worker, &suspect->group, body);
+	return server_next_worker(&suspect->server, &suspect->group) == &suspect->worker &&
+	       !server_run(&suspect->server, &suspect->worker);
+}
+
+/* By then the suspect has been killed. */
+static int survived(void)
+{
+	sleep_ms(1000);
+	return 42;
+}
+
+#define EXPECT_KILLED(body) do {					\
+	int _status = status_of(body);					\
+									\
+	EXPECT_TRUE(WIFSIGNALED(_status) && WTERMSIG(_status) == SIGKILL)	\
+		TH_LOG("wait status %#x", _status);			\
+} while (0)
+
+#define EXPECT_SURVIVED(body) do {					\
+	int _status = status_of(body);					\
+									\
+	EXPECT_TRUE(WIFEXITED(_status) && WEXITSTATUS(_status) == 42)	\
+		TH_LOG("wait status %#x", _status);			\
+} while (0)
+
+#define EXPECT_COUNTED(state, server, memory) do {			\
+	EXPECT_EQ(self->killed_state + (state), umcg_stat("killed_state"));	\
+	EXPECT_EQ(self->killed_server + (server), umcg_stat("killed_server"));	\
+	EXPECT_EQ(self->killed_memory + (memory), umcg_stat("killed_memory"));	\
+	EXPECT_TRUE(others_go_on(self));				\
+	EXPECT_TRUE(nothing_is_left());					\
+} while (0)
+
+/* Writes this state while the worker is blocked, without asking anybody. */
+static int corrupt_blocked_worker(uint32_t state)
+{
+	struct suspect suspect;
+
+	if (!run_suspect(&suspect, block_for_a_while) ||
+	    !state_change(&suspect.worker.task, BLOCKED, state))
+		return 1;
+	return survived();
+}
+
+static int make_state_impossible(void *argument)
+{
+	(void)argument;
+	return corrupt_blocked_worker(7);
+}
+
+static int make_state_none(void *argument)
+{
+	(void)argument;
+	return corrupt_blocked_worker(NONE);
+}
+
+static int make_blocked_worker_idle(void *argument)
+{
+	(void)argument;
+	return corrupt_blocked_worker(IDLE);
+}
+
+TEST_F(contract, an_impossible_state_is_fatal)
+{
+	EXPECT_KILLED(make_state_impossible);
+	EXPECT_COUNTED(1, 0, 0);
+}
+
+TEST_F(contract, a_worker_that_is_made_to_look_unregistered_is_killed)
+{
+	EXPECT_KILLED(make_state_none);
+	EXPECT_COUNTED(1, 0, 0);
+}
+
+TEST_F(contract, a_worker_that_is_idle_and_not_queued_is_killed)
+{
+	EXPECT_KILLED(make_blocked_worker_idle);
+	EXPECT_COUNTED(1, 0, 0);
+}
+
+static int run_without_naming_a_server(void *argument)
+{
+	struct suspect suspect = { .group = UMCG_GROUP_INIT };
+
+	(void)argument;
+	if (server_register(&suspect.server))
+		return 1;
+	worker_start(&suspect.worker, &suspect.group, block_for_a_while);
+	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+		return 2;
+	/* Nobody writes next_tid of the worker. */
+	if (server_wake(&suspect.server, &suspect.worker, 0))
+		return 3;
+	return survived();
+}
+
+TEST_F(contract, a_worker_without_a_server_may_not_run)
+{
+	EXPECT_KILLED(run_without_naming_a_server);
+	EXPECT_COUNTED(0, 1, 0);
+}
+
+static int make_blocked_worker_run_alone(void *argument)
+{
+	struct suspect suspect;
+
+	(void)argument;
+	if (!run_suspect(&suspect, block_for_a_while))
+		return 1;
+	set_next_tid(&suspect.worker.task, 0);
+	if (!state_change(&suspect.worker.task, BLOCKED, RUNNING))
+		return 2;
+	return survived();
+}
+
+TEST_F(contract, a_blocked_worker_may_not_lose_its_server)
+{
+	EXPECT_KILLED(make_blocked_worker_run_alone);
+	EXPECT_COUNTED(0, 1, 0);
+}
+
+static void *memory_without_access(void)
+{
+	return mmap(NULL, sysconf(_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Has the words of the group lie at this address when the worker wakes. */
+static int move_group(uint64_t head, uint64_t server_tid)
+{
+	struct suspect suspect;
+
+	if (!run_suspect(&suspect, block_for_a_while))
+		return 1;
+	if (head)
+		suspect.worker.task.idle_workers_ptr = head;
+	if (server_tid)
+		suspect.worker.task.idle_server_tid_ptr = server_tid;
+	return survived();
+}
+
+static int move_list_out_of_memory(void *argument)
+{
+	(void)argument;
+	return move_group((uintptr_t)memory_without_access(), 0);
+}
+
+static int move_list_to_the_kernel(void *argument)
+{
+	(void)argument;
+	return move_group(KERNEL_ADDRESS, 0);
+}
+
+static int move_list_off_its_alignment(void *argument)
+{
+	static uint64_t words[2];
+
+	(void)argument;
+	return move_group((uintptr_t)words + 4, 0);
+}
+
+static int move_server_out_of_memory(void *argument)
+{
+	(void)argument;
+	return move_group(0, (uintptr_t)memory_without_access());
+}
+
+TEST_F(contract, a_list_that_is_not_in_memory_is_fatal)
+{
+	EXPECT_KILLED(move_list_out_of_memory);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
+TEST_F(contract, a_list_in_the_kernel_is_fatal)
+{
+	EXPECT_KILLED(move_list_to_the_kernel);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
+TEST_F(contract, an_unaligned_list_is_fatal)
+{
+	EXPECT_KILLED(move_list_off_its_alignment);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
+TEST_F(contract, an_idle_server_that_is_not_in_memory_is_fatal)
+{
+	EXPECT_KILLED(move_server_out_of_memory);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
+static int move_list_elsewhere(void *argument)
+{
+	struct suspect suspect;
+	struct umcg_group other = UMCG_GROUP_INIT;
+
+	(void)argument;
+	if (!run_suspect(&suspect, block_for_a_while))
+		return 1;
+	suspect.worker.task.idle_workers_ptr = (uintptr_t)&other.idle_workers;
+	suspect.worker.task.idle_server_tid_ptr = (uintptr_t)&other.idle_server_tid;
+	if (server_next_worker(&suspect.server, &other) != &suspect.worker)
+		return 2;
+	if (server_run(&suspect.server, &suspect.worker) || !thread_ends(&suspect.worker))
+		return 3;
+	return 42;
+}
+
+TEST_F(contract, a_worker_may_change_its_group)
+{
+	EXPECT_SURVIVED(move_list_elsewhere);
+	EXPECT_COUNTED(0, 0, 0);
+}
+
+/* Publishes TIDs that are no idle servers of ours: the worker is queued all the same. */
+static int publish_wrong_servers(void *argument)
+{
+	const uint32_t tids[] = { INIT_PID, KTHREADD_PID, INT32_MAX, 1U << 31, UINT32_MAX };
+	struct umcg_thread server = {};
+
+	(void)argument;
+	if (server_register(&server))
+		return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(tids); i++) {
+		struct umcg_group group = UMCG_GROUP_INIT;
+		struct umcg_thread worker = {};
+
+		group.idle_server_tid = tids[i];
+		worker_start(&worker, &group, block_for_a_while);
+		if (!SOON(thread_waits(&worker)) || group.idle_server_tid)
+			return 2;
+		if (!server_run_to_end(&server, &group, &worker) || !worker.phase)
+			return 3;
+	}
+	return 42;
+}
+
+TEST_F(contract, an_idle_server_that_is_none_is_passed_over)
+{
+	EXPECT_SURVIVED(publish_wrong_servers);
+	EXPECT_COUNTED(0, 0, 0);
+}
+
+static void name_init_and_block(struct umcg_thread *self)
+{
+	/* To block detection it is as if the server were gone. */
+	set_next_tid(&self->task, INIT_PID);
+	sleep_ms(50);
+	self->phase = 1;
+}
+
+static int have_a_foreign_server(void *argument)
+{
+	struct suspect suspect = { .group = UMCG_GROUP_INIT };
+
+	(void)argument;
+	if (server_register(&suspect.server))
+		return 1;
+	worker_start(&suspect.worker, &suspect.group, name_init_and_block);
+	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+		return 2;
+	if (!server_prepare_run(&suspect.server, &suspect.worker) ||
+	    umcg_wait(0, realtime_in_ms(1000)) != -ETIMEDOUT)
+		return 3;
+	state_change(&suspect.server.task, IDLE, RUNNING);
+	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+		return 4;
+	if (server_run(&suspect.server, &suspect.worker) || !thread_ends(&suspect.worker))
+		return 5;
+	return 42;
+}
+
+TEST_F(contract, a_server_of_another_process_is_not_touched)
+{
+	EXPECT_SURVIVED(have_a_foreign_server);
+	EXPECT_COUNTED(0, 0, 0);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading, and what the module costs when nobody is registered.
+ *
+ * The module is loaded when a test begins, and when it ends.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "umcg_test.h"
+
+#define RELOADS	20
+
+/*
+ * What delete_module() with O_NONBLOCK says of a module that is in use. rmmod(8)
+ * does not come so far: it sees the reference count and says "in use".
+ */
+#define IN_USE	(-EWOULDBLOCK)
+
+FIXTURE(module) {
+	struct umcg_thread server;
+	struct umcg_thread worker;
+	struct umcg_group group;
+};
+
+FIXTURE_SETUP(module)
+{
+	umcg_test_begin(TEST_SECONDS);
+	self->group = (struct umcg_group)UMCG_GROUP_INIT;
+	ASSERT_TRUE(nothing_is_left());
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	/* In case that a test has failed half-way; it is loaded already if it has not. */
+	module_load();
+}
+
+static void do_nothing(struct umcg_thread *self)
+{
+	self->phase = 1;
+}
+
+/* Has a worker run once; 0 or what went wrong. */
+static int use_the_module(FIXTURE_DATA(module) *self)
+{
+	int err = server_register(&self->server);
+
+	if (err)
+		return err;
+	self->worker = (struct umcg_thread){};
+	worker_start(&self->worker, &self->group, do_nothing);
+	if (!server_run_to_end(&self->server, &self->group, &self->worker))
+		return -ETIME;
+	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+}
+
+static bool unloads_soon(void)
+{
+	const uint64_t end = monotonic_ns() + NSEC_PER_SEC;
+	int err;
+
+	while ((err = module_unload()) == IN_USE && monotonic_ns() < end)
+		sleep_ms(10);
+	return !err;
+}
+
+TEST_F(module, an_open_descriptor_keeps_it)
+{
+	EXPECT_EQ(IN_USE, module_unload());
+	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION,
+				&(struct umcg_version_args){ .size = 16 }));
+	close(umcg_fd);
+	EXPECT_TRUE(unloads_soon());
+	EXPECT_EQ(-ENOENT, module_unload());
+	EXPECT_EQ(-1, open(UMCG_DEVICE, O_RDWR));
+	EXPECT_EQ(-1, umcg_stat("servers"));
+	EXPECT_EQ(0, module_load());
+}
+
+TEST_F(module, a_registration_keeps_it)
+{
+	ASSERT_EQ(0, server_register(&self->server));
+	close(umcg_fd);
+	for (int i = 0; i < 10; i++) {
+		EXPECT_EQ(IN_USE, module_unload());
+		sleep_ms(10);
+	}
+	umcg_test_begin(TEST_SECONDS);
+	ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+	close(umcg_fd);
+	EXPECT_TRUE(unloads_soon());
+	EXPECT_EQ(0, module_load());
+}
+
+static void wait_for_ever(struct umcg_thread *self)
+{
+	worker_yield(self, 0);
+}
+
+/* Closes the descriptor, and leaves a worker in the kernel that keeps the module. */
+static int hold_the_module(void *argument)
+{
+	static struct umcg_thread server, worker;
+	static struct umcg_group group = UMCG_GROUP_INIT;
+	_Atomic int *ready = argument;
+
+	if (server_register(&server))
+		return 1;
+	worker_start(&worker, &group, wait_for_ever);
+	if (server_next_worker(&server, &group) != &worker || server_run(&server, &worker))
+		return 2;
+	close(umcg_fd);
+	*ready = 1;
+	for (;;)
+		pause();
+}
+
+TEST_F(module, it_unloads_soon_after_a_process_was_killed)
+{
+	_Atomic int *ready = mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	close(umcg_fd);
+	for (int i = 0; i < 5; i++) {
+		pid_t pid;
+
+		umcg_test_begin(TEST_SECONDS);
+		*ready = 0;
+		pid = process_start(hold_the_module, (void *)ready);
+		ASSERT_TRUE(SOON(*ready));
+		close(umcg_fd);
+		EXPECT_EQ(IN_USE, module_unload());
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_NE(-1, process_ends(pid));
+		EXPECT_TRUE(unloads_soon());
+		ASSERT_EQ(0, module_load());
+	}
+}
+
+TEST_F(module, it_unloads_at_once_after_its_last_user)
+{
+	for (int i = 0; i < RELOADS; i++) {
+		ASSERT_EQ(0, use_the_module(self))
+			TH_LOG("round %d", i);
+		close(umcg_fd);
+		ASSERT_TRUE(unloads_soon())
+			TH_LOG("round %d", i);
+		ASSERT_EQ(0, module_load());
+		umcg_test_begin(TEST_SECONDS);
+	}
+}
+
+static bool probes_are(int lifetime, int sched)
+{
+	return umcg_stat("lifetime_probes") == lifetime && umcg_stat("sched_probe") == sched;
+}
+
+/* Probes stay for a while, for programs come and go. */
+static bool probes_go_away(void)
+{
+	const uint64_t end = monotonic_ns() + 3 * NSEC_PER_SEC;
+
+	while (!probes_are(0, 0) && monotonic_ns() < end)
+		sleep_ms(10);
+	return probes_are(0, 0);
+}
+
+TEST_F(module, probes_are_there_while_they_are_needed)
+{
+	ASSERT_TRUE(probes_go_away());
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, server_register(&self->server));
+		EXPECT_TRUE(probes_are(1, 0))
+			TH_LOG("a server does not need to be watched in the scheduler");
+		self->worker = (struct umcg_thread){};
+		worker_start(&self->worker, &self->group, do_nothing);
+		ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
+		EXPECT_TRUE(probes_are(1, 1));
+		ASSERT_EQ(0, server_run(&self->server, &self->worker));
+		ASSERT_TRUE(thread_ends(&self->worker));
+		ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+		EXPECT_TRUE(probes_go_away());
+	}
+}
+
+TEST_F(module, probes_stay_for_who_comes_while_they_go)
+{
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, use_the_module(self));
+		/* About as long as the module waits before it detaches them. */
+		sleep_ms(950 + 25 * i);
+		ASSERT_EQ(0, server_register(&self->server));
+		self->worker = (struct umcg_thread){};
+		worker_start(&self->worker, &self->group, do_nothing);
+		ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
+		EXPECT_TRUE(probes_are(1, 1));
+		ASSERT_EQ(0, server_run(&self->server, &self->worker));
+		ASSERT_TRUE(thread_ends(&self->worker));
+		ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+	}
+}
+
+TEST_HARNESS_MAIN

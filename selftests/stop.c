@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Workers that are stopped, traced and frozen, wherever they are, and go on.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "umcg_crew.h"
+#include "umcg_scene.h"
+
+/* What has to happen at once has this long to happen, on a slow machine. */
+#define AT_ONCE_MS	2000
+#define STILL_MS	50
+#define STEPS		50
+#define STOPS		50
+
+FIXTURE(stop) {
+	struct scene *scene;
+};
+
+FIXTURE_VARIANT(stop) {
+	enum place place;
+};
+
+FIXTURE_VARIANT_ADD(stop, running) { .place = RUNS };
+FIXTURE_VARIANT_ADD(stop, blocked) { .place = BLOCKS };
+FIXTURE_VARIANT_ADD(stop, queued) { .place = QUEUED };
+FIXTURE_VARIANT_ADD(stop, waiting) { .place = WAITS };
+FIXTURE_VARIANT_ADD(stop, waiting_with_timeout) { .place = WAITS_FOR_LONG };
+FIXTURE_VARIANT_ADD(stop, locked) { .place = IS_LOCKED };
+
+FIXTURE_SETUP(stop)
+{
+	umcg_test_begin(TEST_SECONDS);
+	self->scene = scene_begin(variant->place);
+	ASSERT_NE(NULL, self->scene);
+}
+
+FIXTURE_TEARDOWN(stop)
+{
+}
+
+/* The status of a child that changes its state at once, or -1. */
+static int changes_at_once(pid_t pid, int options)
+{
+	const uint64_t end = monotonic_ns() + AT_ONCE_MS * NSEC_PER_MSEC;
+	int status;
+
+	while (waitpid(pid, &status, options | WNOHANG | __WALL) != pid) {
+		if (monotonic_ns() > end)
+			return -1;
+		sleep_ms(1);
+	}
+	return status;
+}
+
+static bool stops_at_once(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGSTOP);
+	status = changes_at_once(pid, WUNTRACED);
+	return WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP;
+}
+
+static bool goes_on_at_once(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGCONT);
+	status = changes_at_once(pid, WCONTINUED);
+	return WIFCONTINUED(status);
+}
+
+/* Whether the worker does not run for a while. */
+static bool is_still(struct scene *scene)
+{
+	const int phase = scene->worker.phase;
+
+	sleep_ms(STILL_MS);
+	return scene->worker.phase == phase;
+}
+
+TEST_F(stop, a_process_is_stopped_at_once_and_goes_on)
+{
+	for (int i = 0; i < 3; i++) {
+		ASSERT_TRUE(stops_at_once(self->scene->pid));
+		EXPECT_TRUE(is_still(self->scene));
+		ASSERT_TRUE(goes_on_at_once(self->scene->pid));
+	}
+	EXPECT_TRUE(scene_ends(self->scene));
+}
+
+/* What a server does while the worker is stopped counts when it goes on. */
+TEST_F(stop, a_stopped_process_is_killed_at_once)
+{
+	int status;
+
+	ASSERT_TRUE(stops_at_once(self->scene->pid));
+	kill(self->scene->pid, SIGKILL);
+	status = changes_at_once(self->scene->pid, 0);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_TRUE(nothing_is_left());
+}
+
+/* The registers of a stopped thread; how many bytes. */
+static size_t registers(pid_t tid, void *buffer, size_t size)
+{
+	struct iovec registers = { .iov_base = buffer, .iov_len = size };
+
+	if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &registers))
+		return 0;
+	return registers.iov_len;
+}
+
+/* Checks a worker that a tracer has stopped, and lets it go. */
+static void look_and_detach(struct __test_metadata *_metadata, FIXTURE_DATA(stop) *self)
+{
+	const pid_t tid = self->scene->worker.tid;
+	const uint64_t word = state_word(&self->scene->worker.task);
+	char buffer[4096];
+
+	EXPECT_LT(0, registers(tid, buffer, sizeof(buffer)));
+	EXPECT_TRUE(is_still(self->scene));
+	EXPECT_EQ(word, state_word(&self->scene->worker.task));
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, tid, NULL, NULL));
+}
+
+TEST_F(stop, a_tracer_seizes_and_interrupts_a_worker)
+{
+	const pid_t tid = self->scene->worker.tid;
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ptrace(PTRACE_SEIZE, tid, NULL, NULL));
+		ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
+		ASSERT_TRUE(WIFSTOPPED(changes_at_once(tid, 0)));
+		look_and_detach(_metadata, self);
+	}
+	EXPECT_TRUE(scene_ends(self->scene));
+}
+
+TEST_F(stop, a_tracer_attaches_to_a_worker)
+{
+	const pid_t tid = self->scene->worker.tid;
+
+	for (int i = 0; i < 3; i++) {
+		int status;
+
+		ASSERT_EQ(0, ptrace(PTRACE_ATTACH, tid, NULL, NULL));
+		status = changes_at_once(tid, 0);
+		ASSERT_TRUE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+		look_and_detach(_metadata, self);
+	}
+	EXPECT_TRUE(scene_ends(self->scene));
+}
+
+TEST_F(stop, a_worker_that_is_run_while_a_tracer_has_it_runs_later)
+{
+	const pid_t tid = self->scene->worker.tid;
+
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, tid, NULL, NULL));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
+	ASSERT_TRUE(WIFSTOPPED(changes_at_once(tid, 0)));
+	self->scene->go = true;
+	EXPECT_TRUE(is_still(self->scene));
+	EXPECT_EQ(0, waitpid(self->scene->pid, NULL, WNOHANG));
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, tid, NULL, NULL));
+	EXPECT_TRUE(scene_ends(self->scene));
+}
+
+static void write_file(const char *folder, const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		perror(path);
+	close(fd);
+}
+
+/* Whether the file of a cgroup has this line soon enough to be called at once. */
+static bool gets_line(const char *folder, const char *name, const char *line)
+{
+	const uint64_t end = monotonic_ns() + AT_ONCE_MS * NSEC_PER_MSEC;
+	char path[128], text[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	do {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t length = read(fd, text, sizeof(text) - 1);
+
+		close(fd);
+		text[length < 0 ? 0 : length] = '\0';
+		if (strstr(text, line))
+			return true;
+		sleep_ms(1);
+	} while (monotonic_ns() < end);
+	return false;
+}
+
+TEST_F(stop, the_freezer_freezes_a_process_and_thaws_it)
+{
+	char root[] = "/tmp/cgroup-XXXXXX";
+	char cgroup[64], pid[16];
+
+	ASSERT_NE(NULL, mkdtemp(root));
+	if (mount("none", root, "cgroup2", 0, NULL)) {
+		rmdir(root);
+		SKIP(return, "no cgroup2: %s", strerror(errno));
+	}
+	snprintf(cgroup, sizeof(cgroup), "%s/umcg-%d", root, getpid());
+	snprintf(pid, sizeof(pid), "%d", self->scene->pid);
+	EXPECT_EQ(0, mkdir(cgroup, 0700));
+	write_file(cgroup, "cgroup.procs", pid);
+	for (int i = 0; i < 3; i++) {
+		write_file(cgroup, "cgroup.freeze", "1");
+		EXPECT_TRUE(gets_line(cgroup, "cgroup.events", "frozen 1"));
+		EXPECT_TRUE(is_still(self->scene));
+		write_file(cgroup, "cgroup.freeze", "0");
+		EXPECT_TRUE(gets_line(cgroup, "cgroup.events", "frozen 0"));
+	}
+	EXPECT_TRUE(scene_ends(self->scene));
+	EXPECT_TRUE(gets_line(cgroup, "cgroup.events", "populated 0"));
+	EXPECT_EQ(0, rmdir(cgroup));
+	umount(root);
+	rmdir(root);
+}
+
+FIXTURE(stopped) {
+	struct umcg_crew *crew;
+	/* The workers are to come to their end. */
+	_Atomic bool *enough;
+};
+
+FIXTURE_SETUP(stopped)
+{
+	const size_t size = sizeof(*self->crew) + sizeof(*self->enough);
+
+	umcg_test_begin(STRESS_SECONDS);
+	self->crew = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->crew);
+	self->enough = (_Atomic bool *)(self->crew + 1);
+}
+
+FIXTURE_TEARDOWN(stopped)
+{
+}
+
+TEST_F(stopped, a_worker_that_spins_is_single_stepped)
+{
+	struct scene *scene = scene_begin(RUNS);
+	const pid_t tid = scene ? scene->worker.tid : 0;
+	char before[4096] = {}, after[4096] = {};
+	int phase;
+
+	ASSERT_NE(NULL, scene);
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, tid, NULL, NULL));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
+	ASSERT_TRUE(WIFSTOPPED(changes_at_once(tid, 0)));
+	phase = scene->worker.phase;
+	for (int i = 0; i < STEPS; i++) {
+		int status;
+
+		ASSERT_LT(0, registers(tid, before, sizeof(before)));
+		ASSERT_EQ(0, ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL));
+		status = changes_at_once(tid, 0);
+		ASSERT_TRUE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+		ASSERT_LT(0, registers(tid, after, sizeof(after)));
+		EXPECT_NE(0, memcmp(before, after, sizeof(before)))
+			TH_LOG("no instruction was run");
+	}
+	EXPECT_NE(phase, scene->worker.phase);
+	EXPECT_GE(phase + STEPS, scene->worker.phase);
+	EXPECT_EQ(RUNNING, state_of(&scene->worker.task));
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, tid, NULL, NULL));
+	EXPECT_TRUE(scene_ends(scene));
+}
+
+static _Atomic bool *worker_enough(struct umcg_thread *self)
+{
+	return (_Atomic bool *)(crew_of(self) + 1);
+}
+
+/* Blocks, yields, swaps and waits in turn. */
+static void keep_busy(struct umcg_thread *self)
+{
+	while (!*worker_enough(self)) {
+		switch (self->phase++ % 4) {
+		case 0:
+			sleep_ms(1);
+			break;
+		case 1:
+			self->result |= crew_yield(self);
+			break;
+		case 2:
+			self->result |= crew_swap(self);
+			break;
+		case 3:
+			self->result |= crew_sleep(self, 1) != -ETIMEDOUT;
+			break;
+		}
+	}
+	crew_leave(self);
+}
+
+static int run_crew(void *argument)
+{
+	struct umcg_crew *crew = argument;
+
+	alarm(STRESS_SECONDS);
+	crew_start(crew, 2, 6, keep_busy);
+	while (!*(_Atomic bool *)(crew + 1))
+		sleep_ms(5);
+	return crew_ends(crew) ? 0 : 1;
+}
+
+TEST_F_TIMEOUT(stopped, a_group_at_work_is_stopped_50_times_and_does_its_work, STRESS_SECONDS)
+{
+	const pid_t pid = process_start(run_crew, self->crew);
+	int status;
+
+	for (int i = 0; i < 6; i++)
+		ASSERT_TRUE(SOON(self->crew->workers[i].phase > 4));
+	for (int i = 0; i < STOPS; i++) {
+		const int phase = self->crew->workers[i % 6].phase;
+
+		ASSERT_TRUE(stops_at_once(pid));
+		sleep_ms(i % 4);
+		ASSERT_TRUE(goes_on_at_once(pid));
+		ASSERT_TRUE(SOON(self->crew->workers[i % 6].phase != phase))
+			TH_LOG("a worker was lost at stop %d", i);
+	}
+	*self->enough = true;
+	status = process_ends(pid);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	EXPECT_EQ(NULL, self->crew->fault);
+	for (int i = 0; i < 6; i++) {
+		EXPECT_EQ(0, self->crew->workers[i].result);
+	}
+}
+
+/* The worker waits with a timeout and is on no list; what came of it is the exit status. */
+static void wait_with_timeout(struct umcg_thread *self)
+{
+	self->phase = 1;
+	self->result = worker_yield(self, realtime_in_ms(400));
+}
+
+static int time_out_under_stops(void *argument)
+{
+	struct umcg_crew *crew = argument;
+	struct umcg_thread *server = &crew->servers[0];
+	struct umcg_thread *worker = &crew->workers[0];
+
+	crew->group = (struct umcg_group)UMCG_GROUP_INIT;
+	if (server_register(server))
+		return 1;
+	worker_start(worker, &crew->group, wait_with_timeout);
+	if (server_next_worker(server, &crew->group) != worker || server_run(server, worker))
+		return 2;
+	worker->phase = 2;
+	if (server_next_worker(server, &crew->group) != worker || server_run(server, worker))
+		return 3;
+	if (!thread_ends(worker))
+		return 4;
+	return worker->result == -ETIMEDOUT ? 0 : 5;
+}
+
+TEST_F(stopped, the_timeout_of_a_worker_counts_after_a_stop)
+{
+	/* The time passes while the process is stopped, or after that. */
+	static const unsigned int stop_ms[] = { 800, 100 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(stop_ms); i++) {
+		struct umcg_thread *worker = &self->crew->workers[0];
+		pid_t pid;
+		int status;
+
+		memset(self->crew, 0, sizeof(*self->crew));
+		pid = process_start(time_out_under_stops, self->crew);
+		ASSERT_TRUE(SOON(worker->phase == 2 && state_of(&worker->task) == IDLE));
+		ASSERT_TRUE(stops_at_once(pid));
+		sleep_ms(stop_ms[i]);
+		ASSERT_TRUE(goes_on_at_once(pid));
+		status = process_ends(pid);
+		EXPECT_TRUE(WIFEXITED(status));
+		EXPECT_EQ(0, WEXITSTATUS(status));
+	}
+}
+
+TEST_HARNESS_MAIN

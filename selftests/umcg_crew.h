@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A crew: servers that run the workers of a group, whoever is idle. It checks
+ * what the kernel hands over, and stands preemption at any moment, which the
+ * plain steps of umcg_test.h do not.
+ */
+#ifndef UMCG_CREW_H
+#define UMCG_CREW_H
+
+#include "umcg_test.h"
+
+#define CREW_SERVERS	4
+#define CREW_WORKERS	16
+
+struct umcg_crew {
+	struct umcg_group group;
+	struct umcg_thread servers[CREW_SERVERS];
+	struct umcg_thread workers[CREW_WORKERS];
+	unsigned int server_count;
+	unsigned int worker_count;
+	/* Which workers have been taken, and not been run yet. */
+	_Atomic bool taken[CREW_WORKERS];
+	/* The servers are to come to an end. */
+	_Atomic bool over;
+	/* How long a server waits for a worker, in milliseconds; 5 if it is NULL. */
+	int (*idle_ms)(struct umcg_thread *server);
+	/* How long a worker runs before it is preempted; for ever if it is NULL. */
+	int (*slice_ms)(struct umcg_thread *server);
+	/* The first thing that was wrong, or NULL. */
+	const char *_Atomic fault;
+};
+
+/* Prepares a crew and starts its threads; the workers run the body. */
+void crew_start(struct umcg_crew *crew, unsigned int servers, unsigned int workers,
+		void (*body)(struct umcg_thread *self));
+/* Whether all workers, and then the servers, end soon. */
+bool crew_ends(struct umcg_crew *crew);
+
+/* Notes the first thing that is wrong. */
+void crew_fault(struct umcg_crew *crew, const char *fault);
+/* The crew that a thread is of. */
+struct umcg_crew *crew_of(struct umcg_thread *self);
+/* Takes an idle worker that nobody else has, or NULL. Not for a worker that runs unlocked. */
+struct umcg_thread *crew_take(struct umcg_crew *crew);
+
+/*
+ * The steps of a worker that may be preempted. It takes itself out of the reach
+ * of others first: what it knows of its server is true from then on.
+ */
+void worker_lock(struct umcg_thread *self);
+void worker_unlock(struct umcg_thread *self);
+/* Gives way to the server, behind all workers that have been taken. */
+int crew_yield(struct umcg_thread *self);
+/* Waits until the time is over; it is on no list meanwhile. */
+int crew_sleep(struct umcg_thread *self, int ms);
+/* Gives the place under the server to another worker, if one is idle. */
+int crew_swap(struct umcg_thread *self);
+/* Has to be the last step of the body of a worker that may be preempted. */
+void crew_leave(struct umcg_thread *self);
+
+/* Has a worker give way, if it runs: 0 or -EAGAIN. */
+int worker_kick(struct umcg_thread *worker);
+/* The old way of that: the flag, and a signal that has a handler. */
+int worker_preempt(struct umcg_thread *worker, int signal);
+
+#endif /* UMCG_CREW_H */

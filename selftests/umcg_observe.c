@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the tests look at from outside: threads, processes, signals, the module.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "umcg_test.h"
+
+#define STATS_FILE	"/sys/kernel/debug/umcg/stats"
+#define MODULE_FILE	"/umcg.ko"
+#define MODULE_NAME	"umcg"
+
+_Atomic int signals_handled;
+
+/* Reads the value of a "key value" line; @separator ends the key. */
+static long value_in_file(const char *path, const char *key, char separator)
+{
+	const size_t length = strlen(key);
+	FILE *file = fopen(path, "r");
+	long value = -1;
+	char line[256];
+
+	if (!file)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, length) && line[length] == separator)
+			value = strtol(line + length + 1, NULL, 0);
+	}
+	fclose(file);
+	return value;
+}
+
+bool thread_sleeps(pid_t tid)
+{
+	char path[64], line[256];
+	char *name_end;
+	FILE *file;
+	bool sleeps = false;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fgets(line, sizeof(line), file)) {
+		name_end = strrchr(line, ')');
+		sleeps = name_end && strchr("SDI", name_end[2]);
+	}
+	fclose(file);
+	return sleeps;
+}
+
+bool thread_waits(struct umcg_thread *thread)
+{
+	return state_of(&thread->task) == IDLE && thread_sleeps(thread->tid);
+}
+
+long thread_voluntary_switches(pid_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	return value_in_file(path, "voluntary_ctxt_switches", ':');
+}
+
+void allow_cpus(pid_t tid, int first, int last)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	for (int cpu = first; cpu <= last; cpu++)
+		CPU_SET(cpu, &cpus);
+	sched_setaffinity(tid, sizeof(cpus), &cpus);
+}
+
+int thread_signal(struct umcg_thread *thread, int signal)
+{
+	return syscall(SYS_tgkill, getpid(), thread->tid, signal);
+}
+
+static void count(int signal)
+{
+	(void)signal;
+	atomic_fetch_add(&signals_handled, 1);
+}
+
+void count_signal(int signal, int sa_flags)
+{
+	const struct sigaction action = { .sa_handler = count, .sa_flags = sa_flags };
+
+	sigaction(signal, &action, NULL);
+}
+
+pid_t process_start(int (*body)(void *argument), void *argument)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(TEST_SECONDS);
+	_exit(body(argument));
+}
+
+int process_ends(pid_t pid)
+{
+	int status;
+
+	return SOON(waitpid(pid, &status, WNOHANG) == pid) ? status : -1;
+}
+
+long umcg_stat(const char *key)
+{
+	return value_in_file(STATS_FILE, key, ' ');
+}
+
+static bool nothing_is_registered(void)
+{
+	return umcg_stat("servers") == 0 && umcg_stat("workers") == 0 &&
+	       umcg_stat("records") == 0 && umcg_stat("pinned_pages") == 0;
+}
+
+bool nothing_is_left(void)
+{
+	return SOON(nothing_is_registered());
+}
+
+int module_load(void)
+{
+	int fd = open(MODULE_FILE, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int module_unload(void)
+{
+	return syscall(SYS_delete_module, MODULE_NAME, O_NONBLOCK) ? -errno : 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of /dev/umcg share: the calls as the kernel sees them, the
+ * state word, and the steps that the contract of UMCG asks of a server and of a
+ * worker. It stands on the UAPI header alone, so that no library can hide a
+ * mistake of the module.
+ */
+#ifndef UMCG_TEST_H
+#define UMCG_TEST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/umcg.h>
+
+#define NSEC_PER_MSEC		1000000ULL
+#define NSEC_PER_SEC		1000000000ULL
+
+/* A test that has not ended after this many seconds is killed. */
+#define TEST_SECONDS		20
+#define STRESS_SECONDS		100
+
+/* What has to happen soon has this long to happen. */
+#define SOON_MS			8000
+
+#define SERVER_FLAGS		UMCG_CTL_REGISTER
+#define WORKER_FLAGS		(UMCG_CTL_REGISTER | UMCG_CTL_WORKER)
+
+#define NONE			UMCG_TASK_NONE
+#define RUNNING			UMCG_TASK_RUNNING
+#define IDLE			UMCG_TASK_IDLE
+#define BLOCKED			UMCG_TASK_BLOCKED
+#define LOCKED			UMCG_TF_LOCKED
+#define PREEMPTED		UMCG_TF_PREEMPTED
+
+/* An address of the kernel, aligned for everything. */
+#define KERNEL_ADDRESS		0xffff888000000000ULL
+
+/* The words that the workers of a group share, and the idle ones taken from there. */
+struct umcg_group {
+	_Atomic uint64_t idle_workers;
+	_Atomic uint32_t idle_server_tid;
+	/* No worker will come any more. */
+	_Atomic bool closed;
+	pthread_mutex_t lock;
+	struct umcg_thread *taken;
+};
+
+#define UMCG_GROUP_INIT		{ .lock = PTHREAD_MUTEX_INITIALIZER }
+
+/* A thread, its struct umcg_task and what a test wants to know of it. */
+struct umcg_thread {
+	struct umcg_task task;
+	struct umcg_group *group;
+	/* Where the TID of an idle server stands; that of the group if it is NULL. */
+	_Atomic uint32_t *idle_server_tid;
+	/* The server that a worker runs under. */
+	struct umcg_thread *server;
+	struct umcg_thread *next;
+	pthread_t thread;
+	_Atomic pid_t tid;
+	/* How far the body has come, and what it has to report. */
+	_Atomic int phase;
+	_Atomic long result;
+	void (*body)(struct umcg_thread *self);
+	void *arg;
+};
+
+/* The descriptor of /dev/umcg. It has no state, so one serves all. */
+extern int umcg_fd;
+
+/* How many signals the handler of count_signal() has got. */
+extern _Atomic int signals_handled;
+
+/* Opens the device, and has the process killed if it lives longer than @seconds. */
+void umcg_test_begin(unsigned int seconds);
+
+/* The calls: 0 or a negative errno. */
+int umcg_ioctl(unsigned int command, void *argument);
+int umcg_ctl(uint32_t flags, const void *self);
+int umcg_wait(uint32_t flags, uint64_t abs_timeout);
+
+uint64_t monotonic_ns(void);
+uint64_t realtime_in_ms(int ms);
+void sleep_ms(unsigned int ms);
+
+/*
+ * Whether @condition comes true soon. Sleeps between two looks, so it is not for
+ * use in a worker.
+ */
+#define SOON(condition) ({						\
+	const uint64_t _end = monotonic_ns() + SOON_MS * NSEC_PER_MSEC;	\
+	bool _true;							\
+									\
+	while (!(_true = (condition)) && monotonic_ns() < _end)		\
+		sleep_ms(1);						\
+	_true;								\
+})
+
+uint64_t state_word(struct umcg_task *task);
+uint64_t state_stamp(struct umcg_task *task);
+/* State and flags, without user bits and timestamp. */
+uint32_t state_of(struct umcg_task *task);
+/* Makes state and flags @to if they are @from, and keeps the user bits. */
+bool state_change(struct umcg_task *task, uint32_t from, uint32_t to);
+/* Makes state and flags @to if the whole word is still @old. */
+bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to);
+/* As state_change(), where somebody has to make way for it soon. May sleep, so not for workers. */
+bool state_change_soon(struct umcg_task *task, uint32_t from, uint32_t to);
+void set_next_tid(struct umcg_task *task, uint32_t tid);
+
+/* Prepares a struct umcg_task for registration. */
+void server_task_init(struct umcg_task *task);
+void worker_task_init(struct umcg_task *task, struct umcg_group *group);
+
+/* Makes the calling thread a server. */
+int server_register(struct umcg_thread *self);
+/* Starts a thread that runs the body. */
+void thread_start(struct umcg_thread *self, void (*body)(struct umcg_thread *self));
+/* Starts a thread that registers as a server, runs the body and unregisters. */
+void server_start(struct umcg_thread *self, void (*body)(struct umcg_thread *self));
+/* Starts a thread that registers as a worker, runs the body and leaves. */
+void worker_start(struct umcg_thread *self, struct umcg_group *group,
+		  void (*body)(struct umcg_thread *self));
+/* Whether the thread ends soon; then it is joined. */
+bool thread_ends(struct umcg_thread *self);
+
+/* Gives the place of a server to another one, which waits. */
+int server_swap(struct umcg_thread *self, struct umcg_thread *next);
+/*
+ * Starts a server, with these flags besides UMCG_WAIT_WAKE_ONLY. One that is not
+ * asleep may be gone before the wake: then this is -ESRCH.
+ */
+int server_wake(struct umcg_thread *self, struct umcg_thread *target, uint32_t flags);
+/* Becomes idle and waits until somebody makes it run; then, or on an error, it is running. */
+int server_wait(struct umcg_thread *self, uint64_t abs_timeout);
+/* Takes the worker that has been idle for the longest time, or NULL. */
+struct umcg_thread *group_take_idle(struct umcg_group *group);
+/* Waits for an idle worker, and takes it; NULL if none comes, or none soon. */
+struct umcg_thread *server_next_worker(struct umcg_thread *self, struct umcg_group *group);
+/* Makes a worker running under this server, and the server idle; all but the call. */
+bool server_prepare_run(struct umcg_thread *self, struct umcg_thread *worker);
+/* The second half of that, after the worker has become running and locked. */
+void server_finish_run(struct umcg_thread *self, struct umcg_thread *worker);
+/* Runs an idle worker until it blocks, gives way or leaves. */
+int server_run(struct umcg_thread *self, struct umcg_thread *worker);
+/* Runs the only worker of a group again and again, until it has left and ended. */
+bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,
+		       struct umcg_thread *worker);
+
+/* Gives way to the server; the worker is not put on the list of idle ones. */
+int worker_yield(struct umcg_thread *self, uint64_t abs_timeout);
+/* Gives the place under the server to an idle worker. */
+int worker_swap(struct umcg_thread *self, struct umcg_thread *next);
+/* Starts the server and unregisters. */
+int worker_leave(struct umcg_thread *self);
+
+/* Whether a thread of this process is asleep. */
+bool thread_sleeps(pid_t tid);
+/* Whether a task is idle, and its thread asleep. */
+bool thread_waits(struct umcg_thread *thread);
+/* How often a thread of this process has gone to sleep of its own accord. */
+long thread_voluntary_switches(pid_t tid);
+/* Lets a thread, 0 for the caller, run on these CPUs only. */
+void allow_cpus(pid_t tid, int first, int last);
+int thread_signal(struct umcg_thread *thread, int signal);
+/* Counts a signal from now on. */
+void count_signal(int signal, int sa_flags);
+
+/*
+ * Starts a process, which is killed with its parent and after TEST_SECONDS. Its
+ * exit status is what @body returns.
+ */
+pid_t process_start(int (*body)(void *argument), void *argument);
+/* The wait status of a process that ends soon, or -1. */
+int process_ends(pid_t pid);
+
+/* A number that the module gives in debugfs, or -1. */
+long umcg_stat(const char *key);
+/* Whether nothing is registered or pinned soon. */
+bool nothing_is_left(void);
+
+/* 0 or a negative errno. */
+int module_load(void);
+int module_unload(void);
+
+#endif /* UMCG_TEST_H */

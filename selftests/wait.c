@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Waiting and waking: arguments, timeouts, signals, stops, and who comes first.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "umcg_test.h"
+
+#define NO_SUCH_FLAG	4U
+
+/* The test is a server; a second one waits when a test has started it. */
+FIXTURE(waiting) {
+	struct umcg_thread server;
+	struct umcg_thread waiter;
+	struct umcg_group group;
+};
+
+FIXTURE_SETUP(waiting)
+{
+	umcg_test_begin(TEST_SECONDS);
+	self->group = (struct umcg_group)UMCG_GROUP_INIT;
+	ASSERT_EQ(0, server_register(&self->server));
+}
+
+FIXTURE_TEARDOWN(waiting)
+{
+}
+
+static void wait_for_ever(struct umcg_thread *self)
+{
+	self->result = server_wait(self, 0);
+}
+
+static void wait_until_argument(struct umcg_thread *self)
+{
+	const uint64_t *deadline = self->arg;
+
+	self->result = server_wait(self, *deadline);
+}
+
+static bool start_waiter(FIXTURE_DATA(waiting) *self, void (*body)(struct umcg_thread *))
+{
+	server_start(&self->waiter, body);
+	return SOON(thread_waits(&self->waiter));
+}
+
+TEST_F(waiting, the_unregistered_are_EINVAL)
+{
+	set_next_tid(&self->server.task, gettid());
+	ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+	EXPECT_EQ(-EINVAL, umcg_wait(0, 0));
+	EXPECT_EQ(-EINVAL, umcg_wait(0, realtime_in_ms(10)));
+	EXPECT_EQ(-EINVAL, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+}
+
+TEST_F(waiting, other_flags_are_EINVAL)
+{
+	const uint32_t refused[] = {
+		UMCG_WAIT_WF_CURRENT_CPU, NO_SUCH_FLAG, UMCG_WAIT_WAKE_ONLY | NO_SUCH_FLAG,
+		1U << 31, ~0U,
+	};
+
+	set_next_tid(&self->server.task, gettid());
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		EXPECT_EQ(-EINVAL, umcg_wait(refused[i], 0))
+			TH_LOG("flags %#x", refused[i]);
+	}
+}
+
+TEST_F(waiting, a_wake_has_a_target_and_no_timeout)
+{
+	const uint32_t flags[] = {
+		UMCG_WAIT_WAKE_ONLY, UMCG_WAIT_WAKE_ONLY | UMCG_WAIT_WF_CURRENT_CPU,
+	};
+
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		set_next_tid(&self->server.task, 0);
+		EXPECT_EQ(-EINVAL, umcg_wait(flags[i], 0));
+		set_next_tid(&self->server.task, self->waiter.tid);
+		EXPECT_EQ(-EINVAL, umcg_wait(flags[i], realtime_in_ms(1000)));
+		EXPECT_EQ(-EINVAL, umcg_wait(flags[i], 1));
+		EXPECT_EQ(0, umcg_wait(flags[i], 0));
+	}
+	ASSERT_TRUE(SOON(thread_waits(&self->waiter)));
+	EXPECT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+}
+
+TEST_F(waiting, a_task_that_runs_does_not_wait)
+{
+	EXPECT_EQ(0, umcg_wait(0, 0));
+	EXPECT_EQ(0, umcg_wait(0, 1))
+		TH_LOG("it is not too late either");
+	EXPECT_EQ(RUNNING, state_of(&self->server.task));
+}
+
+TEST_F(waiting, a_timeout_of_the_past_is_over_at_once)
+{
+	const uint64_t past[] = { 1, NSEC_PER_SEC, realtime_in_ms(-1) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(past); i++) {
+		const uint64_t start = monotonic_ns();
+
+		state_change(&self->server.task, RUNNING, IDLE);
+		EXPECT_EQ(-ETIMEDOUT, umcg_wait(0, past[i]));
+		EXPECT_EQ(IDLE, state_of(&self->server.task));
+		EXPECT_GT(NSEC_PER_SEC, monotonic_ns() - start);
+		state_change(&self->server.task, IDLE, RUNNING);
+	}
+}
+
+TEST_F(waiting, a_timeout_is_an_absolute_time)
+{
+	const uint64_t start = monotonic_ns();
+	uint64_t waited;
+
+	state_change(&self->server.task, RUNNING, IDLE);
+	EXPECT_EQ(-ETIMEDOUT, umcg_wait(0, realtime_in_ms(200)));
+	waited = monotonic_ns() - start;
+	EXPECT_LE(199 * NSEC_PER_MSEC, waited);
+	EXPECT_GT(3 * NSEC_PER_SEC, waited);
+	EXPECT_EQ(IDLE, state_of(&self->server.task))
+		TH_LOG("the kernel leaves the word of a server alone");
+}
+
+TEST_F(waiting, timeouts_of_the_far_future_do_not_come)
+{
+	uint64_t future[] = {
+		realtime_in_ms(3600 * 1000), INT64_MAX - 1, INT64_MAX, 1ULL << 63,
+		UINT64_MAX - 1, UINT64_MAX,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(future); i++) {
+		self->waiter.arg = &future[i];
+		ASSERT_TRUE(start_waiter(self, wait_until_argument))
+			TH_LOG("timeout %#llx", (unsigned long long)future[i]);
+		sleep_ms(20);
+		ASSERT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+		ASSERT_TRUE(thread_ends(&self->waiter));
+		EXPECT_EQ(0, self->waiter.result)
+			TH_LOG("timeout %#llx", (unsigned long long)future[i]);
+	}
+}
+
+TEST_F(waiting, a_wake_ends_the_wait)
+{
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	EXPECT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(0, self->waiter.result);
+}
+
+TEST_F(waiting, a_wake_without_a_change_of_state_is_none)
+{
+	long switches;
+
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	switches = thread_voluntary_switches(self->waiter.tid);
+	set_next_tid(&self->server.task, self->waiter.tid);
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+		/* It has been woken, and sleeps again. */
+		ASSERT_TRUE(SOON(thread_voluntary_switches(self->waiter.tid) > switches + i));
+		ASSERT_TRUE(SOON(thread_waits(&self->waiter)));
+	}
+	EXPECT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+}
+
+TEST_F(waiting, a_change_of_state_without_a_wake_is_seen_at_the_next_look)
+{
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	ASSERT_TRUE(state_change(&self->waiter.task, IDLE, RUNNING));
+	sleep_ms(50);
+	ASSERT_TRUE(thread_sleeps(self->waiter.tid));
+	set_next_tid(&self->server.task, self->waiter.tid);
+	EXPECT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+}
+
+TEST_F(waiting, a_locked_task_waits_until_it_is_unlocked)
+{
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	ASSERT_TRUE(state_change(&self->waiter.task, IDLE, RUNNING | LOCKED));
+	set_next_tid(&self->server.task, self->waiter.tid);
+	ASSERT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	sleep_ms(50);
+	EXPECT_EQ(RUNNING | LOCKED, state_of(&self->waiter.task));
+	EXPECT_TRUE(thread_sleeps(self->waiter.tid));
+	ASSERT_TRUE(state_change(&self->waiter.task, RUNNING | LOCKED, RUNNING));
+	EXPECT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+}
+
+static void wait_when_told(struct umcg_thread *self)
+{
+	set_next_tid(&self->task, 0);
+	state_change(&self->task, RUNNING, IDLE);
+	self->phase = 1;
+	while (self->phase != 2)
+		sleep_ms(1);
+	self->result = umcg_wait(0, 0);
+	self->phase = 3;
+}
+
+TEST_F(waiting, a_wake_that_comes_first_is_not_lost)
+{
+	server_start(&self->waiter, wait_when_told);
+	ASSERT_TRUE(SOON(self->waiter.phase == 1));
+	ASSERT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	self->waiter.phase = 2;
+	EXPECT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(0, self->waiter.result);
+}
+
+#define RACES 1000
+
+static void wait_many_times(struct umcg_thread *self)
+{
+	allow_cpus(0, 1, 1);
+	while (self->phase < RACES && !self->result) {
+		self->result = server_wait(self, 0);
+		self->phase++;
+	}
+}
+
+TEST_F(waiting, no_wake_is_lost_whoever_comes_first)
+{
+	allow_cpus(0, 0, 0);
+	server_start(&self->waiter, wait_many_times);
+	for (int i = 0; i < RACES; i++) {
+		/* Every other wake meets a thread that sleeps, the rest one on its way there. */
+		if (i % 2) {
+			ASSERT_TRUE(SOON(thread_waits(&self->waiter)));
+		}
+		ASSERT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	}
+	ASSERT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(RACES, self->waiter.phase);
+	EXPECT_EQ(0, self->waiter.result);
+}
+
+TEST_F(waiting, a_signal_interrupts_a_server)
+{
+	count_signal(SIGUSR1, 0);
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	ASSERT_EQ(0, thread_signal(&self->waiter, SIGUSR1));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(-EINTR, self->waiter.result);
+	EXPECT_EQ(1, signals_handled);
+}
+
+TEST_F(waiting, a_server_waits_on_after_a_signal_with_SA_RESTART)
+{
+	count_signal(SIGUSR1, SA_RESTART);
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	for (int i = 1; i <= 5; i++) {
+		ASSERT_EQ(0, thread_signal(&self->waiter, SIGUSR1));
+		ASSERT_TRUE(SOON(signals_handled == i));
+		ASSERT_TRUE(SOON(thread_waits(&self->waiter)));
+	}
+	EXPECT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(0, self->waiter.result);
+}
+
+TEST_F(waiting, signals_do_not_put_a_timeout_off)
+{
+	const uint64_t start = monotonic_ns();
+	uint64_t deadline = realtime_in_ms(400);
+
+	count_signal(SIGUSR1, SA_RESTART);
+	self->waiter.arg = &deadline;
+	ASSERT_TRUE(start_waiter(self, wait_until_argument));
+	while (monotonic_ns() - start < 4 * NSEC_PER_SEC && !self->waiter.result) {
+		thread_signal(&self->waiter, SIGUSR1);
+		sleep_ms(50);
+	}
+	EXPECT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(-ETIMEDOUT, self->waiter.result);
+	EXPECT_LE(2, signals_handled);
+	EXPECT_GT(2 * NSEC_PER_SEC, monotonic_ns() - start);
+}
+
+TEST_F(waiting, an_ignored_signal_does_not_interrupt)
+{
+	signal(SIGUSR1, SIG_IGN);
+	ASSERT_TRUE(start_waiter(self, wait_for_ever));
+	ASSERT_EQ(0, thread_signal(&self->waiter, SIGUSR1));
+	sleep_ms(50);
+	ASSERT_TRUE(thread_waits(&self->waiter));
+	EXPECT_EQ(0, server_wake(&self->server, &self->waiter, 0));
+	EXPECT_TRUE(thread_ends(&self->waiter));
+	EXPECT_EQ(0, self->waiter.result);
+}
+
+static void yield_once(struct umcg_thread *self)
+{
+	self->phase = 1;
+	self->result = worker_yield(self, 0);
+	/* What a worker has been sent is handled before it goes on. */
+	self->phase = 10 + signals_handled;
+}
+
+TEST_F(waiting, signals_of_a_worker_stay_pending_until_it_runs)
+{
+	struct umcg_thread *worker = &self->waiter;
+
+	count_signal(SIGUSR1, 0);
+	worker_start(worker, &self->group, yield_once);
+	ASSERT_EQ(worker, server_next_worker(&self->server, &self->group));
+	ASSERT_TRUE(SOON(thread_waits(worker)));
+	ASSERT_EQ(0, thread_signal(worker, SIGUSR1));
+	sleep_ms(100);
+	EXPECT_EQ(0, signals_handled)
+		TH_LOG("not run for the first time yet");
+	ASSERT_EQ(0, server_run(&self->server, worker));
+	EXPECT_EQ(1, signals_handled);
+	EXPECT_EQ(1, worker->phase);
+
+	ASSERT_TRUE(SOON(thread_waits(worker)));
+	ASSERT_EQ(0, thread_signal(worker, SIGUSR1));
+	sleep_ms(100);
+	EXPECT_EQ(1, signals_handled)
+		TH_LOG("in umcg_wait");
+	ASSERT_EQ(0, server_run(&self->server, worker));
+	EXPECT_TRUE(thread_ends(worker));
+	EXPECT_EQ(0, worker->result);
+	EXPECT_EQ(12, worker->phase);
+}
+
+/* A process with a waiting server and a waiting worker. Ends with 0 when its parent has written. */
+struct waiting_process {
+	struct umcg_group group;
+	int go[2];
+	_Atomic int ready;
+};
+
+static int wait_as_server_and_worker(void *argument)
+{
+	struct waiting_process *process = argument;
+	struct umcg_thread server = {}, waiter = {}, worker = {};
+	char byte;
+
+	if (server_register(&server))
+		return 1;
+	server_start(&waiter, wait_for_ever);
+	worker_start(&worker, &process->group, yield_once);
+	if (server_next_worker(&server, &process->group) != &worker)
+		return 2;
+	if (!SOON(thread_waits(&waiter) && thread_waits(&worker)))
+		return 3;
+	process->ready = 1;
+	if (read(process->go[0], &byte, 1) != 1)
+		return 4;
+	if (!SOON(thread_waits(&waiter)) || server_wake(&server, &waiter, 0) ||
+	    !thread_ends(&waiter) || waiter.result)
+		return 5;
+	if (server_run(&server, &worker) || server_run(&server, &worker) || !thread_ends(&worker))
+		return 6;
+	return 0;
+}
+
+static struct waiting_process *waiting_process_start(pid_t *pid)
+{
+	struct waiting_process *process = mmap(NULL, sizeof(*process), PROT_READ | PROT_WRITE,
+					       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	*process = (struct waiting_process){ .group = UMCG_GROUP_INIT };
+	if (process == MAP_FAILED || pipe(process->go))
+		return NULL;
+	*pid = process_start(wait_as_server_and_worker, process);
+	return SOON(process->ready) ? process : NULL;
+}
+
+TEST_F(waiting, a_process_that_was_stopped_goes_on_waiting)
+{
+	struct waiting_process *process;
+	pid_t pid;
+	int status;
+
+	process = waiting_process_start(&pid);
+	ASSERT_NE(NULL, process);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, kill(pid, SIGSTOP));
+		ASSERT_TRUE(SOON(waitpid(pid, &status, WUNTRACED | WNOHANG) == pid));
+		ASSERT_TRUE(WIFSTOPPED(status))
+			TH_LOG("all threads have stopped, those in umcg_wait too");
+		ASSERT_EQ(0, kill(pid, SIGCONT));
+		sleep_ms(50);
+		EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	}
+	ASSERT_EQ(1, write(process->go[1], "", 1));
+	status = process_ends(pid);
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
+/* A server that waits with a timeout, which goes on while it is stopped. */
+static int wait_with_timeout(void *argument)
+{
+	_Atomic int *ready = argument;
+	struct umcg_thread server = {};
+
+	if (server_register(&server))
+		return 1;
+	*ready = 1;
+	return server_wait(&server, realtime_in_ms(1000)) == -ETIMEDOUT ? 0 : 2;
+}
+
+TEST_F(waiting, a_timeout_passes_while_its_process_is_stopped)
+{
+	_Atomic int *ready = mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = process_start(wait_with_timeout, ready);
+	uint64_t start;
+	int status;
+
+	ASSERT_TRUE(SOON(*ready));
+	ASSERT_EQ(0, kill(pid, SIGSTOP));
+	ASSERT_TRUE(SOON(waitpid(pid, &status, WUNTRACED | WNOHANG) == pid));
+	EXPECT_TRUE(WIFSTOPPED(status));
+	sleep_ms(1200);
+	start = monotonic_ns();
+	ASSERT_EQ(0, kill(pid, SIGCONT));
+	status = process_ends(pid);
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	EXPECT_GT(900 * NSEC_PER_MSEC, monotonic_ns() - start);
+}
+
+TEST_F(waiting, a_fatal_signal_ends_a_process_that_waits_at_once)
+{
+	const int signals[] = { SIGKILL, SIGTERM };
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		uint64_t start;
+		int status;
+		pid_t pid;
+
+		ASSERT_NE(NULL, waiting_process_start(&pid));
+		start = monotonic_ns();
+		ASSERT_EQ(0, kill(pid, signals[i]));
+		status = process_ends(pid);
+		ASSERT_TRUE(WIFSIGNALED(status));
+		EXPECT_EQ(signals[i], WTERMSIG(status));
+		EXPECT_GT(2 * NSEC_PER_SEC, monotonic_ns() - start);
+	}
+}
+
+TEST_HARNESS_MAIN
