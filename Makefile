@@ -65,6 +65,10 @@ selftests:
 host-test:
 	@$(in_root) make -C selftests/host O=$(build)/host
 
+.PHONY: model
+model:
+	@$(in_root) make -C selftests/loom O=$(build)/loom
+
 .PHONY: runner
 runner:
 	@qemu/in-root.sh make $(quiet) $(jobs) -C qemu/runner O=$(build)/qemu

@@ -48,12 +48,13 @@ build_module_anew()
 	make modules W=e
 }
 
-# What the test programs of rustc count comes on top of the stage itself.
-host_tests()
+# test_stage NAME COMMAND...: what the test programs of rustc count comes on top of
+# the stage itself.
+test_stage()
 {
-	local log=$logs/host-tests.log counts
+	local log=$logs/${1// /-}.log counts
 
-	stage "host tests" make host-test || return 0
+	stage "$@" || return 0
 	counts=$(sed -n 's/^test result: ok\. \([0-9]*\) passed; 0 failed; \([0-9]*\) ignored.*/\1 \2/p' \
 		"$log" | awk '{ passed += $1; skipped += $2 } END { print passed + 0, skipped + 0 }')
 	passed=$((passed + ${counts% *}))
@@ -85,7 +86,8 @@ if [[ -z $pattern ]]; then
 	stage "rustfmt" make rustfmtcheck || true
 	stage "clippy" make clippy || true
 	stage "module" build_module_anew || built=false
-	host_tests
+	test_stage "host tests" make host-test
+	test_stage "model" make model
 else
 	stage "module" make modules || built=false
 fi
