@@ -23,8 +23,8 @@
 
 _Atomic int signals_handled;
 
-/* Reads the value of a "key value" line; @separator ends the key. */
-static long value_in_file(const char *path, const char *key, char separator)
+/* Reads the number in a "key value" line; @separator ends the key. */
+static long value_in_file(const char *path, const char *key, char separator, int base)
 {
 	const size_t length = strlen(key);
 	FILE *file = fopen(path, "r");
@@ -35,7 +35,7 @@ static long value_in_file(const char *path, const char *key, char separator)
 		return -1;
 	while (value < 0 && fgets(line, sizeof(line), file)) {
 		if (!strncmp(line, key, length) && line[length] == separator)
-			value = strtol(line + length + 1, NULL, 0);
+			value = strtol(line + length + 1, NULL, base);
 	}
 	fclose(file);
 	return value;
@@ -65,12 +65,22 @@ bool thread_waits(struct umcg_thread *thread)
 	return state_of(&thread->task) == IDLE && thread_sleeps(thread->tid);
 }
 
-long thread_voluntary_switches(pid_t tid)
+static long value_in_status(pid_t tid, const char *key, int base)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	return value_in_file(path, "voluntary_ctxt_switches", ':');
+	return value_in_file(path, key, ':', base);
+}
+
+long thread_voluntary_switches(pid_t tid)
+{
+	return value_in_status(tid, "voluntary_ctxt_switches", 10);
+}
+
+bool thread_has_pending(pid_t tid, int signal)
+{
+	return value_in_status(tid, "SigPnd", 16) & 1L << (signal - 1);
 }
 
 void allow_cpus(pid_t tid, int first, int last)
@@ -121,7 +131,7 @@ int process_ends(pid_t pid)
 
 long umcg_stat(const char *key)
 {
-	return value_in_file(STATS_FILE, key, ' ');
+	return value_in_file(STATS_FILE, key, ' ', 10);
 }
 
 static bool nothing_is_registered(void)

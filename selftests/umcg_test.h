@@ -164,6 +164,8 @@ bool thread_sleeps(pid_t tid);
 bool thread_waits(struct umcg_thread *thread);
 /* How often a thread of this process has gone to sleep of its own accord. */
 long thread_voluntary_switches(pid_t tid);
+/* Whether a signal that was sent to this very thread waits for it. */
+bool thread_has_pending(pid_t tid, int signal);
 /* Lets a thread, 0 for the caller, run on these CPUs only. */
 void allow_cpus(pid_t tid, int first, int last);
 int thread_signal(struct umcg_thread *thread, int signal);

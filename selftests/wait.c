@@ -318,6 +318,7 @@ TEST_F(waiting, signals_of_a_worker_stay_pending_until_it_runs)
 	sleep_ms(100);
 	EXPECT_EQ(0, signals_handled)
 		TH_LOG("not run for the first time yet");
+	EXPECT_TRUE(thread_has_pending(worker->tid, SIGUSR1));
 	ASSERT_EQ(0, server_run(&self->server, worker));
 	EXPECT_EQ(1, signals_handled);
 	EXPECT_EQ(1, worker->phase);
@@ -327,6 +328,7 @@ TEST_F(waiting, signals_of_a_worker_stay_pending_until_it_runs)
 	sleep_ms(100);
 	EXPECT_EQ(1, signals_handled)
 		TH_LOG("in umcg_wait");
+	EXPECT_TRUE(thread_has_pending(worker->tid, SIGUSR1));
 	ASSERT_EQ(0, server_run(&self->server, worker));
 	EXPECT_TRUE(thread_ends(worker));
 	EXPECT_EQ(0, worker->result);

@@ -106,6 +106,7 @@ impl<F: Fn(usize, u64) -> Option<u64>> SharedWord for Fought<F> {
             self.value.set(value);
         }
         self.attempts.set(self.attempts.get() + 1);
+        assert!(self.attempts.get() < 1000, "the fight does not end");
 
         if self.value.get() == old {
             self.value.set(new);
@@ -291,8 +292,7 @@ fn a_fight_for_a_word_ends() {
     assert!(!leave(&running, 2 * SECOND));
     assert!(!preempt(&running, 2 * SECOND));
     for fought in [&idle, &locked, &running] {
-        let attempts = fought.attempts.get();
-        assert!((10..1000).contains(&attempts), "{attempts} attempts");
+        assert!(fought.attempts.get() >= 10, "it is lost too soon");
     }
 }
 
