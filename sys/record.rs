@@ -10,6 +10,10 @@
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
 
+mod work;
+
+pub(crate) use self::work::Notify;
+
 use super::{
     context::TaskContext,
     gate::Gate,
@@ -31,7 +35,6 @@ use kernel::{
         },
         atomic::{
             Atomic,
-            Full,
             Relaxed, //
         },
         Refcount, //
@@ -99,21 +102,26 @@ extern "C" fn sched_out(_: *mut bindings::preempt_notifier, _: *mut bindings::ta
 ///
 /// - While `attached`, `notifier` is on the list of `task`, and owns a reference to the record.
 /// - `gate` is open only while `attached`.
-/// - While `queued`, `work` is among the task works of `task`, or about to be, and owns a reference
-///   to the record. It becomes `queued` only while `attached`.
-/// - Only `task` touches `attached`, `module` and `owned`, until the last reference goes.
+/// - While `queued`, `work` is among the task works of `task`, and owns a reference to the record;
+///   so does `nudge`, while `nudged`, or is about to be. Both become so only while `attached`.
+/// - Only `task` changes `attached`, and touches `queued`, `module` and `owned`, until the last
+///   reference goes.
 #[pin_data]
 pub(crate) struct Record<T: TaskRecord> {
     #[pin]
     notifier: Opaque<bindings::preempt_notifier>,
-    /// The task work; in the end, the link of the reaper's list.
+    /// The task work that the owner queues; in the end, the link of the reaper's list.
     #[pin]
     work: Opaque<bindings::callback_head>,
+    /// The task work that peers queue: it has the owner queue its own.
+    #[pin]
+    nudge: Opaque<bindings::callback_head>,
     refs: Refcount,
     #[pin]
     gate: Gate,
-    attached: Cell<bool>,
+    attached: Atomic<bool>,
     queued: Atomic<bool>,
+    nudged: Atomic<bool>,
     /// Held until the record is detached and no work is queued: till then the kernel calls us.
     module: Cell<Option<ModuleRef>>,
     task: ARef<Task>,
@@ -167,18 +175,13 @@ impl<T: TaskRecord> Record<T> {
                 // SAFETY: The slot is valid for writes.
                 unsafe { slot.write(notifier) }
             }),
-            work <- Opaque::ffi_init(|slot: *mut bindings::callback_head| {
-                let work = bindings::callback_head {
-                    func: Some(Self::run_work),
-                    ..pin_init::zeroed()
-                };
-                // SAFETY: The slot is valid for writes.
-                unsafe { slot.write(work) }
-            }),
+            work <- work::init(Self::run_work),
+            nudge <- work::init(Self::run_nudge),
             refs: Refcount::new(1),
             gate <- Gate::new(),
-            attached: Cell::new(false),
+            attached: Atomic::new(false),
             queued: Atomic::new(false),
+            nudged: Atomic::new(false),
             module: Cell::new(Some(module)),
             task: ARef::from(&**kernel::current!()),
             owned,
@@ -190,29 +193,6 @@ impl<T: TaskRecord> Record<T> {
         let record = KBox::into_raw(unsafe { Pin::into_inner_unchecked(record) });
         // SAFETY: A box is not null; its only reference becomes the one returned.
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(record)) })
-    }
-
-    /// Destroys a record.
-    ///
-    /// # Safety
-    ///
-    /// To be called by the reaper only, with the `work` of a record whose last reference has gone:
-    /// in process context, after a grace period.
-    unsafe extern "C" fn free(work: *mut bindings::callback_head) {
-        // SAFETY: Promised by the caller.
-        let record = unsafe { Self::from_work(work) };
-        // SAFETY: It came out of a box, in `new()`.
-        drop(unsafe { KBox::from_raw(record) });
-    }
-
-    /// # Safety
-    ///
-    /// `work` is the `work` of a record of this type.
-    unsafe fn from_work(work: *mut bindings::callback_head) -> *mut Self {
-        // CAST: `Opaque<T>` is a transparent wrapper of `T`.
-        let work = work.cast::<Opaque<bindings::callback_head>>();
-        // SAFETY: Promised by the caller.
-        unsafe { container_of!(work, Self, work) }
     }
 
     /// Finds the record that is attached to the current task.
@@ -245,70 +225,20 @@ impl<T: TaskRecord> Record<T> {
         &self.task
     }
 
+    /// Whether the record is attached to its task. Any context.
+    ///
+    /// Relaxed: for peers it may be over a moment later. Who has to rely on it uses
+    /// [`Record::visit`].
+    #[inline]
+    pub(crate) fn is_attached(&self) -> bool {
+        self.attached.load(Relaxed)
+    }
+
     /// Calls `visit` while the record is attached, and cannot be detached; `None` if it is not
     /// attached. Any context. Interrupts are off inside, where nothing may sleep, wake or lock.
     #[inline]
     pub(crate) fn visit<R>(&self, visit: impl FnOnce(&Visit<'_, T>) -> R) -> Option<R> {
         self.gate.pass(|| visit(&Visit(self)))
-    }
-
-    /// Queues `work`, unless it is queued. The record is attached, and stays so meanwhile.
-    #[inline]
-    fn queue_work(&self, notify: Notify) {
-        // Full: pairs with the exchange in `run_work()`.
-        if self.queued.xchg(true, Full) {
-            return;
-        }
-        let mode = match notify {
-            Notify::Resume => bindings::task_work_notify_mode_TWA_RESUME,
-            Notify::Interrupt => bindings::task_work_notify_mode_TWA_SIGNAL_NO_IPI,
-        };
-
-        // INVARIANT: `queued`, and the queue owns a reference, unless queueing fails.
-        self.refs.inc();
-        // SAFETY: The task is counted, and `work` was not queued, so nobody else uses it; the
-        // reference keeps it valid.
-        if unsafe { bindings::task_work_add(self.task.as_ptr(), self.work.get(), mode) } != 0 {
-            // The task is past its last task work: nobody waits for this one.
-            self.queued.store(false, Relaxed);
-            // Not the last one: an attached record owns one.
-            self.refs.dec();
-        }
-    }
-
-    /// The task work of a record.
-    ///
-    /// # Safety
-    ///
-    /// To be called by the kernel only, with a `work` that [`Current::queue_work`] has queued.
-    unsafe extern "C" fn run_work(work: *mut bindings::callback_head) {
-        // SAFETY: Promised by the caller; an address within a record is not null.
-        let record = unsafe { NonNull::new_unchecked(Self::from_work(work)) };
-        // INVARIANT: Not queued any more, and the reference that the queue owned is this one.
-        // SAFETY: As above.
-        let record = unsafe { ARef::from_raw(record) };
-        // Full: pairs with the exchange in `queue_work()`. Who finds the work queued there, and so
-        // does nothing, has done so before this; what it wrote before is seen from here on.
-        record.queued.xchg(false, Full);
-
-        // SAFETY: `task_work_run()` has it on its list, after which come those queued before.
-        let others_wait = !unsafe { (*work).next }.is_null();
-        if others_wait && record.attached.get() {
-            // This one may sleep for long: the others, a last `fput()` among them, go first.
-            record.queue_work(Notify::Resume);
-            return;
-        }
-
-        // SAFETY: Task works run where the task may sleep, and not within another entry: no sleep of
-        // this module runs task works.
-        let ctx = unsafe { TaskContext::enter() };
-        if record.attached.get() {
-            T::returns_to_user(&ctx, &Current::new(&record));
-        } else {
-            let module = record.module.take();
-            drop(record);
-            drop(module);
-        }
     }
 }
 
@@ -330,15 +260,6 @@ impl<T: TaskRecord> Deref for Record<T> {
 pub(crate) struct Current<'a, T: TaskRecord> {
     record: &'a Record<T>,
     _not_send: NotThreadSafe,
-}
-
-/// How a queued work gets its task to user mode.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Notify {
-    /// When it goes there by itself.
-    Resume,
-    /// At once: an interruptible sleep that it is about to begin ends.
-    Interrupt,
 }
 
 impl<'a, T: TaskRecord> Current<'a, T> {
@@ -363,27 +284,10 @@ impl<'a, T: TaskRecord> Current<'a, T> {
     pub(crate) fn owned(&self) -> &'a T::Owned {
         &self.record.owned
     }
-
-    /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again. Does
-    /// nothing if that is so already, or if the task is past the point of return.
-    ///
-    /// Any context in which no run-queue lock is held; with [`Notify::Resume`] it takes no lock.
-    #[inline]
-    pub(crate) fn queue_work(&self, notify: Notify) {
-        self.record.queue_work(notify);
-    }
 }
 
 /// A record in the hands of a peer: it is attached, and stays so while this exists.
 pub(crate) struct Visit<'a, T: TaskRecord>(&'a Record<T>);
-
-impl<T: TaskRecord> Visit<'_, T> {
-    /// As [`Current::queue_work`] with [`Notify::Resume`], for another task: one that is in user
-    /// mode is interrupted. Takes no lock.
-    pub(crate) fn queue_work(&self) {
-        self.0.queue_work(Notify::Resume);
-    }
-}
 
 impl<T: TaskRecord> Deref for Visit<'_, T> {
     type Target = T;
@@ -440,7 +344,7 @@ impl TaskContext {
         // SAFETY: The list of the current task takes over the reference.
         let record = unsafe { ARef::into_raw(record).as_ref() };
         // INVARIANT: On the list from here on.
-        record.attached.set(true);
+        record.attached.store(true, Relaxed);
         // SAFETY: `notifier` is set up, on no list, and stays valid until it is detached.
         unsafe { bindings::preempt_notifier_register(record.notifier.get()) };
         record.gate.open();
@@ -457,15 +361,9 @@ impl TaskContext {
         // SAFETY: As above.
         unsafe { bindings::preempt_notifier_unregister(record.notifier.get()) };
         // INVARIANT: Not on the list any more.
-        record.attached.set(false);
+        record.attached.store(false, Relaxed);
 
-        // Relaxed: the gate is closed, so nobody queues any more, and who has done so has passed it
-        // before; only this task resets it.
-        let module = if record.queued.load(Relaxed) {
-            None
-        } else {
-            record.module.take()
-        };
+        let module = record.take_module_if_over();
         Some(Detached {
             record,
             _module: module,

@@ -12,8 +12,12 @@ use super::{
     startup::Startup, //
 };
 use core::{
+    cell::Cell,
     marker::PhantomData,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 use kernel::{
     bindings,
@@ -21,6 +25,11 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Full, //
+        },
         rcu, //
     },
     types::Opaque, //
@@ -29,6 +38,8 @@ use kernel::{
 /// A map from numbers to records, each of which it holds a reference to.
 pub(crate) struct RecordMap<T: TaskRecord> {
     entries: Opaque<bindings::xarray>,
+    /// Counts the records that have been taken out.
+    removals: Atomic<usize>,
     _records: PhantomData<ARef<Record<T>>>,
 }
 
@@ -40,6 +51,7 @@ impl<T: TaskRecord> RecordMap<T> {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Opaque::uninit(),
+            removals: Atomic::new(0),
             _records: PhantomData,
         }
     }
@@ -81,23 +93,84 @@ impl<T: TaskRecord> RecordMap<T> {
     pub(crate) fn remove(&'static self, number: usize) -> Option<ARef<Record<T>>> {
         // SAFETY: `init()` has made the map usable.
         let old = unsafe { bindings::xa_erase(self.entries.get(), number) };
+        // Full, for the release that it contains: pairs with the load in `found_again()`.
+        let _ = self.removals.fetch_add(1, Full);
 
         // SAFETY: The map holds only records, and has held a reference to this one.
         NonNull::new(old.cast()).map(|record| unsafe { ARef::from_raw(record) })
     }
 
-    /// Finds the record of a number, which is valid until the guard goes. Any context.
-    #[inline]
-    pub(crate) fn get<'g>(
+    /// Finds the record of `number`, if it is one that `accept` accepts. It is valid until the guard
+    /// goes. `last_found` will know it by `name`. Any context.
+    pub(crate) fn find<'g>(
         &'static self,
+        last_found: &LastFound<T>,
+        name: u32,
         number: usize,
         _: &'g rcu::Guard,
+        accept: impl FnOnce(&Record<T>) -> bool,
     ) -> Option<&'g Record<T>> {
+        // Acquire: as in `found_again()`. Read first: a removal that comes now is not missed there.
+        let removals = self.removals.load(Acquire);
         // SAFETY: `init()` has made the map usable.
         let entry = unsafe { bindings::xa_load(self.entries.get(), number) };
-
         // SAFETY: The map holds only records. Their memory lasts for a grace period after the last
         // reference, the map's among them, has gone.
-        NonNull::new(entry.cast()).map(|record| unsafe { record.as_ref() })
+        let record = unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() };
+
+        accept(record).then(|| {
+            // INVARIANT: The record was in the map after the removals were counted.
+            last_found.name.set(name);
+            last_found.removals.set(removals);
+            last_found.record.set(record);
+            record
+        })
+    }
+
+    /// The record that [`RecordMap::find`] has last found for `last_found`, if that was by `name` and
+    /// nothing has been removed since. It is valid until the guard goes. Any context.
+    #[inline]
+    pub(crate) fn found_again<'g>(
+        &'static self,
+        last_found: &LastFound<T>,
+        name: u32,
+        _: &'g rcu::Guard,
+    ) -> Option<&'g Record<T>> {
+        // Acquire: pairs with the increment in `remove()`, which comes before the reference of the
+        // map is given up. Who sees the old number here has begun its critical section before that,
+        // so that the grace period waits for it.
+        let removals = self.removals.load(Acquire);
+        if last_found.name.get() != name || last_found.removals.get() != removals {
+            return None;
+        }
+
+        // SAFETY: Null, or a record that was in the map after as many removals as there are now, by
+        // the type invariant: so it still is.
+        unsafe { last_found.record.get().as_ref() }
+    }
+}
+
+/// What a task has last found in a map: most often it will look for the same again. Holds nothing.
+///
+/// # Invariants
+///
+/// `record` is null, or was in the map when its count of removals was `removals`.
+pub(crate) struct LastFound<T: TaskRecord> {
+    name: Cell<u32>,
+    removals: Cell<usize>,
+    record: Cell<*const Record<T>>,
+}
+
+// SAFETY: The pointer is as good for one task as for another.
+unsafe impl<T: TaskRecord> Send for LastFound<T> {}
+
+impl<T: TaskRecord> LastFound<T> {
+    /// Nothing.
+    pub(crate) fn new() -> Self {
+        Self {
+            name: Cell::new(0),
+            removals: Cell::new(0),
+            record: Cell::new(ptr::null()),
+        }
     }
 }

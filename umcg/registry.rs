@@ -10,7 +10,10 @@ use super::task::{
     TaskRef, //
 };
 use crate::sys::{
-    record_map::RecordMap,
+    record_map::{
+        LastFound,
+        RecordMap, //
+    },
     startup::Startup,
     target::Target, //
 };
@@ -46,22 +49,38 @@ pub(crate) fn remove(number: usize) {
 /// Calls `f` with the registered task that user space calls `tid`.
 ///
 /// `f` runs within the RCU read-side critical section in which the task was found, which keeps it:
-/// it must not sleep. Any context.
+/// it must not sleep. Any context; `last_found` belongs to the current task. Most often that is the
+/// task that it has last dealt with, so there is nothing to look up again: as long as a task is
+/// registered, its TID is its own, and its address space the same.
 ///
 /// # Errors
 ///
 /// `ESRCH` if there is no such task, or if it is not registered; `EPERM` if it is not of the address
 /// space of the current task.
 #[inline]
-pub(crate) fn with<R>(tid: u32, f: impl FnOnce(&TaskRef) -> R) -> Result<R> {
+pub(crate) fn with<R>(
+    last_found: &LastFound<Task>,
+    tid: u32,
+    f: impl FnOnce(&TaskRef) -> R,
+) -> Result<R> {
     let guard = rcu::read_lock();
-    let target = Target::find(tid, &guard)?;
-    // A record is taken out before its task gets another address space or another number, and holds
-    // a reference to its task: this one belongs to the target, and to the same address space.
-    let record = TASKS
-        .get(target.number(), &guard)
-        .filter(|record| target.is(record.task()))
-        .ok_or(ESRCH)?;
+    let record = match TASKS.found_again(last_found, tid, &guard) {
+        Some(record) => record,
+        None => find(last_found, tid, &guard)?,
+    };
 
     Ok(f(record))
+}
+
+#[cold]
+fn find<'g>(last_found: &LastFound<Task>, tid: u32, guard: &'g rcu::Guard) -> Result<&'g TaskRef> {
+    let target = Target::find(tid, guard)?;
+
+    // A record is taken out before its task gets another address space or another number, and holds
+    // a reference to its task: this one belongs to the target, and to the same address space.
+    TASKS
+        .find(last_found, tid, target.number(), guard, |record| {
+            target.is(record.task())
+        })
+        .ok_or(ESRCH)
 }

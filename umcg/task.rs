@@ -22,6 +22,7 @@ use crate::{
             Current,
             Record, //
         },
+        record_map::LastFound,
         tracepoint,
         wake::{
             self,
@@ -52,6 +53,8 @@ pub(crate) struct Task {
 pub(crate) struct Owned {
     /// Its number in the registry.
     pub(crate) number: usize,
+    /// Whom it has last dealt with.
+    pub(crate) last_found: LastFound<Task>,
     /// The probes that it needs, until it leaves.
     pub(crate) hooks: Cell<Option<hooks::Use>>,
     /// A wait that a signal has interrupted, and that will start again.
@@ -79,6 +82,7 @@ impl Owned {
     pub(crate) fn new(number: usize, hooks: hooks::Use, group: Option<Group>) -> Self {
         Self {
             number,
+            last_found: LastFound::new(),
             hooks: Cell::new(Some(hooks)),
             interrupted: Cell::new(None),
             worker: worker::Owned::new(group),
@@ -117,8 +121,8 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
 /// # Errors
 ///
 /// `ESRCH` if the process has no such server, `EPERM` if it is a task of another address space.
-pub(crate) fn start_server(tid: u32) -> Result {
-    registry::with(tid, |record| {
+pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32) -> Result {
+    registry::with(&current.owned().last_found, tid, |record| {
         let started = record.visit(|server| {
             (server.kind == Kind::Server)
                 .then(|| protocol::start_server(server.words.state(), clock::monotonic_ns()))
@@ -138,7 +142,7 @@ pub(crate) fn start_server(tid: u32) -> Result {
 /// `ESRCH` and `EPERM` as for [`start_server`]; `EINVAL` if it is no worker; `EAGAIN` if it does not
 /// run.
 pub(crate) fn preempt(tid: u32) -> Result {
-    registry::with(tid, |record| {
+    registry::with(&LastFound::new(), tid, |record| {
         record
             .visit(|worker| {
                 if worker.kind != Kind::Worker {
@@ -147,7 +151,7 @@ pub(crate) fn preempt(tid: u32) -> Result {
                 if !protocol::preempt(worker.words.state(), clock::monotonic_ns()) {
                     return Err(EAGAIN);
                 }
-                worker.queue_work();
+                worker.nudge();
                 Ok(())
             })
             .ok_or(ESRCH)?
@@ -180,7 +184,7 @@ fn vanish(ctx: TaskContext) {
 
         if current.kind == Kind::Worker && was_running && server != 0 {
             // A server that is gone too has nothing to be told.
-            let _ = start_server(server);
+            let _ = start_server(&current, server);
         }
         // It is registered, so this does not fail.
         let _ = leave(ctx);

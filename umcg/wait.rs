@@ -58,14 +58,16 @@ pub(crate) fn wait(ctx: &TaskContext, args: &umcg_wait_args) -> Result {
             }
         }
         (WAKE | WAKE_ON_THIS_CPU, 0) if next == 0 => Err(EINVAL),
-        (WAKE, 0) => wake_next(next, Placement::Anywhere),
-        (WAKE_ON_THIS_CPU, 0) => wake_next(next, Placement::ThisCpu),
+        (WAKE, 0) => wake_next(&current, next, Placement::Anywhere),
+        (WAKE_ON_THIS_CPU, 0) => wake_next(&current, next, Placement::ThisCpu),
         _ => Err(EINVAL),
     }
 }
 
-fn wake_next(next: u32, placement: Placement) -> Result {
-    registry::with(next, |task| wake(task.task(), placement))
+fn wake_next(current: &Current<'_, Task>, next: u32, placement: Placement) -> Result {
+    registry::with(&current.owned().last_found, next, |task| {
+        wake(task.task(), placement)
+    })
 }
 
 /// A signal that interrupts the wait of a server is served by the Linux convention: the call starts
@@ -84,7 +86,7 @@ fn server_waits(
     let interrupted = current.owned().interrupted.take();
 
     if next != 0 && !interrupted.is_some_and(goes_on) {
-        wake_next(next, Placement::ThisCpu)?;
+        wake_next(current, next, Placement::ThisCpu)?;
     }
     match sleep_until(ctx, deadline, || !idles()) {
         Ended::Done => Ok(()),
@@ -155,7 +157,7 @@ fn give_way(current: &Current<'_, Task>, next: u32) -> Result {
     if next == 0 {
         return unlock();
     }
-    registry::with(next, |task| {
+    registry::with(&current.owned().last_found, next, |task| {
         unlock()?;
         wake(task.task(), Placement::ThisCpu);
         Ok(())

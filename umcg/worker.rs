@@ -109,7 +109,7 @@ fn block(current: &Current<'_, Task>) {
         Block::Reported => {
             current.queue_work(Notify::Resume);
             // If the server is gone, the worker finds another one when it wakes.
-            let _ = task::start_server(server);
+            let _ = task::start_server(current, server);
         }
         Block::Broken => {
             current.owned().worker.condemn();
@@ -284,7 +284,7 @@ fn queue(
 
     if server != 0 {
         // Whoever names a server that is gone finds the worker on the list.
-        let _ = task::start_server(server);
+        let _ = task::start_server(current, server);
     }
     Ok(queued)
 }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The task works of a record: how its owner is caught on the way to user mode, and how its memory
+//! is given to the reaper in the end.
+
+use super::{
+    Current,
+    Record,
+    TaskRecord,
+    Visit, //
+};
+use crate::sys::{
+    context::TaskContext,
+    module_ref::ModuleRef, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    container_of,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Full,
+            Relaxed, //
+        },
+    },
+    types::Opaque, //
+};
+
+/// How a queued work gets its task to user mode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notify {
+    /// When it goes there by itself; at once if it is there now.
+    Resume,
+    /// At once: an interruptible sleep that it is about to begin ends.
+    Interrupt,
+}
+
+impl Notify {
+    fn mode(self) -> bindings::task_work_notify_mode {
+        match self {
+            Notify::Resume => bindings::task_work_notify_mode_TWA_RESUME,
+            Notify::Interrupt => bindings::task_work_notify_mode_TWA_SIGNAL_NO_IPI,
+        }
+    }
+}
+
+type WorkFn = unsafe extern "C" fn(*mut bindings::callback_head);
+
+/// A task work that will call `func`.
+pub(super) fn init(func: WorkFn) -> impl PinInit<Opaque<bindings::callback_head>> {
+    Opaque::ffi_init(move |slot: *mut bindings::callback_head| {
+        let work = bindings::callback_head {
+            func: Some(func),
+            ..pin_init::zeroed()
+        };
+        // SAFETY: The slot is valid for writes.
+        unsafe { slot.write(work) }
+    })
+}
+
+impl<T: TaskRecord> Current<'_, T> {
+    /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again. Does
+    /// nothing if that is so already, or if the task is past the point of return.
+    ///
+    /// Any context in which no run-queue lock is held; with [`Notify::Resume`] it takes no lock.
+    #[inline]
+    pub(crate) fn queue_work(&self, notify: Notify) {
+        self.record.queue_work(notify);
+    }
+}
+
+impl<T: TaskRecord> Visit<'_, T> {
+    /// As [`Current::queue_work`] with [`Notify::Resume`], for another task. Takes no lock.
+    ///
+    /// A work of its own, because this one may be found marked as queued some time before it is on
+    /// the list: the owner must not rely on that.
+    pub(crate) fn nudge(&self) {
+        let record = self.0;
+
+        // Full: pairs with the exchange in `run_nudge()`. Who finds it nudged, and so does nothing,
+        // has done so before that; what was written before is seen from there on.
+        if !record.nudged.xchg(true, Full) && !record.add(&record.nudge, Notify::Resume) {
+            record.nudged.store(false, Relaxed);
+        }
+    }
+}
+
+impl<T: TaskRecord> Record<T> {
+    /// Queues `work`, unless it is queued. For the owner, while the record is attached.
+    #[inline]
+    fn queue_work(&self, notify: Notify) {
+        // Relaxed, but one step: a scheduler hook may interrupt the owner here.
+        if !self.queued.xchg(true, Relaxed) && !self.add(&self.work, notify) {
+            self.queued.store(false, Relaxed);
+        }
+    }
+
+    /// Adds one of the two works, which is not on the list of the task, to it. The record is
+    /// attached, and stays so meanwhile. Returns false if the task is past its last task work.
+    fn add(&self, work: &Opaque<bindings::callback_head>, notify: Notify) -> bool {
+        // INVARIANT: The queue owns a reference, unless queueing fails.
+        self.refs.inc();
+        let task = self.task.as_ptr();
+        // SAFETY: The task is counted. Nobody else uses the work, which is not queued; the reference
+        // keeps it valid.
+        let added = unsafe { bindings::task_work_add(task, work.get(), notify.mode()) } == 0;
+        if !added {
+            // Not the last one: an attached record owns one.
+            self.refs.dec();
+        }
+
+        added
+    }
+
+    /// The work of the owner.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the kernel only, with a `work` that [`Record::queue_work`] has queued.
+    pub(super) unsafe extern "C" fn run_work(work: *mut bindings::callback_head) {
+        // SAFETY: Promised by the caller; an address within a record is not null.
+        let record = unsafe { NonNull::new_unchecked(Self::from_work(work)) };
+        // SAFETY: As above: the reference that the queue owned is this one.
+        let record = unsafe { ARef::from_raw(record) };
+        // SAFETY: `task_work_run()` has it on its list, after which come those queued before.
+        let others_wait = !unsafe { (*work).next }.is_null();
+
+        // INVARIANT: Not queued any more. Relaxed: only this task looks at it.
+        record.queued.store(false, Relaxed);
+        if !record.is_attached() {
+            record.goes_with_its_module();
+        } else if others_wait {
+            // This one may sleep for long: the others, a last `fput()` among them, go first.
+            record.queue_work(Notify::Resume);
+        } else {
+            // SAFETY: Task works run where the task may sleep, and not within another entry: no
+            // sleep of this module runs task works.
+            let ctx = unsafe { TaskContext::enter() };
+            T::returns_to_user(&ctx, &Current::new(&record));
+        }
+    }
+
+    /// The work of the peers: the owner is to queue its own, which runs before user mode as well.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the kernel only, with a `nudge` that [`Visit::nudge`] has queued.
+    pub(super) unsafe extern "C" fn run_nudge(nudge: *mut bindings::callback_head) {
+        // CAST: `Opaque<T>` is a transparent wrapper of `T`.
+        let nudge = nudge.cast::<Opaque<bindings::callback_head>>();
+        // SAFETY: Promised by the caller.
+        let record = unsafe { container_of!(nudge, Self, nudge) };
+        // SAFETY: An address within a record is not null; the reference that the queue owned is
+        // this one.
+        let record = unsafe { ARef::from_raw(NonNull::new_unchecked(record)) };
+
+        // INVARIANT: Not queued any more. Full: pairs with the exchange in `Visit::nudge()`.
+        record.nudged.xchg(false, Full);
+        if record.is_attached() {
+            record.queue_work(Notify::Resume);
+        } else {
+            record.goes_with_its_module();
+        }
+    }
+
+    /// Drops what may be the last reference to a record that was detached.
+    fn goes_with_its_module(self: ARef<Self>) {
+        let module = self.take_module_if_over();
+        drop(self);
+        drop(module);
+    }
+
+    /// The reference to the module, if the kernel will call nothing of this record any more. For the
+    /// owner.
+    pub(super) fn take_module_if_over(&self) -> Option<ModuleRef> {
+        // Relaxed: once the record is not attached its gate is closed, so nobody nudges any more,
+        // and who has done so has passed the gate before; only this task resets either.
+        let is_over =
+            !self.is_attached() && !self.queued.load(Relaxed) && !self.nudged.load(Relaxed);
+
+        is_over.then(|| self.module.take()).flatten()
+    }
+
+    /// Destroys a record.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the reaper only, with the `work` of a record whose last reference has gone:
+    /// in process context, after a grace period.
+    pub(super) unsafe extern "C" fn free(work: *mut bindings::callback_head) {
+        // SAFETY: Promised by the caller.
+        let record = unsafe { Self::from_work(work) };
+        // SAFETY: It came out of a box, in `new()`.
+        drop(unsafe { KBox::from_raw(record) });
+    }
+
+    /// # Safety
+    ///
+    /// `work` is the `work` of a record of this type.
+    unsafe fn from_work(work: *mut bindings::callback_head) -> *mut Self {
+        // CAST: `Opaque<T>` is a transparent wrapper of `T`.
+        let work = work.cast::<Opaque<bindings::callback_head>>();
+        // SAFETY: Promised by the caller.
+        unsafe { container_of!(work, Self, work) }
+    }
+}
