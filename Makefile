@@ -52,6 +52,10 @@ check:
 lib:
 	@$(in_root) make $(quiet) $(jobs) -C lib O=$(build)/lib
 
+.PHONY: lib-check
+lib-check:
+	@$(in_root) make -C lib check O=$(build)/lib
+
 .PHONY: examples
 examples:
 	@$(in_root) make $(quiet) $(jobs) -C examples O=$(build)/examples

@@ -93,14 +93,14 @@ static void drain_kernel_list(struct umcg_group *group)
 		append(group, first, last);
 }
 
-/* A worker that was woken while it waited may be run only when it is off the list. */
-static void unmark_queued(struct thread *worker)
+/* A worker may be run only when it is off the list. It may still be LOCKED, on its way to sleep. */
+static void mark_taken(struct thread *worker)
 {
 	uint32_t bits;
 
 	do {
 		bits = thread_bits(worker);
-	} while ((bits & QUEUED) && !change_thread(worker, bits, bits & ~QUEUED));
+	} while (!change_thread(worker, bits, (bits & ~QUEUED) | TAKEN));
 }
 
 /* Takes the worker that has been idle for longest, or returns NULL. */
@@ -114,7 +114,7 @@ struct thread *umcg_take_idle_worker(struct umcg_group *group)
 		group->first_idle = worker == group->last_idle ? NULL : next_idle(worker);
 		/* The kernel pushes it from here when it next becomes idle. */
 		point_to(worker, &group->idle_workers);
-		unmark_queued(worker);
+		mark_taken(worker);
 	}
 
 	return worker;

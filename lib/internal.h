@@ -2,9 +2,9 @@
 /*
  * What the files of the library share.
  *
- * Rule of locks: a worker takes the mutex of a group only while it is LOCKED,
- * so that the kernel does not take it off its server meanwhile. Nobody holds it
- * across a call that sleeps.
+ * Rule of locks: a worker takes the mutex of a group, and workers from it, only
+ * while it is LOCKED, so that the kernel does not take it off its server
+ * meanwhile. Nobody holds the mutex across a call that sleeps.
  */
 #ifndef _UMCG_INTERNAL_H
 #define _UMCG_INTERNAL_H
@@ -75,8 +75,8 @@ struct thread {
 	struct task_words words;
 	_Atomic uint32_t wakeup;
 	_Atomic(enum thread_kind) kind;
-	pid_t tid;
-	struct umcg_group *group;
+	_Atomic pid_t tid;
+	struct umcg_group *_Atomic group;
 	_Atomic intptr_t tag;
 	struct thread *_Atomic running;
 	struct thread *_Atomic server;
@@ -90,6 +90,7 @@ struct thread {
  * @idle_workers: the kernel's list of idle workers, newest first
  * @idle_server_tid: the server that the kernel is to start for the next worker
  * @process: the process that the group belongs to
+ * @flags: those of umcg_create_group()
  * @lock: for what follows
  * @members: the threads that have registered in it
  * @first_idle: the library's list of idle workers, oldest first, linked by
@@ -103,6 +104,7 @@ struct umcg_group {
 	alignas(64) _Atomic uint64_t idle_workers;
 	_Atomic uint32_t idle_server_tid;
 	pid_t process;
+	uint32_t flags;
 
 	pthread_mutex_t lock;
 	struct thread *members;
@@ -115,7 +117,9 @@ struct umcg_group {
 /* sys.c */
 int umcg_sys_ctl(uint32_t flags, void *self);
 int umcg_sys_wait(uint32_t flags, uint64_t timeout);
-int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);
+int umcg_sys_kick(pid_t tid);
+int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout);
+void umcg_sys_futex_wake(_Atomic uint32_t *word);
 
 /* thread.c */
 struct thread *umcg_own_thread(void);
@@ -133,11 +137,14 @@ bool umcg_server_is_back(struct umcg_group *group, struct thread *server);
 void umcg_bury_members(struct umcg_group *group);
 void umcg_forget_registration(struct thread *thread);
 
+/* wait.c */
+void umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);
+
 /* worker.c */
 void umcg_hold_worker(struct thread *self);
 void umcg_release_worker(struct thread *self);
 void umcg_start_own_server(struct thread *self);
-int umcg_wake_worker(struct thread *self, struct thread *worker);
+void umcg_wake_worker(struct thread *self, struct thread *worker);
 int umcg_worker_wait(struct thread *self, uint64_t timeout);
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout);
 bool umcg_claim_worker(struct thread *worker, uint32_t from);
@@ -181,6 +188,12 @@ static inline uint32_t thread_bits(struct thread *thread)
 static inline bool change_thread(struct thread *thread, uint32_t from, uint32_t to)
 {
 	return change_state(&thread->words.state_ts, from, to, monotonic_ns());
+}
+
+/* Whether a worker has been asked to give way, and nobody has run it again since. */
+static inline bool is_preempted(struct thread *worker)
+{
+	return atomic_load(&worker->words.state_ts) & PREEMPTED;
 }
 
 #endif /* _UMCG_INTERNAL_H */

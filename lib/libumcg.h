@@ -24,7 +24,15 @@
  * 0 is "never". A wake-up for a task that does not wait is remembered, one at
  * most, and ends its next wait at once.
  *
- * No call may be made from a signal handler.
+ * No call may be made from a signal handler, and no handler may leave a call by
+ * siglongjmp() or pthread_exit().
+ *
+ * A worker that is idle or blocked may hold locks: of the program, and in libc,
+ * as those of malloc() and stdio. A server that waits for such a lock waits for
+ * somebody else to run that worker; so where a group has one server, or workers
+ * can be preempted, servers keep off the locks of workers.
+ *
+ * The library opens UMCG_DEVICE once, and keeps the descriptor.
  *
  * A child made by fork() starts unregistered. Groups stay with the process that
  * made them; the child may only destroy its copies.
@@ -37,6 +45,7 @@
 
 #include <linux/umcg.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -49,6 +58,9 @@ typedef intptr_t umcg_tid;
 
 /* No group, no thread. */
 #define UMCG_NONE	0
+
+/* A flag of umcg_create_group(): umcg_preempt_worker() may be used. */
+#define UMCG_GROUP_ENABLE_PREEMPTION	1U
 
 /**
  * umcg_enabled() - whether this process can use UMCG
@@ -96,9 +108,9 @@ int umcg_get_task_state(umcg_tid utid, uint64_t *since_ns);
 
 /**
  * umcg_create_group() - makes a group without tasks
- * @flags: zero
+ * @flags: UMCG_GROUP_ENABLE_PREEMPTION, or zero
  *
- * Returns: the group, or UMCG_NONE and errno: EINVAL, @flags is not zero;
+ * Returns: the group, or UMCG_NONE and errno: EINVAL, there is no such flag;
  * ENOMEM.
  */
 umcg_t umcg_create_group(uint32_t flags);
@@ -116,8 +128,8 @@ int umcg_destroy_group(umcg_t group);
  * @tag: see umcg_set_task_tag()
  *
  * Returns: the ID of the thread, or UMCG_NONE and errno: EINVAL, it is
- * registered already; ENOMEM, no memory, or RLIMIT_MEMLOCK is reached; or what
- * umcg_enabled() says.
+ * registered already, or the group is UMCG_NONE or of another process; ENOMEM,
+ * no memory, or RLIMIT_MEMLOCK is reached; or what umcg_enabled() says.
  */
 umcg_tid umcg_register_basic_task(intptr_t tag);
 
@@ -173,8 +185,7 @@ int umcg_wait(uint64_t timeout);
  * waits in umcg_get_idle_worker() is woken, too. The kernel is called only if
  * there is a thread to be woken.
  *
- * Returns: 0, or -1 and errno: EINVAL, @next is not registered; ESRCH, it has
- * ended meanwhile.
+ * Returns: 0, or -1 and errno EINVAL: the caller or @next is not registered.
  */
 int umcg_wake(umcg_tid next, bool wf_current_cpu);
 
@@ -188,8 +199,8 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu);
  * it is a worker, under the same server. If @next does not wait, or a worker
  * asks for a timeout, this is umcg_wake() and then umcg_wait().
  *
- * Returns: as umcg_wait(); or -1 and errno: EINVAL, @next is the caller or of
- * the wrong kind; ESRCH, it has ended meanwhile.
+ * Returns: as umcg_wait(); or -1 and errno EINVAL: @next is the caller, or of
+ * the wrong kind.
  */
 int umcg_swap(umcg_tid next, uint64_t timeout);
 
@@ -199,6 +210,9 @@ int umcg_swap(umcg_tid next, uint64_t timeout);
  *
  * For servers; any number of them may call at the same time. First come, first
  * served. The worker belongs to the caller, who has to run it.
+ *
+ * With @wait, a wake-up comes before a worker, and ends the call that it meets
+ * or the next one.
  *
  * Returns: the worker, or UMCG_NONE and errno: EAGAIN, there is none, and @wait
  * is false; EINTR, umcg_wake() was called for this server, or a signal handler
@@ -213,8 +227,11 @@ umcg_tid umcg_get_idle_worker(bool wait);
  *	has returned because it waits in umcg_wait() or umcg_swap()
  *
  * For servers. The worker that is returned may be another one: workers swap.
- * It has blocked, or waits. One that has blocked comes back by way of
- * umcg_get_idle_worker(), perhaps to another server, perhaps already.
+ * It has blocked, waits, or was preempted. umcg_get_task_state() tells the first
+ * from the others: UMCG_TASK_BLOCKED, unless it is idle again already. Whoever
+ * runs the worker again at once learns the rest: that succeeds if it waits, and
+ * fails with EAGAIN if it was preempted or has blocked, for then it comes by way
+ * of umcg_get_idle_worker(), perhaps to another server, perhaps already.
  *
  * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or ended;
  * or UMCG_NONE and errno: EAGAIN, @worker is not idle, or is on its way to
@@ -222,6 +239,22 @@ umcg_tid umcg_get_idle_worker(bool wait);
  * a worker of its group.
  */
 umcg_tid umcg_run_worker(umcg_tid worker);
+
+/**
+ * umcg_preempt_worker() - takes a worker off its server
+ * @worker: the worker, of a group with UMCG_GROUP_ENABLE_PREEMPTION
+ *
+ * Any thread may call this, registered or not. No signal is sent. The worker
+ * becomes idle as soon as it would next execute user code, at once if it does so
+ * now; its server gets it back from umcg_run_worker(), and
+ * umcg_get_idle_worker() will find it, behind those that are idle already. If it
+ * blocks, waits or leaves before that, this was all the preemption there is.
+ *
+ * Returns: 0, or -1 and errno: EAGAIN, the worker does not run, or is in a call
+ * of this library just now; EINVAL, @worker is not a worker, or its group does
+ * not have the flag; ESRCH, it has ended.
+ */
+int umcg_preempt_worker(umcg_tid worker);
 
 /**
  * umcg_get_time_ns() - the clock of the timeouts
@@ -233,5 +266,6 @@ uint64_t umcg_get_time_ns(void);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif /* _LIBUMCG_H */

@@ -13,7 +13,7 @@ umcg_t umcg_create_group(uint32_t flags)
 {
 	struct umcg_group *group;
 
-	if (flags) {
+	if (flags & ~UMCG_GROUP_ENABLE_PREEMPTION) {
 		errno = EINVAL;
 		return UMCG_NONE;
 	}
@@ -25,6 +25,7 @@ umcg_t umcg_create_group(uint32_t flags)
 	memset(group, 0, sizeof(*group));
 	pthread_mutex_init(&group->lock, NULL);
 	group->process = getpid();
+	group->flags = flags;
 
 	return group;
 }
@@ -74,6 +75,16 @@ static bool has_ended(struct thread *thread)
 	return kind_of(thread) != UNREGISTERED && thread_bits(thread) == NONE;
 }
 
+/* Release: whoever finds another thread in the record of this one sees that it has left. */
+static void leave_server(struct thread *worker)
+{
+	struct thread *server = atomic_load(&worker->server);
+	struct thread *running = worker;
+
+	if (server)
+		atomic_compare_exchange_strong(&server->running, &running, NULL);
+}
+
 /* Forgets members that have ended, and frees their records. */
 void umcg_bury_members(struct umcg_group *group)
 {
@@ -84,6 +95,7 @@ void umcg_bury_members(struct umcg_group *group)
 		next = member->next_member;
 		if (has_ended(member)) {
 			unlink_member(member);
+			leave_server(member);
 			umcg_forget_registration(member);
 			umcg_free_thread(member);
 		}
@@ -91,19 +103,27 @@ void umcg_bury_members(struct umcg_group *group)
 	pthread_mutex_unlock(&group->lock);
 }
 
+static bool is_empty(struct umcg_group *group)
+{
+	struct thread *self = umcg_own_thread();
+	bool empty;
+
+	umcg_hold_worker(self);
+	umcg_bury_members(group);
+	pthread_mutex_lock(&group->lock);
+	empty = !group->members;
+	pthread_mutex_unlock(&group->lock);
+	umcg_release_worker(self);
+
+	return empty;
+}
+
 int umcg_destroy_group(umcg_t group)
 {
-	bool is_empty;
-
-	if (group->process == getpid()) {
-		umcg_bury_members(group);
-		pthread_mutex_lock(&group->lock);
-		is_empty = !group->members;
-		pthread_mutex_unlock(&group->lock);
-		if (!is_empty) {
-			errno = EBUSY;
-			return -1;
-		}
+	/* The threads that a child's copy of a group names are those of its parent. */
+	if (group->process == getpid() && !is_empty(group)) {
+		errno = EBUSY;
+		return -1;
 	}
 
 	pthread_mutex_destroy(&group->lock);
@@ -140,6 +160,11 @@ void umcg_forget_registration(struct thread *thread)
 	atomic_store_explicit(&thread->kind, UNREGISTERED, memory_order_release);
 }
 
+static bool is_own_group(umcg_t group)
+{
+	return group && group->process == getpid();
+}
+
 static umcg_tid register_as(enum thread_kind kind, umcg_t group, intptr_t tag)
 {
 	struct thread *self = umcg_own_thread();
@@ -147,7 +172,7 @@ static umcg_tid register_as(enum thread_kind kind, umcg_t group, intptr_t tag)
 
 	if (!self)
 		return UMCG_NONE;
-	if (kind_of(self) != UNREGISTERED || (group && group->process != getpid())) {
+	if (kind_of(self) != UNREGISTERED || (kind != BASIC_TASK && !is_own_group(group))) {
 		errno = EINVAL;
 		return UMCG_NONE;
 	}

@@ -50,68 +50,104 @@ static bool wait_for_work(struct umcg_group *group, struct thread *self)
 	return result == 0;
 }
 
+/*
+ * Takes an idle worker, or tells why there is none. Wake-ups come first: a server
+ * that always finds workers has to hear of them, too. The caller has the lock.
+ */
+static struct thread *next_worker(struct umcg_group *group, struct thread *self, bool wait)
+{
+	bool is_interrupted = false;
+	struct thread *worker;
+
+	for (;;) {
+		if (wait && take_wakeup(self)) {
+			errno = EINTR;
+			return NULL;
+		}
+		worker = umcg_take_idle_worker(group);
+		if (worker)
+			return worker;
+		if (!wait || is_interrupted) {
+			errno = wait ? EINTR : EAGAIN;
+			return NULL;
+		}
+		is_interrupted = !wait_for_work(group, self);
+	}
+}
+
 umcg_tid umcg_get_idle_worker(bool wait)
 {
 	struct thread *self = umcg_own_thread_as(SERVER);
 	struct thread *worker, *other;
 	struct umcg_group *group;
-	int error = EAGAIN;
+	int error;
 
 	if (!self)
 		return UMCG_NONE;
 
 	group = self->group;
 	pthread_mutex_lock(&group->lock);
-	while (!(worker = umcg_take_idle_worker(group)) && wait && error != EINTR) {
-		if (take_wakeup(self) || !wait_for_work(group, self))
-			error = EINTR;
-	}
+	worker = next_worker(group, self, wait);
+	error = errno;
 	other = umcg_server_to_start(group);
 	pthread_mutex_unlock(&group->lock);
 	start(self, other);
+	errno = error;
 
-	if (!worker)
-		errno = error;
 	return utid_of(worker);
 }
 
-/* Claims a worker that is idle, or that is about to be: it drops its lock when it falls asleep. */
+/*
+ * Claims a worker that was taken off the list, or waits. One that is on its way
+ * to sleep drops its lock soon. One that is idle for another reason is on the
+ * list, or is being put there by the kernel.
+ */
 static bool claim_idle_worker(struct thread *worker)
 {
 	for (;;) {
 		uint32_t bits = thread_bits(worker);
 
-		if (bits == IDLE || bits == (IDLE | WAITS)) {
-			if (umcg_claim_worker(worker, bits))
-				return true;
-			if (thread_bits(worker) == bits)
-				return false;
-		} else if ((bits & ~WAITS) == (IDLE | LOCKED)) {
-			sched_yield();
-		} else {
+		if (!(bits & (TAKEN | WAITS)))
 			return false;
-		}
+		if (bits & LOCKED)
+			sched_yield();
+		else if (umcg_claim_worker(worker, bits))
+			return true;
 	}
 }
 
 /*
  * Who ran under the server until it was started again. Only that worker, or the
- * kernel for it, starts the server; what they wrote before is seen.
+ * kernel for it, starts the server; what they wrote before is seen. One that
+ * has ended is buried by whichever server comes first, and then is not
+ * found any more at the second look.
  */
 static umcg_tid worker_that_stopped(struct thread *self)
 {
-	struct thread *worker = atomic_load_explicit(&self->running, memory_order_relaxed);
+	struct thread *worker = atomic_load(&self->running);
 
-	/* A worker that has ended elsewhere meanwhile has another server. */
-	if (worker && thread_bits(worker) == NONE &&
-	    atomic_load_explicit(&worker->server, memory_order_relaxed) == self) {
+	if (worker && thread_bits(worker) == NONE)
 		umcg_bury_members(self->group);
-		worker = NULL;
-	}
+	worker = atomic_load(&self->running);
 	if (!worker)
 		errno = 0;
 
 	return utid_of(worker);
+}
+
+/*
+ * The kernel has put the worker on its list, but started this server, and not
+ * the one that waits for idle workers.
+ */
+static void pass_on_preempted(struct thread *self)
+{
+	struct umcg_group *group = self->group;
+	struct thread *other;
+
+	pthread_mutex_lock(&group->lock);
+	other = umcg_server_to_start(group);
+	pthread_mutex_unlock(&group->lock);
+	start(self, other);
 }
 
 umcg_tid umcg_run_worker(umcg_tid utid)
@@ -143,5 +179,12 @@ umcg_tid umcg_run_worker(umcg_tid utid)
 	while (result && (errno == EINTR || errno == ESRCH))
 		result = sleep_idle(self);
 
-	return result ? UMCG_NONE : worker_that_stopped(self);
+	if (result)
+		return UMCG_NONE;
+
+	utid = worker_that_stopped(self);
+	if (utid != UMCG_NONE && is_preempted(thread_of(utid)))
+		pass_on_preempted(self);
+
+	return utid;
 }

@@ -17,20 +17,23 @@
 #define IDLE	UMCG_TASK_IDLE
 #define BLOCKED	UMCG_TASK_BLOCKED
 #define LOCKED	UMCG_TF_LOCKED
+#define PREEMPTED UMCG_TF_PREEMPTED
 
 /*
- * Two of the five bits for user space say more about an idle task; the other
- * three are the program's own, and stay as they are.
+ * Three of the five bits for user space say more about an idle task; the other
+ * two are the program's own, and stay as they are.
  *
+ * TAKEN:  a worker that was taken off the list of its group, to be run
  * WAITS:  it is in umcg_wait() or umcg_swap(), and may be woken
  * QUEUED: a worker that was woken there, and is on the list of its group
  * POLLS:  a server that is in umcg_get_idle_worker()
  */
+#define TAKEN	(1U << 15)
 #define WAITS	(1U << 16)
 #define QUEUED	(1U << 17)
 #define POLLS	(1U << 17)
 
-#define PROGRAM_BITS	(UMCG_TASK_USER_MASK & ~(WAITS | QUEUED | POLLS))
+#define PROGRAM_BITS	(UMCG_TASK_USER_MASK & ~(TAKEN | WAITS | QUEUED | POLLS))
 
 #define TIMESTAMP_MASK	(~0ULL >> UMCG_STATE_TIMESTAMP_SHIFT)
 
@@ -74,10 +77,13 @@ static inline uint64_t state_time_ns(uint64_t word, uint64_t now_ns)
 	return (now - ago) << UMCG_STATE_TIMESTAMP_GRANULARITY;
 }
 
-/* State, flags and the library's own bits. */
+/*
+ * State, lock and the library's own bits. PREEMPTED is not one of them: anybody
+ * may add it to RUNNING at any time, and it changes nothing for the library.
+ */
 static inline uint32_t bits_of(uint64_t word)
 {
-	return word & UMCG_TASK_STATE_MASK_FULL & ~PROGRAM_BITS;
+	return word & UMCG_TASK_STATE_MASK_FULL & ~(PROGRAM_BITS | PREEMPTED);
 }
 
 /*
@@ -91,11 +97,8 @@ static inline uint32_t state_bits(const _Atomic uint64_t *word)
 	return bits_of(atomic_load(word));
 }
 
-/*
- * Changes the word from @from to @to, or leaves it if it is not @from.
- * Sequentially consistent; see state_bits().
- */
-static inline bool change_state(_Atomic uint64_t *word, uint32_t from, uint32_t to,
+/* Changes the word from @from to @to and keeps the flags @kept, or leaves it if it is not @from. */
+static inline bool replace_bits(_Atomic uint64_t *word, uint32_t from, uint32_t to, uint32_t kept,
 				uint64_t now_ns)
 {
 	uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
@@ -103,9 +106,30 @@ static inline bool change_state(_Atomic uint64_t *word, uint32_t from, uint32_t 
 	do {
 		if (bits_of(old) != from)
 			return false;
-	} while (!atomic_compare_exchange_weak(word, &old, state_successor(old, to, now_ns)));
+	} while (!atomic_compare_exchange_weak(word, &old,
+					       state_successor(old, (old & kept) | to, now_ns)));
 
 	return true;
+}
+
+/*
+ * Changes the word from @from to @to, or leaves it if it is not @from. PREEMPTED
+ * stays until the worker has given way, whatever it does before.
+ * Sequentially consistent; see state_bits().
+ */
+static inline bool change_state(_Atomic uint64_t *word, uint32_t from, uint32_t to,
+				uint64_t now_ns)
+{
+	return replace_bits(word, from, to, PREEMPTED, now_ns);
+}
+
+/*
+ * Takes an idle worker, whose bits are @from, to run it. It has given way by
+ * now, so PREEMPTED goes. Sequentially consistent; see state_bits().
+ */
+static inline bool claim_state(_Atomic uint64_t *word, uint32_t from, uint64_t now_ns)
+{
+	return replace_bits(word, from, RUNNING | LOCKED, 0, now_ns);
 }
 
 #endif /* _UMCG_STATE_H */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The calls of the kernel module.
+ * The calls of the kernel: those of the module, and two of futex.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -51,6 +53,17 @@ bool umcg_enabled(void)
 	return device_fd() >= 0;
 }
 
+/* A TID that a thread of another process has by now is as good as none. */
+static int call(int fd, unsigned long command, void *args)
+{
+	int result = ioctl(fd, command, args);
+
+	if (result && errno == EPERM)
+		errno = ESRCH;
+
+	return result;
+}
+
 int umcg_sys_ctl(uint32_t flags, void *self)
 {
 	struct umcg_ctl_args args = {
@@ -60,7 +73,7 @@ int umcg_sys_ctl(uint32_t flags, void *self)
 	};
 	int fd = device_fd();
 
-	return fd < 0 ? -1 : ioctl(fd, UMCG_IOC_CTL, &args);
+	return fd < 0 ? -1 : call(fd, UMCG_IOC_CTL, &args);
 }
 
 int umcg_sys_wait(uint32_t flags, uint64_t timeout)
@@ -72,22 +85,33 @@ int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 	};
 	bool is_plain = flags == 0 && timeout == 0;
 
-	return ioctl(device_fd(), UMCG_IOC_WAIT, is_plain ? NULL : &args);
+	return call(device_fd(), UMCG_IOC_WAIT, is_plain ? NULL : &args);
 }
 
-/*
- * Wakes a task whose state says already that it runs. The caller is LOCKED if
- * it is a worker: next_tid has to name its server while it is not.
- */
-int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
+int umcg_sys_kick(pid_t tid)
 {
-	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
-	int result;
+	struct umcg_kick_args args = {
+		.size = sizeof(args),
+		.tid = tid,
+	};
 
-	atomic_store_explicit(&self->words.next_tid, target->tid, memory_order_relaxed);
-	result = umcg_sys_wait(UMCG_WAIT_WAKE_ONLY | flags, 0);
-	atomic_store_explicit(&self->words.next_tid, server ? server->tid : 0,
-			      memory_order_relaxed);
+	return call(device_fd(), UMCG_IOC_KICK, &args);
+}
 
-	return result;
+/* Sleeps while the word is @value, until @timeout at most. */
+int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout)
+{
+	const struct timespec until = {
+		.tv_sec = timeout / 1000000000,
+		.tv_nsec = timeout % 1000000000,
+	};
+
+	return syscall(SYS_futex, word,
+		       FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME, value, &until,
+		       NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void umcg_sys_futex_wake(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
 }

@@ -7,8 +7,23 @@
 
 #include "internal.h"
 
+/*
+ * Wakes a task whose state says already that it runs. If it is not there any
+ * more (ESRCH), it was awake and has run. The caller is LOCKED if it is a worker:
+ * next_tid has to name its server while it is not.
+ */
+void umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
+{
+	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
+
+	atomic_store_explicit(&self->words.next_tid, target->tid, memory_order_relaxed);
+	umcg_sys_wait(UMCG_WAIT_WAKE_ONLY | flags, 0);
+	atomic_store_explicit(&self->words.next_tid, server ? server->tid : 0,
+			      memory_order_relaxed);
+}
+
 /* A server that waits for workers is woken with the wake-up that it finds when it is back. */
-static int end_polling(struct thread *self, struct thread *server)
+static void end_polling(struct thread *self, struct thread *server)
 {
 	struct umcg_group *group = server->group;
 	struct thread *other;
@@ -21,7 +36,8 @@ static int end_polling(struct thread *self, struct thread *server)
 
 	if (other)
 		umcg_wake_thread(self, other, 0);
-	return is_back ? umcg_wake_thread(self, server, 0) : 0;
+	if (is_back)
+		umcg_wake_thread(self, server, 0);
 }
 
 /*
@@ -42,21 +58,18 @@ static bool let_run(struct thread *task)
 	}
 }
 
-static int wake_task(struct thread *self, struct thread *task, uint32_t flags)
+static void wake_task(struct thread *self, struct thread *task, uint32_t flags)
 {
 	if (let_run(task))
-		return umcg_wake_thread(self, task, flags);
-	if (thread_bits(task) == (IDLE | POLLS))
-		return end_polling(self, task);
-
-	return 0;
+		umcg_wake_thread(self, task, flags);
+	else if (thread_bits(task) == (IDLE | POLLS))
+		end_polling(self, task);
 }
 
 int umcg_wake(umcg_tid next, bool wf_current_cpu)
 {
 	struct thread *self = umcg_own_thread();
 	struct thread *target = thread_of(next);
-	int result;
 
 	if (kind_of(self) == UNREGISTERED || kind_of(target) == UNREGISTERED) {
 		errno = EINVAL;
@@ -65,35 +78,57 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu)
 
 	umcg_hold_worker(self);
 	if (kind_of(target) == WORKER)
-		result = umcg_wake_worker(self, target);
+		umcg_wake_worker(self, target);
 	else
-		result = wake_task(self, target, wf_current_cpu ? UMCG_WAIT_WF_CURRENT_CPU : 0);
+		wake_task(self, target, wf_current_cpu ? UMCG_WAIT_WF_CURRENT_CPU : 0);
 	umcg_release_worker(self);
 
-	return result;
+	return 0;
+}
+
+/*
+ * The kernel remembers a call that a signal has interrupted, for it may be made
+ * again, and wakes the same task once only. The next call of a task is a new one.
+ */
+static void forget_interrupted_call(struct thread *self)
+{
+	atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
+	umcg_sys_wait(0, 0);
 }
 
 /* Waits, and wakes @next in the same call, if there is one. */
 static int task_wait(struct thread *self, struct thread *next, uint64_t timeout)
 {
-	bool runs_next;
+	bool runs_next, is_interrupted;
 	int result;
 
 	change_thread(self, RUNNING, IDLE | WAITS);
 	runs_next = next && let_run(next);
+	if (next && !runs_next && thread_bits(next) == (IDLE | POLLS))
+		end_polling(self, next);
 
 	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
 	if (take_wakeup(self)) {
 		change_thread(self, IDLE | WAITS, RUNNING);
-		return runs_next ? umcg_wake_thread(self, next, 0) : 0;
+		if (runs_next)
+			umcg_wake_thread(self, next, 0);
+		return 0;
 	}
 
 	atomic_store_explicit(&self->words.next_tid, runs_next ? next->tid : 0,
 			      memory_order_relaxed);
 	result = umcg_sys_wait(0, timeout);
+	/* The other one was awake, has run, and is gone. */
+	if (result && errno == ESRCH) {
+		atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
+		result = umcg_sys_wait(0, timeout);
+	}
+	is_interrupted = result && errno == EINTR;
 	/* Somebody may have woken it when it was about to give up. */
 	if (result && !change_thread(self, IDLE | WAITS, RUNNING))
 		result = 0;
+	if (is_interrupted)
+		forget_interrupted_call(self);
 
 	return result;
 }

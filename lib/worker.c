@@ -6,9 +6,6 @@
  * on under another one. So its server is looked at only while it is LOCKED.
  */
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -22,10 +19,24 @@ void umcg_hold_worker(struct thread *self)
 		change_thread(self, RUNNING, IDLE | LOCKED);
 }
 
+/*
+ * A worker that is LOCKED, in state @from, goes on. If somebody wanted it to
+ * give way, the kernel has looked at it in vain meanwhile, and is to look again.
+ */
+static bool go_on(struct thread *self, uint32_t from)
+{
+	if (!change_thread(self, from, RUNNING))
+		return false;
+	if (is_preempted(self))
+		umcg_sys_kick(self->tid);
+
+	return true;
+}
+
 void umcg_release_worker(struct thread *self)
 {
 	if (kind_of(self) == WORKER)
-		change_thread(self, IDLE | LOCKED, RUNNING);
+		go_on(self, IDLE | LOCKED);
 }
 
 /* The server of a worker runs from now on; it still is to be woken. */
@@ -36,16 +47,10 @@ void umcg_start_own_server(struct thread *self)
 	change_thread(server, IDLE, RUNNING);
 }
 
-/*
- * Takes an idle worker, in state @from, to be run. It is on no list then, and
- * the kernel holds it until umcg_run_under().
- */
+/* Takes an idle worker, in state @from, to be run. The kernel holds it until umcg_run_under(). */
 bool umcg_claim_worker(struct thread *worker, uint32_t from)
 {
-	uint64_t list = atomic_load_explicit(&worker->words.idle_workers_ptr, memory_order_relaxed);
-
-	return list == (uintptr_t)&worker->group->idle_workers &&
-	       change_thread(worker, from, RUNNING | LOCKED);
+	return claim_state(&worker->words.state_ts, from, monotonic_ns());
 }
 
 /* Lets a claimed worker run. The change of its state releases what is written before it. */
@@ -74,37 +79,34 @@ static bool queue_waiting_worker(struct thread *self, struct thread *worker, uin
 	return true;
 }
 
-static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
-		  const struct timespec *timeout)
-{
-	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL,
-		       FUTEX_BITSET_MATCH_ANY);
-}
-
 /* Wakes a worker. The caller is held, if it is a worker. */
-int umcg_wake_worker(struct thread *self, struct thread *worker)
+void umcg_wake_worker(struct thread *self, struct thread *worker)
 {
 	for (;;) {
 		uint32_t bits = thread_bits(worker);
 
 		if (waits(bits)) {
 			if (queue_waiting_worker(self, worker, bits))
-				return 0;
+				return;
 			continue;
 		}
-		/* Woken already, but not run yet: it is told what the caller wrote, and no more. */
+		/*
+		 * Woken already, but not run yet: it is told what the caller wrote, and
+		 * no more. The exchange pairs with the look at the end of give_way().
+		 */
 		if (bits & QUEUED) {
-			if (change_thread(worker, bits, bits))
-				return 0;
+			atomic_fetch_or(&worker->wakeup, 0);
+			if (thread_bits(worker) & QUEUED)
+				return;
 			continue;
 		}
 		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
 		if (atomic_exchange(&worker->wakeup, REMEMBERED) == SLEEPS) {
-			futex(&worker->wakeup, FUTEX_WAKE, 1, NULL);
-			return 0;
+			umcg_sys_futex_wake(&worker->wakeup);
+			return;
 		}
 		if (!waits(thread_bits(worker)) || !take_wakeup(worker))
-			return 0;
+			return;
 	}
 }
 
@@ -115,17 +117,12 @@ int umcg_wake_worker(struct thread *self, struct thread *worker)
  */
 static int sleep_until(struct thread *self, uint64_t timeout)
 {
-	const struct timespec until = {
-		.tv_sec = timeout / 1000000000,
-		.tv_nsec = timeout % 1000000000,
-	};
 	uint32_t wakeup = NO_WAKEUP;
-	long result = 0;
+	int result = 0;
 
 	if (atomic_compare_exchange_strong(&self->wakeup, &wakeup, SLEEPS)) {
 		while ((result == 0 || errno == EINTR) && atomic_load(&self->wakeup) == SLEEPS)
-			result = futex(&self->wakeup, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME,
-				       SLEEPS, &until);
+			result = umcg_sys_futex_wait(&self->wakeup, SLEEPS, timeout);
 	}
 
 	return atomic_exchange(&self->wakeup, NO_WAKEUP) == REMEMBERED ? 0 : -1;
@@ -140,10 +137,12 @@ static int give_way(struct thread *self)
 {
 	int result = umcg_sys_wait(0, 0);
 
-	if (result && errno == ESRCH) {
+	if (result && errno == ESRCH && (thread_bits(self) & LOCKED)) {
 		atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
 		result = umcg_sys_wait(0, 0);
 	}
+	/* What those wrote who found it woken already is seen; see umcg_wake_worker(). */
+	atomic_load(&self->wakeup);
 
 	return result;
 }
@@ -157,31 +156,25 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
 
 	change_thread(self, RUNNING, IDLE | LOCKED | WAITS);
 	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
-	if (take_wakeup(self) && change_thread(self, IDLE | LOCKED | WAITS, RUNNING))
+	if (take_wakeup(self) && go_on(self, IDLE | LOCKED | WAITS))
 		return 0;
 
 	umcg_start_own_server(self);
 	return give_way(self);
 }
 
-/* Wakes the other worker by way of the list, and waits. */
-static int wake_and_wait(struct thread *self, struct thread *next, uint64_t timeout)
-{
-	umcg_hold_worker(self);
-	umcg_wake_worker(self, next);
-	umcg_release_worker(self);
-
-	return umcg_worker_wait(self, timeout);
-}
-
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 {
 	struct thread *server;
 
-	if (timeout || !umcg_claim_worker(next, IDLE | WAITS))
-		return wake_and_wait(self, next, timeout);
+	umcg_hold_worker(self);
+	if (timeout || !umcg_claim_worker(next, IDLE | WAITS)) {
+		umcg_wake_worker(self, next);
+		umcg_release_worker(self);
+		return umcg_worker_wait(self, timeout);
+	}
 
-	change_thread(self, RUNNING, IDLE | LOCKED | WAITS);
+	change_thread(self, IDLE | LOCKED, IDLE | LOCKED | WAITS);
 	server = atomic_load_explicit(&self->server, memory_order_relaxed);
 	/* With a wake-up it gives its place away all the same, but wants another one at once. */
 	if (take_wakeup(self))
@@ -191,4 +184,17 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 	umcg_run_under(next, server);
 
 	return give_way(self);
+}
+
+int umcg_preempt_worker(umcg_tid utid)
+{
+	struct thread *worker = thread_of(utid);
+
+	if (kind_of(worker) != WORKER ||
+	    !(worker->group->flags & UMCG_GROUP_ENABLE_PREEMPTION)) {
+		errno = EINVAL;
+		return -1;
+	}
+
+	return umcg_sys_kick(worker->tid);
 }

@@ -48,8 +48,15 @@ build_module_anew()
 	make modules W=e
 }
 
-# test_stage NAME COMMAND...: what the test programs of rustc count comes on top of
-# the stage itself.
+# Adds the "ok" lines of a file to the totals.
+count_ok_lines()
+{
+	skipped=$((skipped + $(grep -c '^ok .* # SKIP' "$1" || true)))
+	passed=$((passed + $(grep '^ok ' "$1" | grep -vc ' # SKIP' || true)))
+}
+
+# test_stage NAME COMMAND...: the tests that the command tells of, be it rustc's test
+# programs or lines of "ok", come on top of the stage itself.
 test_stage()
 {
 	local log=$logs/${1// /-}.log counts
@@ -59,6 +66,7 @@ test_stage()
 		"$log" | awk '{ passed += $1; skipped += $2 } END { print passed + 0, skipped + 0 }')
 	passed=$((passed + ${counts% *}))
 	skipped=$((skipped + ${counts#* }))
+	count_ok_lines "$log"
 }
 
 # Counts the lines of the guest's tests. A failure of the boot itself counts once more.
@@ -68,9 +76,8 @@ guest_tests()
 
 	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" qemu/boot.sh "$kdir" check "$pattern" || status=$?
 	guest_failed=$(grep -c '^not ok ' "$results" || true)
-	skipped=$((skipped + $(grep -c '^ok .* # SKIP' "$results" || true)))
-	passed=$((passed + $(grep '^ok ' "$results" | grep -vc ' # SKIP' || true)))
 	failed=$((failed + guest_failed))
+	count_ok_lines "$results"
 	if ((status != 0 && guest_failed == 0)); then
 		failed=$((failed + 1))
 		echo "not ok boot"
@@ -88,6 +95,7 @@ if [[ -z $pattern ]]; then
 	stage "module" build_module_anew || built=false
 	test_stage "host tests" make host-test
 	test_stage "model" make model
+	test_stage "library" make lib-check
 else
 	stage "module" make modules || built=false
 fi

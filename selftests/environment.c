@@ -430,19 +430,31 @@ static void yield_with_request(struct umcg_thread *self)
 	self->phase = 2;
 }
 
-/* The completion is work of the worker in the kernel, which does not let it out. */
-TEST_F(environment, a_completion_of_io_uring_does_not_run_a_worker_that_waits)
+static void nap_with_request(struct umcg_thread *self)
+{
+	self->result = ring_read(self->arg, 0);
+	self->phase = 1;
+	sleep_ms(1);
+	self->phase = 2;
+}
+
+/* The completion is work of the worker in the kernel, which is done, and lets nobody out. */
+static void complete_while_held(struct __test_metadata *_metadata, FIXTURE_DATA(environment) *self,
+				void (*body)(struct umcg_thread *))
 {
 	struct ring ring;
+	bool queued;
 
 	if (!ring_open(&ring))
 		SKIP(return, "no io_uring: %s", strerror(errno));
 	self->worker.arg = &ring;
-	ASSERT_TRUE(start_worker(self, yield_with_request));
+	ASSERT_TRUE(start_worker(self, body));
 	do {
 		ASSERT_EQ(0, server_run(&self->server, &self->worker));
-	} while (self->worker.phase == 0 &&
-		 server_next_worker(&self->server, &self->group) == &self->worker);
+		queued = self->worker.phase == 0 || body == nap_with_request;
+		if (queued)
+			ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
+	} while (self->worker.phase == 0);
 	ASSERT_TRUE(SOON(thread_waits(&self->worker)));
 	EXPECT_EQ(0, ring_completions(&ring));
 	ASSERT_EQ(1, write(ring.pipe_ends[1], "x", 1));
@@ -457,6 +469,16 @@ TEST_F(environment, a_completion_of_io_uring_does_not_run_a_worker_that_waits)
 	ASSERT_TRUE(thread_ends(&self->worker));
 	EXPECT_EQ(1, self->worker.result);
 	EXPECT_EQ(2, self->worker.phase);
+}
+
+TEST_F(environment, a_completion_of_io_uring_does_not_run_a_worker_that_waits)
+{
+	complete_while_held(_metadata, self, yield_with_request);
+}
+
+TEST_F(environment, a_completion_of_io_uring_does_not_run_a_worker_that_is_queued)
+{
+	complete_while_held(_metadata, self, nap_with_request);
 }
 
 TEST_HARNESS_MAIN

@@ -317,6 +317,14 @@ static void block_and_yield(struct umcg_thread *self)
 	crew_leave(self);
 }
 
+/* Its server may be gone: there is nobody to yield to, but blocking finds another one. */
+static void block_only(struct umcg_thread *self)
+{
+	for (; self->phase < NAPS; self->phase++)
+		sleep_ms(1);
+	crew_leave(self);
+}
+
 static void exit_when_workers_have(struct umcg_thread *self)
 {
 	struct umcg_crew *crew = self->arg;
@@ -331,7 +339,7 @@ static int go_as_main_thread(void *is_server)
 	static struct umcg_crew crew;
 	struct umcg_thread *worker;
 
-	crew_start(&crew, 2, 4, block_and_yield);
+	crew_start(&crew, 2, 4, *(bool *)is_server ? block_only : block_and_yield);
 	if (*(bool *)is_server) {
 		if (server_register(&server))
 			return 2;

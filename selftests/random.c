@@ -30,8 +30,7 @@
 #define A_DAY		(24 * 3600)
 /* A worker that has done nothing for so long is lost. */
 #define LOST_SECONDS	20
-#define KICKERS		2
-#define HELPERS		(KICKERS + 3)
+#define HELPERS		5
 
 /* What a worker waits for, in the hands of somebody else. */
 enum want { NOTHING, PIPE, SOCKET, FUTEX };
@@ -66,11 +65,27 @@ static FIXTURE_DATA(protocol) *test;
 static __thread struct umcg_thread *me;
 static __thread uint64_t random_state;
 
+/* A number of its own for each thread, the same every time. */
+static unsigned int thread_number(void)
+{
+	const pid_t tid = gettid();
+
+	for (unsigned int i = 0; i < CREW_WORKERS; i++) {
+		if (test->crew.workers[i].tid == tid)
+			return 100 + i;
+		if (i < CREW_SERVERS && test->crew.servers[i].tid == tid)
+			return 200 + i;
+		if (i < HELPERS && test->helpers[i].tid == tid)
+			return 300 + i;
+	}
+	return 0;
+}
+
 /* A number below @limit (xorshift64*). */
 static unsigned int below(unsigned int limit)
 {
 	if (!random_state)
-		random_state = (test->seed + gettid()) * 0x9e3779b97f4a7c15ULL | 1;
+		random_state = (test->seed + thread_number()) * 0x9e3779b97f4a7c15ULL | 1;
 	random_state ^= random_state >> 12;
 	random_state ^= random_state << 25;
 	random_state ^= random_state >> 27;
@@ -198,7 +213,6 @@ static void take_turn(struct umcg_thread *self)
 		break;
 	case 11:
 		err = worker_kick(self);
-		/* Whoever was first may have had it give way before the call. */
 		break;
 	}
 	if (err)
@@ -224,9 +238,9 @@ static int idle_ms(struct umcg_thread *server)
 	if (below(4) == 0) {
 		set_next_tid(&server->task, crew->workers[below(crew->worker_count)].tid);
 		umcg_wait(UMCG_WAIT_WAKE_ONLY | (below(2) ? UMCG_WAIT_WF_CURRENT_CPU : 0), 0);
-		set_next_tid(&server->task, 0);
 	}
-	return below(3) ? 1 + below(10) : 1000;
+	/* Every other second nobody looks before he is told: who is not told is missed. */
+	return monotonic_ns() / NSEC_PER_SEC % 2 ? 1 + below(10) : 1000;
 }
 
 static int slice_ms(struct umcg_thread *server)

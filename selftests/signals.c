@@ -23,7 +23,6 @@
 #define HANDLED_MS	100
 
 FIXTURE(signals) {
-	struct scene *scene;
 };
 
 FIXTURE_VARIANT(signals) {
@@ -79,9 +78,10 @@ TEST_F(signals, what_is_fatal_for_the_process_kills_at_once)
 	static const int fatal[] = { SIGKILL, SIGTERM, SIGQUIT };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
-		self->scene = scene_begin(variant->place);
-		ASSERT_NE(NULL, self->scene);
-		EXPECT_TRUE(fatal_for_process(self->scene, fatal[i]))
+		struct scene *scene = scene_begin(variant->place);
+
+		ASSERT_NE(NULL, scene);
+		EXPECT_TRUE(fatal_for_process(scene, fatal[i]))
 			TH_LOG("signal %d", fatal[i]);
 	}
 	EXPECT_TRUE(nothing_is_left());
@@ -92,9 +92,10 @@ TEST_F(signals, what_is_fatal_for_the_worker_kills_at_once)
 	static const int fatal[] = { SIGKILL, SIGTERM, SIGUSR2 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
-		self->scene = scene_begin(variant->place);
-		ASSERT_NE(NULL, self->scene);
-		EXPECT_TRUE(fatal_for_worker(self->scene, fatal[i]))
+		struct scene *scene = scene_begin(variant->place);
+
+		ASSERT_NE(NULL, scene);
+		EXPECT_TRUE(fatal_for_worker(scene, fatal[i]))
 			TH_LOG("signal %d", fatal[i]);
 	}
 	EXPECT_TRUE(nothing_is_left());
@@ -106,9 +107,10 @@ TEST_F(signals, what_dumps_core_for_the_worker_kills_at_once)
 	static const int fatal[] = { SIGQUIT, SIGABRT, SIGSEGV };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
-		self->scene = scene_begin(variant->place);
-		ASSERT_NE(NULL, self->scene);
-		ASSERT_TRUE(fatal_for_worker(self->scene, fatal[i]))
+		struct scene *scene = scene_begin(variant->place);
+
+		ASSERT_NE(NULL, scene);
+		ASSERT_TRUE(fatal_for_worker(scene, fatal[i]))
 			TH_LOG("signal %d", fatal[i]);
 	}
 	EXPECT_TRUE(nothing_is_left());
@@ -169,25 +171,10 @@ FIXTURE_TEARDOWN(group)
 {
 }
 
-/* Blocks, yields, swaps and waits in turn. */
 static void keep_busy(struct umcg_thread *self)
 {
-	while (!enough) {
-		switch (self->phase++ % 4) {
-		case 0:
-			sleep_ms(1);
-			break;
-		case 1:
-			self->result |= crew_yield(self);
-			break;
-		case 2:
-			self->result |= crew_swap(self);
-			break;
-		case 3:
-			self->result |= crew_sleep(self, 1) != -ETIMEDOUT;
-			break;
-		}
-	}
+	while (!enough)
+		crew_take_turn(self);
 	crew_leave(self);
 }
 

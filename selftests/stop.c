@@ -104,7 +104,6 @@ TEST_F(stop, a_process_is_stopped_at_once_and_goes_on)
 	EXPECT_TRUE(scene_ends(self->scene));
 }
 
-/* What a server does while the worker is stopped counts when it goes on. */
 TEST_F(stop, a_stopped_process_is_killed_at_once)
 {
 	int status;
@@ -167,6 +166,7 @@ TEST_F(stop, a_tracer_attaches_to_a_worker)
 	EXPECT_TRUE(scene_ends(self->scene));
 }
 
+/* What a server does while the worker is stopped counts when it goes on. */
 TEST_F(stop, a_worker_that_is_run_while_a_tracer_has_it_runs_later)
 {
 	const pid_t tid = self->scene->worker.tid;
@@ -296,25 +296,10 @@ static _Atomic bool *worker_enough(struct umcg_thread *self)
 	return (_Atomic bool *)(crew_of(self) + 1);
 }
 
-/* Blocks, yields, swaps and waits in turn. */
 static void keep_busy(struct umcg_thread *self)
 {
-	while (!*worker_enough(self)) {
-		switch (self->phase++ % 4) {
-		case 0:
-			sleep_ms(1);
-			break;
-		case 1:
-			self->result |= crew_yield(self);
-			break;
-		case 2:
-			self->result |= crew_swap(self);
-			break;
-		case 3:
-			self->result |= crew_sleep(self, 1) != -ETIMEDOUT;
-			break;
-		}
-	}
+	while (!*worker_enough(self))
+		crew_take_turn(self);
 	crew_leave(self);
 }
 

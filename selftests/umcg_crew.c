@@ -150,14 +150,15 @@ static void run(struct umcg_thread *self, struct umcg_thread *worker)
 /* Whether a worker is on the list that the idle server should have been told of. */
 static bool overlooked(struct umcg_crew *crew)
 {
-	const uint64_t now = monotonic_ns();
 	const uint64_t node = atomic_load(&crew->group.idle_workers);
 	struct umcg_thread *worker = node ? worker_of_node(crew, node) : NULL;
+	uint64_t since;
 
 	/* One that was preempted has its own server told. */
-	return worker && state_of(&worker->task) == IDLE &&
-	       now - (state_stamp(&worker->task) << UMCG_STATE_TIMESTAMP_GRANULARITY) >
-		       OVERLOOKED_NS;
+	if (!worker || state_of(&worker->task) != IDLE)
+		return false;
+	since = state_stamp(&worker->task) << UMCG_STATE_TIMESTAMP_GRANULARITY;
+	return since + OVERLOOKED_NS < monotonic_ns();
 }
 
 /* Waits as the idle server of the group. */
@@ -186,14 +187,15 @@ static void wait_published(struct umcg_thread *self, int ms)
 static void wait_for_worker(struct umcg_thread *self)
 {
 	struct umcg_crew *crew = crew_of(self);
+	const int ms = crew->idle_ms ? crew->idle_ms(self) : IDLE_MS;
 	uint32_t nobody = 0;
 
 	set_next_tid(&self->task, 0);
 	state_change(&self->task, RUNNING, IDLE);
 	if (atomic_compare_exchange_strong(&crew->group.idle_server_tid, &nobody, self->tid)) {
-		wait_published(self, crew->idle_ms ? crew->idle_ms(self) : IDLE_MS);
+		wait_published(self, ms);
 	} else {
-		umcg_wait(0, realtime_in_ms(IDLE_MS));
+		umcg_wait(0, realtime_in_ms(ms));
 		state_change(&self->task, IDLE, RUNNING);
 	}
 }
@@ -242,7 +244,7 @@ bool crew_ends(struct umcg_crew *crew)
 
 void worker_lock(struct umcg_thread *self)
 {
-	/* Who wants us to give way may add the flag meanwhile; what follows does what it asks for. */
+	/* Somebody may add the flag meanwhile; what follows does what it asks for. */
 	while (!state_change(&self->task, RUNNING, IDLE | LOCKED) &&
 	       !state_change(&self->task, RUNNING | PREEMPTED, IDLE | LOCKED))
 		;
@@ -287,7 +289,7 @@ int crew_swap(struct umcg_thread *self)
 	pthread_mutex_lock(&crew->group.lock);
 	append(crew, self);
 	pthread_mutex_unlock(&crew->group.lock);
-	/* It may be on its way to sleep. It waits for nobody who waits for us: it was queued first. */
+	/* It may be on its way to sleep. Nobody waits in a circle: it was queued before us. */
 	if (!state_change_soon(&next->task, IDLE, RUNNING | LOCKED)) {
 		crew_fault(crew, "a worker that was taken does not come to rest");
 		return -EBUSY;
@@ -295,6 +297,24 @@ int crew_swap(struct umcg_thread *self)
 	set_next_tid(&self->task, next->tid);
 	server_finish_run(self->server, next);
 	return umcg_wait(0, 0);
+}
+
+void crew_take_turn(struct umcg_thread *self)
+{
+	switch (self->phase++ % 4) {
+	case 0:
+		sleep_ms(1);
+		break;
+	case 1:
+		self->result |= crew_yield(self);
+		break;
+	case 2:
+		self->result |= crew_swap(self);
+		break;
+	case 3:
+		self->result |= crew_sleep(self, 1) != -ETIMEDOUT;
+		break;
+	}
 }
 
 void crew_leave(struct umcg_thread *self)

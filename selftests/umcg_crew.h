@@ -55,6 +55,8 @@ int crew_yield(struct umcg_thread *self);
 int crew_sleep(struct umcg_thread *self, int ms);
 /* Gives the place under the server to another worker, if one is idle. */
 int crew_swap(struct umcg_thread *self);
+/* Blocks, yields, swaps or waits: the next one of these. `phase` counts them, `result` is 0. */
+void crew_take_turn(struct umcg_thread *self);
 /* Has to be the last step of the body of a worker that may be preempted. */
 void crew_leave(struct umcg_thread *self);
 

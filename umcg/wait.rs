@@ -80,13 +80,19 @@ fn server_waits(
 ) -> Result {
     let state = own_words(current).state();
     let idles = || protocol::should_idle(state);
-    let goes_on = |wait: Interrupted| {
-        wait.next_tid == next && (wait.state == SharedWord::load(state) || !idles())
-    };
-    let interrupted = current.owned().interrupted.take();
+    let interrupted = current
+        .owned()
+        .interrupted
+        .take()
+        .filter(|wait| wait.next_tid == next);
+    let has_woken = interrupted.is_some_and(|wait| wait.state == SharedWord::load(state));
 
-    if next != 0 && !interrupted.is_some_and(goes_on) {
-        wake_next(current, next, Placement::ThisCpu)?;
+    if next != 0 && !has_woken {
+        let woken = wake_next(current, next, Placement::ThisCpu);
+        // If the wait that starts again is over, its target may be gone since it was woken.
+        if interrupted.is_none() || idles() {
+            woken?;
+        }
     }
     match sleep_until(ctx, deadline, || !idles()) {
         Ended::Done => Ok(()),

@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# check.sh PROGRAMS LIBRARY: runs the tests of the library that need no module.
+# PROGRAMS and LIBRARY are the folders of what was built; CC and MAKE are set.
+set -euo pipefail
+programs=${1:?usage: check.sh PROGRAMS LIBRARY}
+library=${2:?usage: check.sh PROGRAMS LIBRARY}
+lib=$(cd "$(dirname "$0")/.." && pwd -P)
+log=$programs/log
+count=0
+failed=0
+
+# The exit status of a test that cannot be made here.
+readonly SKIP=77
+
+# test_case NAME COMMAND...: one line of the result, and the output of what failed.
+test_case()
+{
+	local name=$1 status
+	shift
+
+	count=$((count + 1))
+	# Not as part of a condition: there, the shell would go on after a failure.
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1
+	status=$?
+	set -e
+	case $status in
+	0)
+		echo "ok $count $name"
+		;;
+	"$SKIP")
+		echo "ok $count $name # SKIP $(tail -n 1 "$log")"
+		;;
+	*)
+		failed=$((failed + 1))
+		sed 's/^#* */# /' "$log"
+		echo "not ok $count $name"
+		;;
+	esac
+}
+
+need()
+{
+	command -v "$1" >/dev/null || {
+		echo "no $1"
+		exit "$SKIP"
+	}
+}
+
+warnings=(-Wall -Wextra -Wpedantic -Werror)
+
+library_compiles()
+{
+	need "$1"
+	"$MAKE" -s -C "$lib" O="$programs/$1" CC="$1" all
+}
+
+# build_user NAME COMPILER OPTION...: a program that uses all there is.
+build_user()
+{
+	local object=$programs/$1.o compiler=$2
+	shift 2
+
+	need "$compiler"
+	"$compiler" "$@" "${warnings[@]}" -I"$lib" -I"$lib/../include/uapi" -c \
+		-o "$object" "$lib/tests/user.c"
+}
+
+links_shared()
+{
+	build_user "$@"
+	"$CC" -o "$programs/$1" "$programs/$1.o" -L"$library" -Wl,-rpath,"$library" -lumcg
+	"$programs/$1"
+}
+
+links_static()
+{
+	build_user "$@"
+	"$CC" -static -pthread -o "$programs/$1" "$programs/$1.o" "$library/libumcg.a"
+	"$programs/$1"
+}
+
+declared_names()
+{
+	grep -v '^/\* \|^ \*' "$lib/libumcg.h" | grep -o '\<umcg_[a-z_]*(' | tr -d '(' | sort
+}
+
+exports_what_is_declared()
+{
+	diff <(declared_names) \
+		<(nm -D --defined-only "$library/libumcg.so.0" | sed -n 's/.* [^A] //p' |
+			sed 's/@@UMCG_0\.8$//' | sort)
+}
+
+static_names_have_the_prefix()
+{
+	local names
+
+	names=$(nm -g --defined-only "$library/libumcg.a" | sed -n 's/.* [A-Z] //p')
+	grep -q '^umcg_wait$' <<<"$names"
+	! grep -v '^umcg_' <<<"$names"
+}
+
+is_named_by_its_soname()
+{
+	readelf -d "$library/libumcg.so" | grep -F 'Library soname: [libumcg.so.0]'
+}
+
+needs_libc_only()
+{
+	local needed
+
+	needed=$(readelf -d "$library/libumcg.so" | grep NEEDED)
+	! grep -v -F '[libc.so.6]' <<<"$needed"
+}
+
+installs()
+{
+	local root=$programs/root file
+
+	rm -rf "$root"
+	"$MAKE" -s -C "$lib" O="$programs/installed" CC="$CC" PREFIX=/usr DESTDIR="$root" install
+	for file in lib/libumcg.a lib/libumcg.so lib/libumcg.so.0 lib/pkgconfig/umcg.pc \
+		include/libumcg.h include/linux/umcg.h; do
+		[[ -s $root/usr/$file ]] || {
+			echo "$file is missing"
+			return 1
+		}
+	done
+	! grep '@' "$root/usr/lib/pkgconfig/umcg.pc"
+}
+
+is_found_by_pkg_config()
+{
+	local root=$programs/root options
+
+	need pkg-config
+	options=$(PKG_CONFIG_LIBDIR="$root/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root" \
+		PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
+		pkg-config --cflags --libs umcg)
+	# shellcheck disable=SC2086 # options are words
+	"$CC" -o "$programs/by-pkg-config" "$lib/tests/user.c" $options
+	LD_LIBRARY_PATH=$root/usr/lib "$programs/by-pkg-config"
+}
+
+# run_tests PROGRAM LABEL: each test in a process of its own.
+run_tests()
+{
+	local name
+
+	for name in $("$programs/$1"); do
+		test_case "$2: $name" timeout 60 "$programs/$1" "$name"
+	done
+}
+
+test_case "the library compiles cleanly: gcc" library_compiles gcc
+test_case "the library compiles cleanly: clang" library_compiles clang
+for compiler in gcc clang; do
+	test_case "C11 links to the shared library: $compiler" \
+		links_shared "c-$compiler" "$compiler" -std=c11 -D_DEFAULT_SOURCE
+done
+for compiler in g++ clang++; do
+	test_case "C++17 links to the shared library: $compiler" \
+		links_shared "c++-$compiler" "$compiler" -x c++ -std=c++17
+done
+test_case "C11 links to the static library" links_static c-static "$CC" -std=c11 -D_DEFAULT_SOURCE
+test_case "the shared library exports what is declared" exports_what_is_declared
+test_case "the names of the static library have its prefix" static_names_have_the_prefix
+test_case "the shared library is named by its soname" is_named_by_its_soname
+test_case "the shared library needs libc only" needs_libc_only
+test_case "make install" installs
+test_case "pkg-config finds it" is_found_by_pkg_config
+run_tests state "state"
+run_tests races "races"
+run_tests races-thread "races, thread sanitizer"
+run_tests races-address "races, address sanitizer"
+
+echo "1..$count"
+((failed == 0))

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The library on the fake kernel: nobody is lost, whatever happens at the same
+ * time.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "fake_kernel.h"
+#include "libumcg_crew.h"
+#include "test.h"
+
+#define PAIRS	4
+#define WORKERS	(2 * PAIRS)
+#define WAKERS	WORKERS
+#define ROUNDS	1000
+
+/* Worker i and worker i ^ 1 are partners. */
+static struct member workers[WORKERS];
+static _Atomic int tokens[WORKERS];
+static _Atomic bool is_over;
+
+static unsigned int random_number(void)
+{
+	static _Thread_local unsigned int seed;
+
+	if (!seed)
+		seed = (uintptr_t)&seed >> 6;
+	return rand_r(&seed);
+}
+
+static void start_workers(int count, void (*body)(struct member *))
+{
+	is_over = false;
+	for (int i = 0; i < count; i++) {
+		workers[i] = (struct member){ .body = body };
+		tokens[i] = 0;
+	}
+	for (int i = 0; i < count; i++)
+		start_worker(&workers[i]);
+}
+
+static long join_workers(int count)
+{
+	long done = 0;
+
+	for (int i = 0; i < count; i++) {
+		join(&workers[i]);
+		done += workers[i].done;
+	}
+	is_over = true;
+
+	return done;
+}
+
+static void block_often(struct member *self)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		fake_block(random_number() % 50);
+		self->done++;
+	}
+}
+
+static void workers_block(void)
+{
+	fake_kernel_start();
+	start_servers(3, 0);
+	start_workers(WORKERS, block_often);
+	CHECK(join_workers(WORKERS) == WORKERS * ROUNDS);
+	CHECK(stop_servers() >= WORKERS * ROUNDS);
+}
+
+/* More servers than workers: most of them wait, and are passed the starts. */
+static void most_servers_wait(void)
+{
+	fake_kernel_start();
+	start_servers(8, 0);
+	start_workers(2, block_often);
+	CHECK(join_workers(2) == 2 * ROUNDS);
+	stop_servers();
+}
+
+static void give_token(int i, int value)
+{
+	const umcg_tid partner = workers[i ^ 1].tid;
+
+	tokens[i ^ 1] = value;
+	switch (i & 1 ? 0 : random_number() % 3) {
+	case 0:
+		CHECK(!umcg_wake(partner, false));
+		break;
+	case 1:
+		if (umcg_swap(partner, umcg_get_time_ns() + 1 + random_number() % 200000))
+			CHECK(errno == ETIMEDOUT);
+		break;
+	default:
+		CHECK(!umcg_swap(partner, 0));
+	}
+}
+
+static void await_token(int i, int value)
+{
+	while (tokens[i] != value) {
+		if (random_number() % 3)
+			CHECK(!umcg_wait(0));
+		else if (umcg_wait(umcg_get_time_ns() + 1 + random_number() % 300000))
+			CHECK(errno == ETIMEDOUT);
+	}
+}
+
+/* The odd ones do not swap: in the end nobody would swap back. */
+static void pass_tokens(struct member *self)
+{
+	const int i = self - workers;
+
+	CHECK(SOON(is_registered(&workers[i ^ 1])));
+	for (int round = 1; round <= ROUNDS; round++) {
+		if (i & 1)
+			await_token(i, round);
+		give_token(i, round);
+		if (!(i & 1))
+			await_token(i, round);
+		if (random_number() % 8 == 0)
+			fake_block(10);
+		self->done++;
+	}
+	self->step = 1;
+	while (!workers[i ^ 1].step)
+		fake_block(100);
+}
+
+static void workers_wait_wake_and_swap(void)
+{
+	fake_kernel_start();
+	start_servers(2, 0);
+	start_workers(WORKERS, pass_tokens);
+	CHECK(join_workers(WORKERS) == WORKERS * ROUNDS);
+	stop_servers();
+}
+
+static void preempt_everybody(struct member *self)
+{
+	while (!is_over) {
+		self->done += !umcg_preempt_worker(workers[random_number() % WORKERS].tid);
+		usleep(20);
+	}
+}
+
+static void pass_tokens_under_preemption(int server_count)
+{
+	struct member preempter = { .body = preempt_everybody };
+
+	fake_kernel_start();
+	start_servers(server_count, UMCG_GROUP_ENABLE_PREEMPTION);
+	start_workers(WORKERS, pass_tokens);
+	start_basic_task(&preempter);
+	CHECK(join_workers(WORKERS) == WORKERS * ROUNDS);
+	join(&preempter);
+	stop_servers();
+	CHECK(preempter.done > 0);
+}
+
+static void workers_are_preempted_at_any_instruction(void)
+{
+	pass_tokens_under_preemption(1);
+}
+
+static void preempted_workers_change_servers(void)
+{
+	pass_tokens_under_preemption(3);
+}
+
+static void spin(struct member *self)
+{
+	while (!is_over) {
+		self->done++;
+		sched_yield();
+	}
+}
+
+static bool all_progress(void)
+{
+	long before[WORKERS];
+	bool all = true;
+
+	for (int i = 0; i < WORKERS; i++)
+		before[i] = workers[i].done;
+	usleep(1000);
+	for (int i = 0; i < WORKERS; i++)
+		all = SOON(workers[i].done > before[i]) && all;
+
+	return all;
+}
+
+static void spinning_workers_take_turns(void)
+{
+	struct member preempter = { .body = preempt_everybody };
+
+	fake_kernel_start();
+	start_servers(1, UMCG_GROUP_ENABLE_PREEMPTION);
+	start_workers(WORKERS, spin);
+	start_basic_task(&preempter);
+	for (int i = 0; i < 5; i++)
+		CHECK(all_progress());
+	is_over = true;
+	join_workers(WORKERS);
+	join(&preempter);
+	stop_servers();
+}
+
+static _Atomic int slices;
+
+static void wake_itself(struct member *self)
+{
+	while (!is_over)
+		CHECK(!umcg_wake(self->tid, false));
+}
+
+static void preempt_once_a_slice(struct member *self)
+{
+	while (!is_over) {
+		if (self->done == slices)
+			sched_yield();
+		else if (!umcg_preempt_worker(workers[0].tid))
+			self->done++;
+		else
+			CHECK(errno == EAGAIN);
+	}
+}
+
+/* A worker that is asked while it is in a call of the library gives way after it. */
+static void one_request_is_enough(void)
+{
+	struct member preempter = { .body = preempt_once_a_slice };
+
+	fake_kernel_start();
+	be_server(UMCG_GROUP_ENABLE_PREEMPTION);
+	start_workers(1, wake_itself);
+	start_basic_task(&preempter);
+	for (int i = 0; i < ROUNDS; i++) {
+		CHECK(umcg_get_idle_worker(true) == workers[0].tid);
+		slices++;
+		CHECK(umcg_run_worker(workers[0].tid) == workers[0].tid);
+	}
+	is_over = true;
+	join(&preempter);
+	while (umcg_run_worker(umcg_get_idle_worker(true)) != UMCG_NONE)
+		continue;
+	join_workers(1);
+	be_server_no_more();
+}
+
+/* A server that has nobody run under it does not look for workers either. */
+static void a_preempted_worker_is_not_left_to_its_server(void)
+{
+	struct member preempter = { .body = preempt_everybody };
+
+	fake_kernel_start();
+	be_server(UMCG_GROUP_ENABLE_PREEMPTION);
+	start_workers(1, spin);
+	CHECK(umcg_get_idle_worker(true) == workers[0].tid);
+	start_servers_in_group(1);
+	start_basic_task(&preempter);
+	CHECK(umcg_run_worker(workers[0].tid) == workers[0].tid);
+	CHECK(SOON(umcg_get_task_state(workers[0].tid, NULL) == UMCG_TASK_RUNNING));
+	is_over = true;
+	join_workers(1);
+	join(&preempter);
+	CHECK(!umcg_unregister_task());
+	stop_servers();
+}
+
+/* While the kernel makes it idle, and until it is taken off the list, nobody can run it. */
+static void a_worker_that_has_blocked_is_run_by_who_takes_it_only(void)
+{
+	umcg_tid stopped;
+
+	fake_kernel_start();
+	be_server(0);
+	start_workers(1, block_often);
+	while ((stopped = umcg_run_worker(umcg_get_idle_worker(true))) != UMCG_NONE) {
+		for (int i = 0; i < 1000; i++)
+			CHECK(umcg_run_worker(stopped) == UMCG_NONE && errno == EAGAIN);
+	}
+	CHECK(errno == 0);
+	join_workers(1);
+	be_server_no_more();
+}
+
+static _Atomic int wanted, granted;
+
+static void *grant(void *arg)
+{
+	struct member *self = arg;
+
+	self->tid = umcg_register_server(group, 0);
+	while (granted >= 0) {
+		umcg_tid worker = umcg_get_idle_worker(true);
+
+		if (worker != UMCG_NONE)
+			umcg_run_worker(worker);
+		else
+			granted = wanted;
+	}
+	CHECK(!umcg_unregister_task());
+
+	return NULL;
+}
+
+static void block_until_granted(struct member *self)
+{
+	while (granted < 2 * ROUNDS)
+		fake_block(self - workers);
+}
+
+static void a_server_is_told_of_every_wake_up(void)
+{
+	struct member server = { 0 };
+
+	fake_kernel_start();
+	group = umcg_create_group(0);
+	umcg_register_basic_task(0);
+	CHECK(!pthread_create(&server.thread, NULL, grant, &server));
+	CHECK(SOON(server.tid));
+	start_workers(WORKERS, block_until_granted);
+	for (int i = 1; i <= 2 * ROUNDS; i++) {
+		wanted = i;
+		CHECK(!umcg_wake(server.tid, false));
+		CHECK(SOON(granted == i));
+	}
+	join_workers(WORKERS);
+	wanted = -1;
+	CHECK(!umcg_wake(server.tid, false));
+	join(&server);
+	CHECK(!umcg_unregister_task());
+	CHECK(!umcg_destroy_group(group));
+}
+
+static void swap_to_server(struct member *self)
+{
+	umcg_tid server = *(umcg_tid *)self->arg;
+
+	CHECK(SOON(umcg_get_task_state(server, NULL) == UMCG_TASK_IDLE));
+	CHECK(umcg_swap(server, umcg_get_time_ns() + 10000000) == -1 && errno == ETIMEDOUT);
+}
+
+static void a_swap_ends_the_wait_for_workers(void)
+{
+	struct member task = { .body = swap_to_server };
+	umcg_tid self;
+
+	fake_kernel_start();
+	be_server(0);
+	self = umcg_get_utid();
+	task.arg = &self;
+	start_basic_task(&task);
+	CHECK(umcg_get_idle_worker(true) == UMCG_NONE && errno == EINTR);
+	join(&task);
+	be_server_no_more();
+}
+
+static struct member wakers[WAKERS];
+static _Atomic int heard[WAKERS];
+
+static void wake_the_worker(struct member *self)
+{
+	const int i = self - wakers;
+
+	for (int round = 1; round <= ROUNDS; round++) {
+		atomic_store_explicit(&tokens[i], round, memory_order_relaxed);
+		CHECK(!umcg_wake(workers[0].tid, false));
+		while (heard[i] != round)
+			sched_yield();
+	}
+	self->step = 1;
+}
+
+static void hear_everybody(struct member *self)
+{
+	bool is_last = false;
+
+	(void)self;
+	while (!is_last) {
+		CHECK(!umcg_wait(0));
+		is_last = true;
+		for (int i = 0; i < WAKERS; i++) {
+			int token = atomic_load_explicit(&tokens[i], memory_order_relaxed);
+
+			heard[i] = token;
+			is_last = is_last && token == ROUNDS;
+		}
+	}
+}
+
+/* Each of many who wake one worker is heard, though most find it woken already. */
+static void many_wake_one_worker(void)
+{
+	fake_kernel_start();
+	start_servers(1, 0);
+	start_workers(1, hear_everybody);
+	CHECK(SOON(is_registered(&workers[0])));
+	for (int i = 0; i < WAKERS; i++) {
+		wakers[i].body = wake_the_worker;
+		start_basic_task(&wakers[i]);
+	}
+	join_workers(1);
+	for (int i = 0; i < WAKERS; i++)
+		join(&wakers[i]);
+	stop_servers();
+}
+
+static void *wait_once_and_leave(void *arg)
+{
+	struct member *self = arg;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		CHECK(umcg_register_basic_task(0) != UMCG_NONE);
+		self->tid = umcg_get_utid();
+		CHECK(!umcg_wait(0));
+		CHECK(!umcg_unregister_task());
+	}
+	self->step = 1;
+
+	return NULL;
+}
+
+/* Whoever swaps to a task waits, even if that is gone before the swap is through. */
+static void a_task_is_swapped_to_and_leaves(void)
+{
+	struct member leaver = { 0 };
+
+	CHECK(umcg_register_basic_task(0) != UMCG_NONE);
+	CHECK(!pthread_create(&leaver.thread, NULL, wait_once_and_leave, &leaver));
+	CHECK(SOON(leaver.tid));
+	while (!leaver.step) {
+		/* It has not gone to sleep yet. */
+		while (umcg_get_task_state(leaver.tid, NULL) != UMCG_TASK_IDLE && !leaver.step)
+			sched_yield();
+		CHECK(umcg_swap(leaver.tid, umcg_get_time_ns() + 500000) == -1);
+		CHECK(errno == EINVAL || errno == ETIMEDOUT);
+	}
+	join(&leaver);
+	CHECK(!umcg_unregister_task());
+}
+
+static void *come_and_go(void *arg)
+{
+	struct member *self = arg;
+
+	self->tid = umcg_get_utid();
+	for (int round = 0; round < ROUNDS; round++) {
+		CHECK(umcg_register_worker(group, 0) == self->tid);
+		CHECK(!umcg_wait(0));
+		self->done++;
+		CHECK(!umcg_unregister_task());
+	}
+	self->step = 1;
+
+	return NULL;
+}
+
+static void swap_with_leavers(struct member *self)
+{
+	(void)self;
+	while (!workers[1].step || !workers[2].step) {
+		for (int i = 1; i <= 2; i++) {
+			uint64_t end = umcg_get_time_ns() + 300000;
+
+			if (umcg_swap(workers[i].tid, random_number() % 3 ? end : 0))
+				CHECK(errno == EINVAL || errno == ETIMEDOUT);
+		}
+	}
+}
+
+static void wake_the_swapper(struct member *self)
+{
+	(void)self;
+	while (is_registered(&workers[0])) {
+		umcg_wake(workers[0].tid, false);
+		usleep(200);
+	}
+}
+
+static void workers_come_and_go(void)
+{
+	struct member waker = { .body = wake_the_swapper };
+
+	fake_kernel_start();
+	start_servers(2, 0);
+	for (int i = 1; i <= 2; i++) {
+		CHECK(!pthread_create(&workers[i].thread, NULL, come_and_go, &workers[i]));
+		CHECK(SOON(workers[i].tid));
+	}
+	start_workers(1, swap_with_leavers);
+	CHECK(SOON(is_registered(&workers[0])));
+	start_basic_task(&waker);
+	CHECK(join_workers(3) == 2 * ROUNDS);
+	join(&waker);
+	stop_servers();
+}
+
+static void *take_a_record(void *arg)
+{
+	umcg_tid self = umcg_get_utid();
+
+	CHECK(self != UMCG_NONE);
+	umcg_set_task_tag(self, (intptr_t)arg);
+	sched_yield();
+	CHECK(umcg_get_task_tag(self) == (intptr_t)arg);
+
+	return NULL;
+}
+
+/* Two threads never have one record, though records are used again. */
+static void threads_have_records_of_their_own(void)
+{
+	pthread_t threads[16];
+
+	for (int round = 0; round < 20; round++) {
+		for (intptr_t i = 0; i < 16; i++)
+			CHECK(!pthread_create(&threads[i], NULL, take_a_record, (void *)(i + 1)));
+		for (int i = 0; i < 16; i++)
+			CHECK(!pthread_join(threads[i], NULL));
+	}
+}
+
+const struct test tests[] = {
+	TEST(threads_have_records_of_their_own),
+	TEST(workers_block),
+	TEST(most_servers_wait),
+	TEST(workers_wait_wake_and_swap),
+	TEST(many_wake_one_worker),
+	TEST(workers_come_and_go),
+	TEST(a_task_is_swapped_to_and_leaves),
+	TEST(a_worker_that_has_blocked_is_run_by_who_takes_it_only),
+	TEST(a_server_is_told_of_every_wake_up),
+	TEST(a_swap_ends_the_wait_for_workers),
+	TEST(workers_are_preempted_at_any_instruction),
+	TEST(preempted_workers_change_servers),
+	TEST(one_request_is_enough),
+	TEST(spinning_workers_take_turns),
+	TEST(a_preempted_worker_is_not_left_to_its_server),
+	{ NULL, NULL },
+};

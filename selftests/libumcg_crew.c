@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that are tasks of libumcg, and servers that run whatever worker is
+ * idle.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#include "libumcg_crew.h"
+
+#define MAX_SERVERS	8
+
+umcg_t group;
+
+static struct member servers[MAX_SERVERS];
+static int server_count;
+static _Atomic bool servers_stop;
+
+_Noreturn void give_up(const char *what, const char *file, int line)
+{
+	printf("# %s:%d: not so: %s (%s)\n", file, line, what, strerror(errno));
+	fflush(stdout);
+	_exit(1);
+}
+
+bool is_registered(struct member *member)
+{
+	return member->tid != UMCG_NONE &&
+	       umcg_get_task_state(member->tid, NULL) != UMCG_TASK_NONE;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct member *self = arg;
+
+	self->tid = umcg_get_utid();
+	MUST(umcg_register_worker(group, (intptr_t)self) == self->tid);
+	self->body(self);
+	MUST(!umcg_unregister_task());
+
+	return NULL;
+}
+
+static void *basic_thread(void *arg)
+{
+	struct member *self = arg;
+
+	self->tid = umcg_register_basic_task((intptr_t)self);
+	MUST(self->tid != UMCG_NONE);
+	self->body(self);
+	MUST(!umcg_unregister_task());
+
+	return NULL;
+}
+
+static void *server_thread(void *arg)
+{
+	struct member *self = arg;
+
+	self->tid = umcg_register_server(group, (intptr_t)self);
+	MUST(self->tid != UMCG_NONE);
+	/* Until it is woken for the end: not before, or there would be nobody to wake. */
+	for (;;) {
+		umcg_tid worker = umcg_get_idle_worker(true);
+
+		if (worker != UMCG_NONE) {
+			self->done++;
+			MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0);
+			continue;
+		}
+		MUST(errno == EINTR);
+		if (servers_stop)
+			break;
+	}
+	MUST(!umcg_unregister_task());
+
+	return NULL;
+}
+
+static void start(struct member *member, void *(*thread)(void *))
+{
+	MUST(!pthread_create(&member->thread, NULL, thread, member));
+	MUST(SOON(member->tid != UMCG_NONE));
+}
+
+void start_worker(struct member *member)
+{
+	start(member, worker_thread);
+}
+
+void start_basic_task(struct member *member)
+{
+	start(member, basic_thread);
+}
+
+void join(struct member *member)
+{
+	MUST(!pthread_join(member->thread, NULL));
+}
+
+static void make_group(uint32_t flags)
+{
+	group = umcg_create_group(flags);
+	MUST(group);
+}
+
+void be_server(uint32_t group_flags)
+{
+	make_group(group_flags);
+	MUST(umcg_register_server(group, 0) != UMCG_NONE);
+}
+
+void be_server_no_more(void)
+{
+	MUST(!umcg_unregister_task());
+	MUST(!umcg_destroy_group(group));
+}
+
+void start_servers_in_group(int count)
+{
+	servers_stop = false;
+	server_count = count;
+	for (int i = 0; i < count; i++) {
+		servers[i] = (struct member){ };
+		start(&servers[i], server_thread);
+	}
+}
+
+void start_servers(int count, uint32_t group_flags)
+{
+	make_group(group_flags);
+	start_servers_in_group(count);
+}
+
+long stop_servers(void)
+{
+	bool was_registered = umcg_register_basic_task(0) == UMCG_NONE;
+	long runs = 0;
+
+	servers_stop = true;
+	for (int i = 0; i < server_count; i++)
+		MUST(!umcg_wake(servers[i].tid, false));
+	for (int i = 0; i < server_count; i++) {
+		join(&servers[i]);
+		runs += servers[i].done;
+	}
+	if (!was_registered)
+		MUST(!umcg_unregister_task());
+	MUST(!umcg_destroy_group(group));
+
+	return runs;
+}

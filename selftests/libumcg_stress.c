@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libumcg under load: nobody is lost, whatever workers, servers and others do at
+ * the same time.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "libumcg_crew.h"
+
+#define SECONDS		100
+#define WORKERS		64
+#define PAIRS		8
+#define ROUNDS		200
+#define TOKENS		1000
+
+/* Pairs share a place here: worker i and worker i ^ 1. */
+static struct member workers[WORKERS];
+static _Atomic pid_t threads[WORKERS];
+static _Atomic int tokens[WORKERS];
+static int pipes[WORKERS][2];
+static _Atomic bool is_over;
+
+/* Nothing is set up: a fixture is what can have a time limit of its own. */
+FIXTURE(load) {
+};
+
+FIXTURE_SETUP(load)
+{
+}
+
+FIXTURE_TEARDOWN(load)
+{
+}
+
+static int index_of(struct member *worker)
+{
+	return worker - workers;
+}
+
+static void start_workers(int count, void (*body)(struct member *))
+{
+	is_over = false;
+	for (int i = 0; i < count; i++) {
+		workers[i] = (struct member){ .body = body };
+		threads[i] = 0;
+		tokens[i] = 0;
+	}
+	for (int i = 0; i < count; i++)
+		start_worker(&workers[i]);
+}
+
+static long join_workers(int count)
+{
+	long done = 0;
+
+	for (int i = 0; i < count; i++) {
+		join(&workers[i]);
+		done += workers[i].done;
+	}
+
+	return done;
+}
+
+/* Sends a byte to and fro, sleeps now and then, and leaves in one of three ways. */
+static void block_a_lot(struct member *self)
+{
+	const int i = index_of(self), partner = i ^ 1;
+	char byte;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		if (i & 1)
+			MUST(read(pipes[i][0], &byte, 1) == 1);
+		MUST(write(pipes[partner][1], "", 1) == 1);
+		if (!(i & 1))
+			MUST(read(pipes[i][0], &byte, 1) == 1);
+		usleep(1 + (i * 7 + round) % 50);
+		self->done++;
+	}
+	if (i % 3 == 1)
+		syscall(SYS_exit, 0);
+	if (i % 3 == 2)
+		pthread_exit(NULL);
+}
+
+TEST_F_TIMEOUT(load, twenty_thousand_blocks, SECONDS)
+{
+	long runs;
+
+	for (int i = 0; i < WORKERS; i++)
+		ASSERT_EQ(0, pipe(pipes[i]));
+	start_servers(2, 0);
+	start_workers(WORKERS, block_a_lot);
+	EXPECT_EQ(WORKERS * ROUNDS, join_workers(WORKERS));
+	runs = stop_servers();
+	/* Each run but the last one of a worker ends when it blocks. */
+	EXPECT_LE(20000 + WORKERS, runs);
+	TH_LOG("the servers ran workers %ld times", runs);
+}
+
+/* Waits until the partner has given the token, in any of the ways there are. */
+static void await_token(int i, int value, unsigned int *random)
+{
+	while (tokens[i] != value) {
+		if (rand_r(random) % 3)
+			MUST(!umcg_wait(0));
+		else if (umcg_wait(umcg_get_time_ns() + 1 + rand_r(random) % 300000))
+			MUST(errno == ETIMEDOUT);
+	}
+}
+
+/* Gives the token, and may swap to the partner, or wait for a while. */
+static void give_token(int i, int value, unsigned int *random)
+{
+	const umcg_tid partner = workers[i ^ 1].tid;
+
+	tokens[i ^ 1] = value;
+	switch (rand_r(random) % 3) {
+	case 0:
+		MUST(!umcg_wake(partner, rand_r(random) & 1));
+		break;
+	case 1:
+		if (umcg_swap(partner, umcg_get_time_ns() + 1 + rand_r(random) % 200000))
+			MUST(errno == ETIMEDOUT);
+		break;
+	default:
+		MUST(!umcg_swap(partner, 0));
+	}
+}
+
+/* The even one gives first, so the odd one must not swap: nobody would swap back at the end. */
+static void pass_tokens(struct member *self)
+{
+	const int i = index_of(self);
+	unsigned int random = i + 1;
+
+	threads[i] = gettid();
+	MUST(SOON(is_registered(&workers[i ^ 1])));
+	for (int round = 1; round <= TOKENS; round++) {
+		if (i & 1) {
+			await_token(i, round, &random);
+			tokens[i ^ 1] = round;
+			MUST(!umcg_wake(workers[i ^ 1].tid, false));
+		} else {
+			give_token(i, round, &random);
+			await_token(i, round, &random);
+		}
+		if (rand_r(&random) % 8 == 0)
+			usleep(10);
+		self->done++;
+	}
+	self->step = 1;
+	MUST(SOON(workers[i ^ 1].step == 1));
+	threads[i] = 0;
+}
+
+TEST_F_TIMEOUT(load, tokens_by_wait_wake_swap_and_timeouts, SECONDS)
+{
+	start_servers(2, 0);
+	start_workers(2 * PAIRS, pass_tokens);
+	EXPECT_EQ(2 * PAIRS * TOKENS, join_workers(2 * PAIRS));
+	stop_servers();
+}
+
+/* Kicks past the library, as anybody in the process may. */
+static void kick_everybody(struct member *self)
+{
+	int fd = open(UMCG_DEVICE, O_RDWR | O_CLOEXEC);
+
+	MUST(fd >= 0);
+	for (unsigned int i = 0; !is_over; i++) {
+		struct umcg_kick_args args = {
+			.size = sizeof(args),
+			.tid = threads[i % (2 * PAIRS)],
+		};
+
+		self->done += args.tid && !ioctl(fd, UMCG_IOC_KICK, &args);
+		sched_yield();
+	}
+	close(fd);
+}
+
+static void pass_tokens_under_kicks(struct __test_metadata *_metadata, int server_count)
+{
+	struct member kicker = { .body = kick_everybody };
+
+	start_servers(server_count, 0);
+	start_workers(2 * PAIRS, pass_tokens);
+	start_basic_task(&kicker);
+	EXPECT_EQ(2 * PAIRS * TOKENS, join_workers(2 * PAIRS));
+	is_over = true;
+	join(&kicker);
+	stop_servers();
+	EXPECT_LT(0, kicker.done);
+	TH_LOG("%ld kicks", kicker.done);
+}
+
+TEST_F_TIMEOUT(load, tokens_while_everybody_is_kicked_one_server, SECONDS)
+{
+	pass_tokens_under_kicks(_metadata, 1);
+}
+
+TEST_F_TIMEOUT(load, tokens_while_everybody_is_kicked_three_servers, SECONDS)
+{
+	pass_tokens_under_kicks(_metadata, 3);
+}
+
+/* Registers, waits once and leaves, again and again; the first of the workers swaps to the rest. */
+static void *come_and_go(void *arg)
+{
+	struct member *self = arg;
+
+	self->tid = umcg_get_utid();
+	for (int round = 0; round < 500; round++) {
+		MUST(umcg_register_worker(group, 0) == self->tid);
+		MUST(!umcg_wait(0));
+		self->done++;
+		MUST(!umcg_unregister_task());
+	}
+	self->step = 1;
+
+	return NULL;
+}
+
+static void swap_with_leavers(struct member *self __attribute__((unused)))
+{
+	while (!workers[1].step || !workers[2].step) {
+		for (int i = 1; i <= 2; i++) {
+			uint64_t now = umcg_get_time_ns();
+
+			if (umcg_swap(workers[i].tid, now % 3 ? now + 300000 : 0))
+				MUST(errno == EINVAL || errno == ETIMEDOUT);
+		}
+	}
+}
+
+/* It also ends the waits of the one that swaps. */
+static void wake_the_swapper(struct member *self __attribute__((unused)))
+{
+	while (is_registered(&workers[0])) {
+		umcg_wake(workers[0].tid, false);
+		usleep(200);
+	}
+}
+
+TEST_F_TIMEOUT(load, workers_come_and_go_while_another_one_swaps_to_them, SECONDS)
+{
+	struct member waker = { .body = wake_the_swapper };
+
+	start_servers(2, 0);
+	for (int i = 1; i <= 2; i++) {
+		workers[i] = (struct member){ };
+		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, come_and_go, &workers[i]));
+		ASSERT_TRUE(SOON(workers[i].tid));
+	}
+	start_workers(1, swap_with_leavers);
+	ASSERT_TRUE(SOON(is_registered(&workers[0])));
+	start_basic_task(&waker);
+	join_workers(3);
+	EXPECT_EQ(1000, workers[1].done + workers[2].done);
+	join(&waker);
+	stop_servers();
+}
+
+TEST_HARNESS_MAIN
