@@ -48,13 +48,46 @@ demo: modules examples runner
 check:
 	@qemu/check.sh "$(T)"
 
+# The randomised test for as long as one likes; UMCG_SEED= begins as another run did.
+UMCG_SECONDS = 600
+.PHONY: soak
+soak:
+	@UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED) qemu/check.sh 'random.*'
+
+.PHONY: benchmarks
+benchmarks:
+	@$(in_root) make $(quiet) $(jobs) -C bench O=$(build)/bench
+
+# One boot counts instructions, a second one takes the time. With T= only some rows
+# are counted, and the files of the last whole run stay as they are.
+boot_bench = qemu/in-root.sh qemu/boot.sh "$$kdir" $(1) "$(T)" >&2
+.PHONY: bench
+bench: modules benchmarks runner
+	@kdir=$(kdir) && $(call boot_bench,instructions)
+ifndef T
+	@kdir=$(kdir) && $(call boot_bench,time)
+endif
+	@qemu/in-root.sh bench/report.py out/bench-instructions.txt $(if $(T),,out/bench-time.txt)
+
+# Where the instructions of one row go, by functions.
+ROW := server_swap
+.PHONY: profile
+profile: modules benchmarks runner
+	@$(in_root) make $(quiet) -C bench O=$(build)/bench plugin
+	@kdir=$(kdir) && qemu/in-root.sh qemu/boot.sh "$$kdir" profile "$(ROW)" >&2
+	@qemu/in-root.sh bench/profile.py out $(build)/bench $(ROW)
+
+.PHONY: bench-compare
+bench-compare:
+	@qemu/in-root.sh bench/compare.py bench/baseline.json out/bench.json
+
 .PHONY: lib
 lib:
 	@$(in_root) make $(quiet) $(jobs) -C lib O=$(build)/lib
 
 .PHONY: lib-check
 lib-check:
-	@$(in_root) make -C lib check O=$(build)/lib
+	@$(in_root) make $(quiet) -C lib check O=$(build)/lib
 
 .PHONY: examples
 examples:

@@ -125,7 +125,12 @@ static int sleep_until(struct thread *self, uint64_t timeout)
 			result = umcg_sys_futex_wait(&self->wakeup, SLEEPS, timeout);
 	}
 
-	return atomic_exchange(&self->wakeup, NO_WAKEUP) == REMEMBERED ? 0 : -1;
+	if (atomic_exchange(&self->wakeup, NO_WAKEUP) == REMEMBERED)
+		return 0;
+
+	/* A signal handler may have come since the call that said so. */
+	errno = ETIMEDOUT;
+	return -1;
 }
 
 /*

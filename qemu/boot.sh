@@ -1,18 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# boot.sh KDIR demo|check [PATTERN]: boots the stock kernel of KDIR in QEMU with
-# the module, runs the demo or the tests there and tells how it went. Runs
-# inside the build root. Files of the guest and the logs come to out/.
+# boot.sh KDIR demo|check|instructions|time|profile [PATTERN]: boots the stock kernel
+# of KDIR in QEMU with the module, runs the demo, the tests or the benchmarks of that
+# kind there and tells how it went. Runs inside the build root. Files of the guest
+# and the logs come to out/.
 #
 # BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
+# UMCG_SECONDS=, UMCG_SEED=  how long the randomised test runs, and how it begins
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 
-kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check [PATTERN]}")
-mode=${2:?demo or check}
+kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile [PATTERN]}")
+mode=${2:?demo, check, instructions, time or profile}
 pattern=${3-}
 build=$repository/build
 out=$repository/out
@@ -37,13 +39,14 @@ add_modules()
 make_initramfs()
 {
 	rm -rf "$guest"
-	mkdir -p "$guest"/{dev,modules,out,proc,sys,tests,tmp}
+	mkdir -p "$guest"/{bench,dev,modules,out,proc,sys,tests,tmp}
 	cp "$build/qemu/runner" "$guest/init"
 	cp "$build/module/umcg.ko" "$guest/"
 	grep . "$here/log-patterns" >"$guest/log-patterns"
 	case $mode in
 	demo) cp "$build/examples/demo" "$guest/" ;;
 	check) add_tests ;;
+	instructions | time | profile) add_benchmarks ;;
 	esac
 	add_modules
 	(cd "$guest" && find . | cpio --quiet -o -H newc | gzip -1) >"$build/initramfs.gz"
@@ -58,7 +61,17 @@ add_tests()
 	done
 }
 
-# Random, so that nothing can guess what is read from it.
+add_benchmarks()
+{
+	local name
+
+	for name in $(make -s -C "$repository/bench" list); do
+		cp "$build/bench/$name" "$guest/bench/"
+	done
+}
+
+# Random, so that nothing can guess what is read from it. QEMU makes it as slow as a
+# disk: what comes at once blocks nobody.
 make_disk()
 {
 	disk=$cache/disk
@@ -67,13 +80,46 @@ make_disk()
 	mv "$disk.$$" "$disk"
 }
 
-# Where the processor has no virtualization a guest dies under KVM, though the
-# device may be there. Without KVM one thread runs all processors: QEMU's other
-# way crashes guests that switch tracepoints.
-choose_accelerator()
+# Has QEMU count what is executed in the batches of the benchmark.
+add_plugin()
 {
-	if grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null; then
+	local symbols
+
+	symbols=$(nm "$build/bench/pairs")
+	accelerator+=(-plugin "file=$build/bench/profile_plugin.so,out=$out/profile-counts.txt,$(
+		awk '$3 == "bench_batch_begin" { print "begin=" $1 }' <<<"$symbols"),$(
+		awk '$3 == "bench_batch_end" { print "end=" $1 }' <<<"$symbols")")
+}
+
+# Where the processor has no virtualization a guest dies under KVM, though the
+# device may be there.
+kvm_works()
+{
+	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
+}
+
+# Without KVM one thread runs all processors: QEMU's other way crashes guests that
+# switch tracepoints. To measure time it is needed all the same, for a processor
+# that waits for its turn shows no time worth to be known; the benchmarks switch
+# tracepoints but once, while nothing else goes on.
+#
+# With -icount the guest's clock counts its instructions. Fixed addresses make them
+# the same in each boot.
+choose_machine()
+{
+	processors=2
+	memory=1G
+	options=
+	if [[ $mode == instructions || $mode == profile ]]; then
+		accelerator=(-accel "tcg,thread=single" -cpu max -icount "shift=0,sleep=off")
+		processors=1
+		memory=3G
+		options=nokaslr
+		[[ $mode != profile ]] || add_plugin
+	elif kvm_works; then
 		accelerator=(-accel kvm -cpu host)
+	elif [[ $mode == time ]]; then
+		accelerator=(-accel "tcg,thread=multi" -cpu max)
 	else
 		accelerator=(-accel "tcg,thread=single" -cpu max)
 	fi
@@ -83,12 +129,14 @@ start_guest()
 {
 	local limit=$1
 
-	timeout --kill-after=5 "$limit" qemu-system-x86_64 "${accelerator[@]}" -smp 2 -m 1G \
+	timeout --kill-after=5 "$limit" qemu-system-x86_64 "${accelerator[@]}" \
+		-smp "$processors" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel/vmlinuz" -initrd "$build/initramfs.gz" \
-		-append "console=ttyS0 loglevel=5 panic=-1 umcg.mode=$mode umcg.pattern=$pattern" \
+		-append "console=ttyS0 loglevel=5 panic=-1 $options umcg.mode=$mode umcg.pattern=$pattern \
+			 ${UMCG_SECONDS:+UMCG_SECONDS=$UMCG_SECONDS} ${UMCG_SEED:+UMCG_SEED=$UMCG_SEED}" \
 		-serial "file:$console" \
-		-drive "file=$disk,format=raw,if=none,id=disk,readonly=on" \
+		-drive "file=$disk,format=raw,if=none,id=disk,readonly=on,throttling.iops-total=100" \
 		-device virtio-blk-pci,drive=disk \
 		-device virtio-serial-pci \
 		-chardev "file,id=results,path=$results" \
@@ -132,20 +180,22 @@ find_cache
 release=$(<"$kernel/build/include/config/kernel.release")
 case $mode in
 demo) limit=${BOOT_TIMEOUT:-150} ;;
-check) limit=${BOOT_TIMEOUT:-1500} ;;
-*) die "no mode $mode: demo or check" ;;
+check) limit=${BOOT_TIMEOUT:-$((1500 + ${UMCG_SECONDS:-0}))} ;;
+instructions | time | profile) limit=${BOOT_TIMEOUT:-300} ;;
+*) die "no mode $mode: demo, check, instructions, time or profile" ;;
 esac
 
 [[ $mode != demo ]] || rm -rf "$out"
 mkdir -p "$out"
 truncate --size 0 "$results" "$console" "$build/files.cpio"
-rm -f "$out/kernel.log"
+rm -f "$out/kernel.log" "$out/bench-$mode.txt" "$out/kallsyms"
 make_initramfs
 make_disk
-choose_accelerator
+choose_machine
 say "booting $release (${accelerator[1]%%,*})"
 start_guest "$limit"
 tail -n +1 -s 0.2 --pid="$guest_pid" -f "$results" | sed -u '/^# end of results/d'
 status=0
 wait "$guest_pid" || status=$?
 verdict "$status"
+[[ ! -e $out/bench-$mode.txt ]] || echo "machine ${accelerator[*]}" >>"$out/bench-$mode.txt"

@@ -74,7 +74,8 @@ guest_tests()
 {
 	local kdir=$1 results=out/results.txt status=0 guest_failed
 
-	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" qemu/boot.sh "$kdir" check "$pattern" || status=$?
+	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" UMCG_SECONDS="${UMCG_SECONDS-}" \
+		UMCG_SEED="${UMCG_SEED-}" qemu/boot.sh "$kdir" check "$pattern" || status=$?
 	guest_failed=$(grep -c '^not ok ' "$results" || true)
 	failed=$((failed + guest_failed))
 	count_ok_lines "$results"
@@ -100,7 +101,7 @@ else
 	stage "module" make modules || built=false
 fi
 stage "programs" make selftests runner || built=false
-[[ -n $pattern ]] || stage "examples" make examples || true
+[[ -n $pattern ]] || stage "examples" make examples benchmarks || true
 
 if $built; then
 	guest_tests "$kdir"

@@ -365,7 +365,7 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 {
 	const char *value = getenv(name);
 
-	return value ? strtoull(value, NULL, 0) : otherwise;
+	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
 /* Pages of which userfaultfd is told, if there is such a thing. */

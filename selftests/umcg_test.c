@@ -375,9 +375,17 @@ bool server_prepare_run(struct umcg_thread *self, struct umcg_thread *worker)
 
 int server_run(struct umcg_thread *self, struct umcg_thread *worker)
 {
+	int err;
+
 	if (!server_prepare_run(self, worker))
 		return -EBUSY;
-	return umcg_wait(0, 0);
+	err = umcg_wait(0, 0);
+	/* A worker that was still awake may have run, started the server and left before the call. */
+	if (err == -ESRCH) {
+		set_next_tid(&self->task, 0);
+		err = umcg_wait(0, 0);
+	}
+	return err;
 }
 
 bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sets the guest up, runs what umcg.mode= on the kernel's command line asks for
- * ("demo", or "check" with umcg.pattern=), sends /out to the host and powers off.
+ * ("demo"; "check", "instructions", "time" or "profile" with umcg.pattern=), sends
+ * /out to the host and powers off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +105,8 @@ static bool run_mode(void)
 		return run_demo();
 	if (!strcmp(mode, "check"))
 		return run_tests(pattern);
+	if (!strcmp(mode, "instructions") || !strcmp(mode, "time") || !strcmp(mode, "profile"))
+		return run_benchmarks(mode, pattern);
 	fprintf(results, "umcg.mode=%s is not known\n", mode);
 	return false;
 }

@@ -78,4 +78,9 @@ bool nothing_left_registered(void);
 /* Runs the tests whose name matches; returns whether all is well. */
 bool run_tests(const char *pattern);
 
+/* bench.c */
+
+/* Runs the benchmarks of a mode, and the rows that match; returns whether all is well. */
+bool run_benchmarks(const char *mode, const char *pattern);
+
 #endif

@@ -12,6 +12,8 @@
 
 /* The harness of a test has its own, lower limit (TEST_F_TIMEOUT); this one is for its failure. */
 #define TEST_LIMIT_SECONDS	150
+/* How long the randomised test runs, if that was asked for: it is in the environment of all. */
+#define RANDOM_SECONDS		"UMCG_SECONDS"
 #define LIST_LIMIT_SECONDS	20
 #define SLOW_SECONDS		1.0
 #define MAX_OUTPUT_LINES	200
@@ -188,6 +190,13 @@ static bool find_skip(FILE *output, char *reason, size_t size)
 	return false;
 }
 
+static unsigned int random_seconds(void)
+{
+	const char *seconds = getenv(RANDOM_SECONDS);
+
+	return seconds ? strtoul(seconds, NULL, 10) : 0;
+}
+
 /* The test's own verdict is not enough: the kernel must be well, and nothing may be left. */
 static bool run_test(unsigned int number, const struct test *test)
 {
@@ -201,7 +210,7 @@ static bool run_test(unsigned int number, const struct test *test)
 
 	snprintf(text, sizeof(text), "%s.%s", base_name(test->program), test->name);
 	kernel_log_note(text);
-	run_program(argv, output, TEST_LIMIT_SECONDS, &outcome);
+	run_program(argv, output, TEST_LIMIT_SECONDS + random_seconds(), &outcome);
 	good = exited_with(&outcome, 0) || exited_with(&outcome, HARNESS_SKIP);
 	if (!good) {
 		show_output(output_file);

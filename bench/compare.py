@@ -1,0 +1,39 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""compare.py BASELINE.json NEW.json: fails where a ratio has got worse."""
+
+import json
+import pathlib
+import sys
+
+TOLERANCE = 0.02
+# Two CPUs of a machine that does other things as well: only a loss that is no accident counts.
+TIME_TOLERANCE = 0.35
+
+
+def ratios(path):
+    """All that has a goal, so that less is better and equal is 1. A change of 0 is a ratio of 1."""
+    result = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    found = {
+        key: value + 1 if key.endswith("_change") else value
+        for key, value in result["ratios"].items()
+    }
+    return found | {"task_bytes": result["task_bytes"]}
+
+
+def main():
+    old, new = (ratios(path) for path in sys.argv[1:3])
+    worse = False
+
+    for key, before in old.items():
+        tolerance = TIME_TOLERANCE if key.startswith("unpinned") else TOLERANCE
+        now = new.get(key)
+        bad = now is None or now > before * (1 + tolerance)
+        worse |= bad
+        change = "not measured" if now is None else f"{now:10.4f} {now / before - 1:+8.2%}"
+        print(f"{'WORSE' if bad else 'ok':<6}{key:<28}{before:10.4f} {change}")
+    if worse:
+        sys.exit("error: a ratio is worse than in bench/baseline.json")
+
+
+main()

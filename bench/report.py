@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Turns what the benchmarks have written into a table, out/bench.json and out/bench.svg.
+
+report.py INSTRUCTIONS.txt [TIME.txt]: the files are made where both are given.
+"""
+
+import json
+import pathlib
+import sys
+
+TITLES = {
+    "yield_pair": "sched_yield (no wake-up)",
+    "futex": "futex",
+    "pipe": "pipe",
+    "eventfd": "eventfd",
+    "condvar": "pthread condition variable",
+    "seccomp_notify": "seccomp notify, sync wake-up",
+    "io_uring_futex": "io_uring futex, one call",
+    "server_swap": "UMCG server swap",
+    "worker_swap": "UMCG worker swap",
+    "run_yield": "UMCG run worker, yield",
+    "block_to_server": "UMCG worker blocks, server runs",
+    "wake_to_running": "UMCG woken worker runs again",
+    "wake_only": "UMCG wake only",
+    "futex_wake": "futex wake only",
+    "register_unregister": "UMCG register and unregister",
+    "kick": "UMCG kick of a spinning worker",
+    "empty_ioctl": "a command that /dev/umcg does not know",
+    "futex_ring_of_10": "futex, each of 10 threads wakes the next one",
+    "ring_of_10_in_10": "UMCG, each of 10 workers swaps with the next one",
+    "ring_of_10_in_10000": "the same, 10,000 workers registered",
+    "ring_of_10000_in_10000": "the same, all of them in the ring",
+}
+# What the picture compares: one way from a thread to another one.
+PICTURE = [
+    "yield_pair", "server_swap", "run_yield", "worker_swap", "block_to_server", "futex",
+    "seccomp_notify", "eventfd", "pipe", "condvar", "io_uring_futex",
+]
+RATIOS = {
+    "server_swap_vs_futex": ("server_swap", "futex"),
+    "worker_swap_vs_futex": ("worker_swap", "futex"),
+    "block_to_server_vs_futex": ("block_to_server", "futex"),
+    "switch_10000_vs_10": ("ring_of_10_in_10000", "ring_of_10_in_10"),
+}
+TIME_RATIOS = {"unpinned_swap_vs_futex": ("server_swap", "futex")}
+CHANGES = {
+    "unused_futex_change": ("futex_unused", "futex_unloaded"),
+    "unused_pipe_change": ("pipe_unused", "pipe_unloaded"),
+    "unused_getppid_change": ("getppid_unused", "getppid_unloaded"),
+    "others_futex_change": ("futex_used_elsewhere", "futex_unloaded"),
+}
+
+
+class Run:
+    """What one boot has measured."""
+
+    def __init__(self, path):
+        self.facts, self.medians, self.spread, self.bytes = {}, {}, {}, {}
+        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+            word, _, rest = line.partition(" ")
+            if word == "row":
+                row, median, low, high = rest.split()
+                self.medians[row] = float(median)
+                self.spread[row] = (float(low), float(high))
+            elif word == "bytes":
+                row, value = rest.split()
+                self.bytes[row] = int(value)
+            elif word != "#":
+                self.facts[word] = rest
+
+    def quotients(self, pairs, minus=0):
+        """The quotients of those pairs of rows that were measured."""
+        return {
+            key: round(self.medians[row] / self.medians[base] - minus, 4)
+            for key, (row, base) in pairs.items()
+            if row in self.medians and base in self.medians
+        }
+
+
+def print_rows(run, unit):
+    print(f"{unit:<24}{'median':>10}{'5 %':>11}{'95 %':>11}{'/ futex':>9}")
+    futex = run.medians.get("futex")
+    for row, median in run.medians.items():
+        low, high = run.spread[row]
+        ratio = f"{median / futex:9.3f}" if futex else " " * 9
+        title = "" if row == TITLES.get(row, row) else TITLES[row]
+        print(f"{row:<24}{median:10.1f}{low:11.1f}{high:11.1f}{ratio}  {title}".rstrip())
+    print()
+
+
+def picture(medians, kernel):
+    """Bars, the shortest one first. Colours that all eyes tell apart; names say it too."""
+    rows = sorted((row for row in PICTURE if row in medians), key=medians.get)
+    longest = max(medians[row] for row in rows)
+    left, width, step, top = 280, 420, 30, 74
+    height = top + step * len(rows) + 34
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 {height}" role="img"'
+        ' font-family="system-ui, sans-serif" font-size="14">',
+        "<title>Instructions from one thread to another one</title>",
+        "<style>.paper{fill:#fff}.text{fill:#1f2328}.faint{fill:#59636e}"
+        ".umcg{fill:#0072b2}.rival{fill:#e69f00}.floor{fill:#999}"
+        "@media(prefers-color-scheme:dark){.paper{fill:#0d1117}.text{fill:#f0f6fc}"
+        ".faint{fill:#9198a1}.umcg{fill:#56b4e9}}</style>",
+        f'<rect class="paper" width="780" height="{height}" rx="6"/>',
+        '<text class="text" x="20" y="30" font-size="17" font-weight="600">'
+        "Instructions from one thread to another one, less is better</text>",
+        f'<text class="faint" x="20" y="52" font-size="12">one CPU, Linux {kernel},'
+        " counted by QEMU; median</text>",
+    ]
+    for number, row in enumerate(rows):
+        y = top + step * number
+        kind = "umcg" if "UMCG" in TITLES[row] else "floor" if row == "yield_pair" else "rival"
+        length = round(width * medians[row] / longest)
+        weight = ' font-weight="600"' if kind == "umcg" else ""
+        lines += [
+            f'<text class="text" x="{left - 10}" y="{y + 15}" text-anchor="end"{weight}>'
+            f"{TITLES[row]}</text>",
+            f'<rect class="{kind}" x="{left}" y="{y}" width="{length}" height="20" rx="2"/>',
+            f'<text class="text" x="{left + length + 6}" y="{y + 15}"{weight}>'
+            f"{medians[row]:,.0f}</text>",
+        ]
+    lines += [
+        f'<text class="faint" x="20" y="{height - 14}" font-size="12">'
+        "sched_yield switches without waking anybody: the least that a switch can cost</text>",
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    instructions = Run(sys.argv[1])
+    time = Run(sys.argv[2]) if len(sys.argv) > 2 else None
+    ratios = instructions.quotients(RATIOS) | instructions.quotients(CHANGES, 1)
+
+    print_rows(instructions, "instructions")
+    if time:
+        print_rows(time, "nanoseconds, two CPUs")
+        ratios |= time.quotients(TIME_RATIOS)
+    for key, value in (ratios | instructions.bytes).items():
+        print(f"{key:<24}{value:10}")
+    if not time:
+        return
+
+    result = {
+        "instructions": instructions.medians,
+        "time_ns": time.medians,
+        "ratios": ratios,
+        **instructions.bytes,
+        "kernel": instructions.facts["kernel"],
+        "machine": {"instructions": instructions.facts["machine"], "time": time.facts["machine"]},
+    }
+    out = pathlib.Path(sys.argv[1]).parent
+    (out / "bench.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    release = instructions.facts["kernel"].split()[0]
+    (out / "bench.svg").write_text(picture(instructions.medians, release), encoding="utf-8")
+
+
+main()

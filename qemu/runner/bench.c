@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Runs the benchmarks; their rows go to the host as the file of their mode. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define BENCH_LIMIT_SECONDS 200
+/* After this time the kernel has done what it puts off at boot. */
+#define SETTLE_MILLISECONDS 3000
+
+/* Those that measure the kernel without the module come first, and load it. */
+static const char *const instruction_programs[] = {
+	"/bench/others", "/bench/pairs", "/bench/events", "/bench/many", "/bench/memory", NULL
+};
+static const char *const time_programs[] = { "/bench/pairs", NULL };
+
+static bool run_benchmark(const char *program, const char *mode, const char *pattern, int output)
+{
+	const char *const argv[] = { program, mode, pattern, NULL };
+	struct outcome outcome;
+	char text[128];
+
+	fprintf(results, "# %s\n", program);
+	dprintf(output, "program %s\n", strrchr(program, '/') + 1);
+	run_program(argv, output, BENCH_LIMIT_SECONDS, &outcome);
+	if (exited_with(&outcome, 0))
+		return true;
+	describe_outcome(&outcome, text, sizeof(text));
+	fprintf(results, "# %s: %s\n", program, text);
+	return false;
+}
+
+static void show(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[512];
+
+	while (file && fgets(line, sizeof(line), file))
+		fprintf(results, "# %s%s", line, strchr(line, '\n') ? "" : "\n");
+	if (file)
+		fclose(file);
+}
+
+static void describe_kernel(int output)
+{
+	struct utsname name;
+
+	uname(&name);
+	dprintf(output, "kernel %s %s\n", name.release, name.version);
+}
+
+/* Tells the host where the functions of kernel and module are. */
+static bool save_kernel_symbols(void)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "re"), *copy = fopen("/out/kallsyms", "we");
+	char line[1024];
+
+	while (symbols && copy && fgets(line, sizeof(line), symbols))
+		fputs(line, copy);
+	if (symbols)
+		fclose(symbols);
+	return copy && !fclose(copy);
+}
+
+bool run_benchmarks(const char *mode, const char *pattern)
+{
+	const char *const *programs = strcmp(mode, "time") ? instruction_programs : time_programs;
+	char path[64];
+	int output;
+	bool good = true;
+
+	snprintf(path, sizeof(path), "/out/bench-%s.txt", mode);
+	output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+	describe_kernel(output);
+	sleep_milliseconds(SETTLE_MILLISECONDS);
+	if (programs == time_programs)
+		good = ensure_umcg_loaded() == 0;
+	for (; good && *programs; programs++)
+		good = run_benchmark(*programs, mode, pattern, output);
+	close(output);
+	if (!strcmp(mode, "profile"))
+		good &= save_kernel_symbols();
+	if (!good)
+		show(path);
+	return good && nothing_left_registered();
+}
