@@ -135,6 +135,13 @@ impl ChargedPage {
     }
 }
 
+impl ChargedPage {
+    /// The address space that it counts for.
+    pub(crate) fn mm(&self) -> &Mm {
+        &self.mm
+    }
+}
+
 impl Drop for ChargedPage {
     /// Process context, as all that drops a reference to an address space.
     fn drop(&mut self) {

@@ -47,15 +47,18 @@ struct Entry {
 /// A pinned page that counts.
 struct CountedPage {
     page: PinnedPage,
-    _charge: ChargedPage,
+    charge: ChargedPage,
     _count: stats::Count,
 }
 
-/// A use of a pinned page. Dropped in process context; may sleep then.
-pub(crate) struct PageRef {
-    key: Key,
-    page: Arc<CountedPage>,
+impl CountedPage {
+    fn key(&self) -> Key {
+        (self.charge.mm().as_raw() as usize, self.page.id())
+    }
 }
+
+/// A use of a pinned page. Dropped in process context; may sleep then.
+pub(crate) struct PageRef(Arc<CountedPage>);
 
 impl PageRef {
     /// Pins the page of the current task that holds the user address `address`. May sleep and fault.
@@ -73,17 +76,14 @@ impl PageRef {
         let pages = pages.get_or_insert_with(RBTree::new);
         if let Some(entry) = pages.get_mut(&key) {
             entry.users += 1;
-            return Ok(Self {
-                key,
-                page: entry.page.clone(),
-            });
+            return Ok(Self(entry.page.clone()));
         }
 
         let charge = ChargedPage::charge(ctx, mm)?;
         let page = Arc::new(
             CountedPage {
                 page,
-                _charge: charge,
+                charge,
                 _count: stats::PINNED_PAGES.count(),
             },
             GFP_KERNEL_ACCOUNT,
@@ -94,7 +94,7 @@ impl PageRef {
         };
         pages.try_create_and_insert(key, entry, GFP_KERNEL_ACCOUNT)?;
 
-        Ok(Self { key, page })
+        Ok(Self(page))
     }
 }
 
@@ -103,14 +103,17 @@ impl Deref for PageRef {
 
     #[inline]
     fn deref(&self) -> &PinnedPage {
-        &self.page.page
+        &self.0.page
     }
 }
 
 impl Drop for PageRef {
     fn drop(&mut self) {
         let mut pages = PAGES.lock();
-        let Some(mut entry) = pages.as_mut().and_then(|pages| pages.find_mut(&self.key)) else {
+        let Some(mut entry) = pages
+            .as_mut()
+            .and_then(|pages| pages.find_mut(&self.0.key()))
+        else {
             return;
         };
 

@@ -114,18 +114,18 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
 }
 
 /// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
-/// RUNNING. A server that is not idle has been started by somebody else.
+/// RUNNING at `now_ns`. A server that is not idle has been started by somebody else.
 ///
 /// Any context without a run-queue lock.
 ///
 /// # Errors
 ///
 /// `ESRCH` if the process has no such server, `EPERM` if it is a task of another address space.
-pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32) -> Result {
+pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Result {
     registry::with(&current.owned().last_found, tid, |record| {
         let started = record.visit(|server| {
             (server.kind == Kind::Server)
-                .then(|| protocol::start_server(server.words.state(), clock::monotonic_ns()))
+                .then(|| protocol::start_server(server.words.state(), now_ns))
         });
         if started.flatten().ok_or(ESRCH)? {
             wake::wake(record.task(), Placement::ThisCpu);
@@ -180,11 +180,12 @@ fn vanish(ctx: TaskContext) {
     if let Some(current) = ctx.current::<Task>() {
         let words = own_words(&current);
         let server = words.next_tid();
-        let was_running = protocol::leave(words.state(), clock::monotonic_ns());
+        let now = clock::monotonic_ns();
+        let was_running = protocol::leave(words.state(), now);
 
         if current.kind == Kind::Worker && was_running && server != 0 {
             // A server that is gone too has nothing to be told.
-            let _ = start_server(&current, server);
+            let _ = start_server(&current, server, now);
         }
         // It is registered, so this does not fail.
         let _ = leave(ctx);
@@ -230,3 +231,6 @@ impl tracepoint::Hooks for Task {
 
 /// A registered task and what only the kernel side knows of it.
 pub(crate) type TaskRef = Record<Task>;
+
+// The allocator has objects of this size, and the next larger ones have twice as much.
+const _: () = assert!(size_of::<TaskRef>() <= 256);

@@ -104,12 +104,13 @@ fn block(current: &Current<'_, Task>) {
         return;
     }
 
-    match protocol::block(words.state(), clock::monotonic_ns()) {
+    let now = clock::monotonic_ns();
+    match protocol::block(words.state(), now) {
         Block::Unreported => {}
         Block::Reported => {
             current.queue_work(Notify::Resume);
             // If the server is gone, the worker finds another one when it wakes.
-            let _ = task::start_server(current, server);
+            let _ = task::start_server(current, server, now);
         }
         Block::Broken => {
             current.owned().worker.condemn();
@@ -268,7 +269,8 @@ fn queue(
         return Ok(false);
     };
 
-    let queued = protocol::become_idle(words.state(), seen, clock::monotonic_ns());
+    let now = clock::monotonic_ns();
+    let queued = protocol::become_idle(words.state(), seen, now);
     let mut server = 0;
     if queued {
         forget_deadline(current);
@@ -284,7 +286,7 @@ fn queue(
 
     if server != 0 {
         // Whoever names a server that is gone finds the worker on the list.
-        let _ = task::start_server(current, server);
+        let _ = task::start_server(current, server, now);
     }
     Ok(queued)
 }
