@@ -431,9 +431,8 @@ static void kick_from_a_process(struct umcg_thread *self)
 /* It has left, unless the fork has made it wait for its memory. */
 static bool worker_ends(FIXTURE_DATA(preempt) *self)
 {
-	if (state_of(&self->worker.task) == (IDLE | LOCKED))
-		return thread_ends(&self->worker);
-	return server_run_to_end(&self->server, &self->group, &self->worker);
+	return state_of(&self->worker.task) == (IDLE | LOCKED) ? thread_ends(&self->worker) :
+	       server_run_to_end(&self->server, &self->group, &self->worker);
 }
 
 TEST_F(preempt, a_worker_of_another_process_is_EPERM)
