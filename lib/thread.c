@@ -136,12 +136,14 @@ intptr_t umcg_get_task_tag(umcg_tid utid)
 
 int umcg_get_task_state(umcg_tid utid, uint64_t *since_ns)
 {
+	const bool is_registered = kind_of(thread_of(utid)) != UNREGISTERED;
 	uint64_t word = atomic_load(&thread_of(utid)->words.state_ts);
 
 	if (since_ns)
 		*since_ns = state_time_ns(word, monotonic_ns());
 
-	return word & UMCG_TASK_STATE_MASK;
+	/* The word is prepared before the registration: till then other calls know no such task. */
+	return is_registered ? word & UMCG_TASK_STATE_MASK : UMCG_TASK_NONE;
 }
 
 uint64_t umcg_get_time_ns(void)

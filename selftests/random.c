@@ -332,12 +332,13 @@ static void audit_word(struct umcg_thread *thread, uint64_t *last)
 {
 	const uint64_t word = state_word(&thread->task);
 	/* The difference of two timestamps, which wrap, as a signed number. */
-	const int64_t later = word - *last;
+	const int64_t later = (word & ~(uint64_t)UMCG_TASK_STATE_MASK_FULL) -
+			      (*last & ~(uint64_t)UMCG_TASK_STATE_MASK_FULL);
 	const uint32_t state = word & UMCG_TASK_STATE_MASK;
 
 	if (word == *last)
 		return;
-	if (*last && later >> UMCG_STATE_TIMESTAMP_SHIFT <= 0)
+	if (*last && later <= 0)
 		fault("a change has no later timestamp");
 	if (word && (word & UMCG_TASK_RESERVED_MASK || state == NONE || state > BLOCKED))
 		fault("a word is impossible");
