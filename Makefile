@@ -132,6 +132,17 @@ else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" clippy
 endif
 
+# The documentation, into build/doc: the chapters, the module's sources, the manual.
+.PHONY: htmldocs man-check
+htmldocs:
+	@$(in_root) make $(quiet) -C Documentation html O=$(build)/doc
+man-check:
+	@$(in_root) make $(quiet) -C Documentation man-check O=$(build)/doc
+
+.PHONY: rustdoc
+rustdoc: modules
+	@$(in_root) Documentation/rustdoc.sh $(build)/module $(build)/doc/rust
+
 .PHONY: clean
 clean:
 	rm -rf build out

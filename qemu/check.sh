@@ -94,6 +94,9 @@ if [[ -z $pattern ]]; then
 	stage "rustfmt" make rustfmtcheck || true
 	stage "clippy" make clippy || true
 	stage "module" build_module_anew || built=false
+	stage "rustdoc" make rustdoc || true
+	stage "documentation" make htmldocs || true
+	stage "manual pages" make man-check || true
 	test_stage "host tests" make host-test
 	test_stage "model" make model
 	test_stage "library" make lib-check

@@ -31,7 +31,7 @@ global_lock! {
     unsafe(uninit) static HOOKS: Mutex<Option<State>> = None;
 }
 
-/// How many tasks are registered. Raised with [`HOOKS`] locked; lowered in any context.
+/// How many tasks are registered. Raised with [`HOOKS`](static@HOOKS) locked; lowered in any context.
 static SERVERS: Atomic<usize> = Atomic::new(0);
 static WORKERS: Atomic<usize> = Atomic::new(0);
 
