@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <linux/umcg.h>
 
@@ -108,23 +109,19 @@ static inline void claim(struct umcg_thread *worker, uint64_t now)
 
 static inline void umcg_call_wait(void)
 {
-	long error = syscall_of_3(SYS_ioctl, umcg_fd, UMCG_IOC_WAIT, 0);
+	long error = syscall_of_3(SYS_lseek, umcg_fd, 0, SEEK_SET);
 
 	if (error)
-		bench_die_errno("UMCG_IOC_WAIT", -error);
+		bench_die_errno("lseek() for UMCG_IOC_WAIT", -error);
 }
 
 /* Wakes task::next_tid. */
 static inline void umcg_call_wake(void)
 {
-	const struct umcg_wait_args args = {
-		.size = sizeof(args),
-		.flags = UMCG_WAIT_WAKE_ONLY,
-	};
-	long error = syscall_of_3(SYS_ioctl, umcg_fd, UMCG_IOC_WAIT, (long)&args);
+	long error = syscall_of_3(SYS_lseek, umcg_fd, UMCG_WAIT_WAKE_ONLY, SEEK_SET);
 
 	if (error)
-		bench_die_errno("UMCG_IOC_WAIT with UMCG_WAIT_WAKE_ONLY", -error);
+		bench_die_errno("lseek() for UMCG_WAIT_WAKE_ONLY", -error);
 }
 
 /* Gives the place of a server to another one, which is idle. task::next_tid names it already. */

@@ -54,14 +54,17 @@ bool umcg_enabled(void)
 }
 
 /* A TID that a thread of another process has by now is as good as none. */
-static int call(int fd, unsigned long command, void *args)
+static int checked(int result)
 {
-	int result = ioctl(fd, command, args);
-
 	if (result && errno == EPERM)
 		errno = ESRCH;
 
 	return result;
+}
+
+static int call(int fd, unsigned long command, void *args)
+{
+	return checked(ioctl(fd, command, args));
 }
 
 int umcg_sys_ctl(uint32_t flags, void *self)
@@ -83,9 +86,17 @@ int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 		.flags = flags,
 		.abs_timeout = timeout,
 	};
-	bool is_plain = flags == 0 && timeout == 0;
+	int fd = device_fd();
 
-	return call(device_fd(), UMCG_IOC_WAIT, is_plain ? NULL : &args);
+	/* The short form, unless the module has none. */
+	if (timeout == 0) {
+		int result = lseek(fd, flags, SEEK_SET) ? -1 : 0;
+
+		if (result == 0 || errno != ESPIPE)
+			return checked(result);
+	}
+
+	return call(fd, UMCG_IOC_WAIT, &args);
 }
 
 int umcg_sys_kick(pid_t tid)

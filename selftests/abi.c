@@ -131,7 +131,7 @@ TEST_F(abi, the_module_tells_its_version)
 	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION, &args));
 	EXPECT_EQ(sizeof(args), args.size);
 	EXPECT_EQ(UMCG_ABI_VERSION, args.abi);
-	EXPECT_EQ(0, args.features);
+	EXPECT_EQ(UMCG_FEATURE_SEEK, args.features);
 }
 
 TEST_F(abi, unknown_calls_are_ENOTTY)

@@ -20,6 +20,7 @@
 /* Whom we wait for may be on its way, on another CPU. */
 #define SPINS	1000
 
+bool umcg_waits_by_seek;
 int umcg_fd = -1;
 
 static void die(const char *what)
@@ -59,6 +60,9 @@ int umcg_wait(uint32_t flags, uint64_t abs_timeout)
 		.flags = flags,
 		.abs_timeout = abs_timeout,
 	};
+
+	if (umcg_waits_by_seek && !abs_timeout)
+		return lseek(umcg_fd, flags, SEEK_SET) < 0 ? -errno : 0;
 
 	return umcg_ioctl(UMCG_IOC_WAIT, flags || abs_timeout ? &args : NULL);
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The character device: hands every ioctl to safe code, with the proof of where it runs.
+//! The character device: hands every call to safe code, with the proof of where it runs.
 //!
-//! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
+//! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
+//! [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use super::context::TaskContext;
 use core::marker::PhantomData;
 use kernel::{
+    bindings,
     fs::File,
     miscdevice::{
         MiscDevice,
         MiscDeviceOptions,
         MiscDeviceRegistration, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::SetOnce, //
 };
 
 /// What a device does.
@@ -24,12 +27,29 @@ pub(crate) trait Ioctl: Send + Sync + 'static {
     ///
     /// `ENOTTY` for a command that it does not know.
     fn ioctl(ctx: TaskContext, command: u32, arg: usize) -> Result;
+
+    /// Serves `lseek(fd, offset, SEEK_SET)`. May sleep.
+    ///
+    /// No security module looks at that call, and no argument lies in memory, so it costs a third of
+    /// what an ioctl does on its way here.
+    fn seek(ctx: TaskContext, offset: i64) -> Result;
 }
 
 /// An open file of a device that does `D`. It has no state.
 pub(crate) struct Stateless<D>(PhantomData<D>);
 
-/// Registers a device of this name.
+/// The operations of a `MiscDevice`, and the one that it does not have.
+struct Operations(bindings::file_operations);
+
+// SAFETY: Only read; the module that they point to outlives every file that is open.
+unsafe impl Send for Operations {}
+// SAFETY: As above.
+unsafe impl Sync for Operations {}
+
+/// Set once the device is registered. A file that is opened before that cannot seek.
+static OPERATIONS: SetOnce<Operations> = SetOnce::new();
+
+/// Registers a device of this name. There can be one.
 ///
 /// # Errors
 ///
@@ -37,14 +57,50 @@ pub(crate) struct Stateless<D>(PhantomData<D>);
 pub(crate) fn register<D: Ioctl>(
     name: &'static CStr,
 ) -> impl PinInit<MiscDeviceRegistration<Stateless<D>>, Error> {
-    MiscDeviceRegistration::register(MiscDeviceOptions { name })
+    MiscDeviceRegistration::register(MiscDeviceOptions { name }).pin_chain(|device| {
+        // SAFETY: The registered device is valid, and its operations are a static.
+        let operations = unsafe { *(*device.as_raw()).fops };
+        OPERATIONS.populate(Operations(bindings::file_operations {
+            llseek: Some(seek::<D>),
+            ..operations
+        }));
+        Ok(())
+    })
+}
+
+/// Called by the VFS.
+///
+/// # Safety
+///
+/// To be called as an operation of a file of the device only.
+unsafe extern "C" fn seek<D: Ioctl>(
+    _file: *mut bindings::file,
+    offset: bindings::loff_t,
+    whence: c_int,
+) -> bindings::loff_t {
+    // The kernel itself seeks from where a file is, when it dumps a core into it.
+    // CAST: A small constant.
+    if whence != bindings::SEEK_SET as c_int {
+        return EINVAL.to_errno().into();
+    }
+    // SAFETY: A system call that the VFS hands over with no lock held: the position of a character
+    // device has none. System calls do not nest.
+    let ctx = unsafe { TaskContext::enter() };
+
+    D::seek(ctx, offset).map_or_else(|error| error.to_errno().into(), |()| 0)
 }
 
 #[vtable]
 impl<D: Ioctl> MiscDevice for Stateless<D> {
     type Ptr = KBox<Self>;
 
-    fn open(_file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
+    fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
+        if let Some(Operations(operations)) = OPERATIONS.as_ref() {
+            // SAFETY: The file is being opened: nobody else has it yet. The operations are of the
+            // same module, whose reference the file holds.
+            unsafe { (*file.as_ptr()).f_op = operations };
+        }
+
         Ok(KBox::new(Self(PhantomData), GFP_KERNEL)?)
     }
 

@@ -2,7 +2,9 @@
 
 #include <linux/capability.h>
 #include <linux/hrtimer.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
@@ -45,6 +47,11 @@ void umcg_raw_spin_unlock_irqrestore(struct raw_spinlock *lock, unsigned long fl
 	raw_spin_unlock_irqrestore(lock, flags);
 }
 
+void umcg_anchor(struct preempt_notifier *notifier)
+{
+	hlist_add_head(&notifier->link, &current->preempt_notifiers);
+}
+
 void umcg_set_current_state(unsigned int state)
 {
 	set_current_state(state);
@@ -62,6 +69,8 @@ bool umcg_schedule_until(__u64 expires_ns)
 
 	if (likely(sleeper.task))
 		schedule();
+	else
+		__set_current_state(TASK_RUNNING);
 
 	hrtimer_cancel(&sleeper.timer);
 	destroy_hrtimer_on_stack(&sleeper.timer);

@@ -16,6 +16,7 @@
 struct delayed_work;
 struct mm_struct;
 struct page;
+struct preempt_notifier;
 struct raw_spinlock;
 struct task_struct;
 struct work_struct;
@@ -32,6 +33,12 @@ enum umcg_command {
 void umcg_raw_spin_init(struct raw_spinlock *lock);
 unsigned long umcg_raw_spin_lock_irqsave(struct raw_spinlock *lock);
 void umcg_raw_spin_unlock_irqrestore(struct raw_spinlock *lock, unsigned long flags);
+
+/*
+ * Puts a notifier on the list of the current task as preempt_notifier_register()
+ * does, but without asking for notifications: those cost every task something.
+ */
+void umcg_anchor(struct preempt_notifier *notifier);
 
 /* set_current_state() and its debugging are macros. */
 void umcg_set_current_state(unsigned int state);

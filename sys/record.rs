@@ -15,6 +15,7 @@ mod work;
 pub(crate) use self::work::Notify;
 
 use super::{
+    bindings as helpers,
     context::TaskContext,
     gate::Gate,
     module_ref::ModuleRef,
@@ -83,7 +84,8 @@ macro_rules! impl_task_record {
     };
 }
 
-/// Callbacks that do nothing: the notifier is an anchor, the scheduler hooks are elsewhere.
+/// Callbacks that do nothing: the notifier is an anchor, the scheduler hooks are elsewhere. They are
+/// called only while somebody else, such as KVM, has notifications on.
 #[doc(hidden)]
 pub(crate) const IDLE_OPS: bindings::preempt_ops = bindings::preempt_ops {
     sched_in: Some(sched_in),
@@ -346,7 +348,7 @@ impl TaskContext {
         // INVARIANT: On the list from here on.
         record.attached.store(true, Relaxed);
         // SAFETY: `notifier` is set up, on no list, and stays valid until it is detached.
-        unsafe { bindings::preempt_notifier_register(record.notifier.get()) };
+        unsafe { helpers::umcg_anchor(record.notifier.get()) };
         record.gate.open();
 
         Current::new(record)

@@ -32,6 +32,7 @@ use kernel::{
         },
         rcu, //
     },
+    task::Task,
     types::Opaque, //
 };
 
@@ -123,6 +124,7 @@ impl<T: TaskRecord> RecordMap<T> {
             last_found.name.set(name);
             last_found.removals.set(removals);
             last_found.record.set(record);
+            last_found.task.set(Some(ARef::from(record.task())));
             record
         })
     }
@@ -139,8 +141,7 @@ impl<T: TaskRecord> RecordMap<T> {
         // Acquire: pairs with the increment in `remove()`, which comes before the reference of the
         // map is given up. Who sees the old number here has begun its critical section before that,
         // so that the grace period waits for it.
-        let removals = self.removals.load(Acquire);
-        if last_found.name.get() != name || last_found.removals.get() != removals {
+        if !self.is_current(last_found, name) {
             return None;
         }
 
@@ -148,9 +149,37 @@ impl<T: TaskRecord> RecordMap<T> {
         // the type invariant: so it still is.
         unsafe { last_found.record.get().as_ref() }
     }
+
+    /// Calls `f` with the task of the record that [`RecordMap::found_again`] would find. That it is
+    /// counted makes a read-side critical section superfluous: the task may be about to leave the
+    /// map, but `f` is called for a task of this name. Any context.
+    #[inline]
+    pub(crate) fn with_task_found_again<R>(
+        &'static self,
+        last_found: &LastFound<T>,
+        name: u32,
+        f: impl FnOnce(&Task) -> R,
+    ) -> Option<R> {
+        if !self.is_current(last_found, name) {
+            return None;
+        }
+
+        let task = last_found.task.take()?;
+        let result = f(&task);
+        last_found.task.set(Some(task));
+
+        Some(result)
+    }
+
+    /// Whether `last_found` knows a record by `name`, which still is in the map.
+    #[inline]
+    fn is_current(&self, last_found: &LastFound<T>, name: u32) -> bool {
+        last_found.name.get() == name && last_found.removals.get() == self.removals.load(Acquire)
+    }
 }
 
-/// What a task has last found in a map: most often it will look for the same again. Holds nothing.
+/// What a task has last found in a map: most often it will look for the same again. It holds the
+/// task that was found, but not the record: what has left must not keep its memory pinned.
 ///
 /// # Invariants
 ///
@@ -159,6 +188,7 @@ pub(crate) struct LastFound<T: TaskRecord> {
     name: Cell<u32>,
     removals: Cell<usize>,
     record: Cell<*const Record<T>>,
+    task: Cell<Option<ARef<Task>>>,
 }
 
 // SAFETY: The pointer is as good for one task as for another.
@@ -171,6 +201,7 @@ impl<T: TaskRecord> LastFound<T> {
             name: Cell::new(0),
             removals: Cell::new(0),
             record: Cell::new(ptr::null()),
+            task: Cell::new(None),
         }
     }
 }

@@ -39,31 +39,35 @@ pub(crate) fn sleep_until(
     deadline_ns: Option<u64>,
     mut done: impl FnMut() -> bool,
 ) -> Ended {
-    let mut expired = false;
-
-    let ended = loop {
+    loop {
         // SAFETY: In process context, as `_ctx` proves; the state is set back below.
         unsafe { helpers::umcg_set_current_state(INTERRUPTIBLE) };
         if done() {
-            break Ended::Done;
+            // SAFETY: As above.
+            unsafe { helpers::umcg_set_current_state(bindings::TASK_RUNNING) };
+            return Ended::Done;
+        }
+
+        // A signal that is pending already keeps the scheduler from letting the task sleep.
+        let expired = match deadline_ns {
+            None => {
+                // SAFETY: The task may sleep, and its state says how.
+                unsafe { bindings::schedule() };
+                false
+            }
+            // SAFETY: As above.
+            Some(deadline) => unsafe { helpers::umcg_schedule_until(deadline) },
+        };
+
+        // The task runs. Most often it has been woken for this.
+        if done() {
+            return Ended::Done;
         }
         if expired {
-            break Ended::TimedOut;
+            return Ended::TimedOut;
         }
         if current!().signal_pending() {
-            break Ended::Signalled;
+            return Ended::Signalled;
         }
-
-        match deadline_ns {
-            // SAFETY: The task may sleep, and its state says how.
-            None => unsafe { bindings::schedule() },
-            // SAFETY: As above.
-            Some(deadline) => expired = unsafe { helpers::umcg_schedule_until(deadline) },
-        }
-    };
-
-    // SAFETY: As above.
-    unsafe { helpers::umcg_set_current_state(bindings::TASK_RUNNING) };
-
-    ended
+    }
 }

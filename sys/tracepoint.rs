@@ -135,16 +135,12 @@ impl<T: Hooks> Probes<T> {
             Self::detach(self.exit, Self::process_exit as *mut c_void);
             return Err(e);
         }
-        // SAFETY: In process context; undone in `detach_lifetime()`.
-        unsafe { bindings::preempt_notifier_inc() };
 
         Ok(())
     }
 
     /// Undoes [`Probes::attach_lifetime`], when no task has a record.
     pub(crate) fn detach_lifetime(&mut self) {
-        // SAFETY: Done by `attach_lifetime()`; no task has a notifier of ours any more.
-        unsafe { bindings::preempt_notifier_dec() };
         Self::detach(self.exec, Self::prepare_exec as *mut c_void);
         Self::detach(self.exit, Self::process_exit as *mut c_void);
     }

@@ -72,6 +72,20 @@ pub(crate) fn with<R>(
     Ok(f(record))
 }
 
+/// Calls `f` with the task itself that [`with`] would find, which may wake it but nothing more: it may
+/// be about to leave. Same context, same errors.
+#[inline]
+pub(crate) fn with_task<R>(
+    last_found: &LastFound<Task>,
+    tid: u32,
+    mut f: impl FnMut(&kernel::task::Task) -> R,
+) -> Result<R> {
+    match TASKS.with_task_found_again(last_found, tid, &mut f) {
+        Some(result) => Ok(result),
+        None => Ok(f(find(last_found, tid, &rcu::read_lock())?.task())),
+    }
+}
+
 #[cold]
 fn find<'g>(last_found: &LastFound<Task>, tid: u32, guard: &'g rcu::Guard) -> Result<&'g TaskRef> {
     let target = Target::find(tid, guard)?;

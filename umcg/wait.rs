@@ -4,7 +4,6 @@
 
 use super::{
     abi::{
-        umcg_wait_args,
         UMCG_WAIT_WAKE_ONLY,
         UMCG_WAIT_WF_CURRENT_CPU, //
     },
@@ -44,12 +43,13 @@ const WAIT: u32 = 0;
 const WAKE: u32 = UMCG_WAIT_WAKE_ONLY;
 const WAKE_ON_THIS_CPU: u32 = UMCG_WAIT_WAKE_ONLY | UMCG_WAIT_WF_CURRENT_CPU;
 
-/// Serves `UMCG_IOC_WAIT`. Errors as the UAPI header says.
-pub(crate) fn wait(ctx: &TaskContext, args: &umcg_wait_args) -> Result {
+/// Serves `UMCG_IOC_WAIT`, and its short form. Errors as the UAPI header says.
+#[inline]
+pub(crate) fn wait(ctx: &TaskContext, flags: u32, abs_timeout: u64) -> Result {
     let current = ctx.current::<Task>().ok_or(EINVAL)?;
     let next = own_words(&current).next_tid();
 
-    match (args.flags, args.abs_timeout) {
+    match (flags, abs_timeout) {
         (WAIT, timeout) => {
             let deadline = (timeout != 0).then_some(timeout);
             match current.kind() {
@@ -57,21 +57,32 @@ pub(crate) fn wait(ctx: &TaskContext, args: &umcg_wait_args) -> Result {
                 Kind::Worker => worker_waits(ctx, &current, next, deadline),
             }
         }
-        (WAKE | WAKE_ON_THIS_CPU, 0) if next == 0 => Err(EINVAL),
-        (WAKE, 0) => wake_next(&current, next, Placement::Anywhere),
-        (WAKE_ON_THIS_CPU, 0) => wake_next(&current, next, Placement::ThisCpu),
+        (flags, 0) if next != 0 => wakes_only(&current, next, flags),
         _ => Err(EINVAL),
     }
 }
 
+/// Out of the way of a switch.
+#[inline(never)]
+fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u32) -> Result {
+    match flags {
+        WAKE => wake_next(current, next, Placement::Anywhere),
+        WAKE_ON_THIS_CPU => wake_next(current, next, Placement::ThisCpu),
+        _ => Err(EINVAL),
+    }
+}
+
+/// Inlined, and so is [`server_waits`]: this is the way of a switch.
+#[inline(always)]
 fn wake_next(current: &Current<'_, Task>, next: u32, placement: Placement) -> Result {
-    registry::with(&current.owned().last_found, next, |task| {
-        wake(task.task(), placement)
+    registry::with_task(&current.owned().last_found, next, |task| {
+        wake(task, placement);
     })
 }
 
 /// A signal that interrupts the wait of a server is served by the Linux convention: the call starts
 /// again by itself, or fails with `EINTR`. What starts again does not wake its target twice.
+#[inline(always)]
 fn server_waits(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -106,6 +117,7 @@ fn server_waits(
 
 /// The wait of a worker never fails with `EINTR`: it is interrupted by what cannot wait only, goes on
 /// in wake detection, and starts again when a server has run the worker.
+#[inline(never)]
 fn worker_waits(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -163,9 +175,9 @@ fn give_way(current: &Current<'_, Task>, next: u32) -> Result {
     if next == 0 {
         return unlock();
     }
-    registry::with(&current.owned().last_found, next, |task| {
+    registry::with_task(&current.owned().last_found, next, |task| {
         unlock()?;
-        wake(task.task(), Placement::ThisCpu);
+        wake(task, Placement::ThisCpu);
         Ok(())
     })?
 }

@@ -7,8 +7,8 @@
  * in the kernel, its server is woken at once; when the blocking ends, the
  * worker is queued as idle and waits until a server runs it again.
  *
- * Every call is an ioctl on a file descriptor of /dev/umcg. The descriptor
- * carries no state: what a call does, it does to the calling thread, in the
+ * Every call is an ioctl on a file descriptor of /dev/umcg; the most frequent one
+ * has a short form besides (see UMCG_FEATURE_SEEK). The descriptor carries no state: what a call does, it does to the calling thread, in the
  * address space of the calling thread.
  *
  * Errors that every call can return:
@@ -195,11 +195,18 @@ struct umcg_kick_args {
 /* Counts incompatible changes of this file. */
 #define UMCG_ABI_VERSION		1U
 
+/*
+ * umcg_version_args::features: lseek(fd, flags, SEEK_SET) is UMCG_IOC_WAIT with
+ * these umcg_wait_args::flags and no timeout, at a lower price: it returns zero,
+ * or fails with the same errors. Any other @whence is EINVAL.
+ */
+#define UMCG_FEATURE_SEEK		(1ULL << 0)
+
 /**
  * struct umcg_version_args - arguments of UMCG_IOC_VERSION
  * @size: sizeof(struct umcg_version_args)
  * @abi: written by the kernel: UMCG_ABI_VERSION of the module
- * @features: written by the kernel: a bit for each later addition, none so far
+ * @features: written by the kernel: UMCG_FEATURE_*, a bit for each addition
  */
 struct umcg_version_args {
 	__u32	size;
