@@ -49,10 +49,19 @@ check:
 	@qemu/check.sh "$(T)"
 
 # The randomised test for as long as one likes; UMCG_SEED= begins as another run did.
-UMCG_SECONDS = 600
+guest_environment = UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED)
 .PHONY: soak
+soak: UMCG_SECONDS = 600
 soak:
-	@UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED) qemu/check.sh 'random.*'
+	@$(guest_environment) qemu/check.sh 'random.*'
+
+# Hostile programs, until they have thrown so many system calls at the module; UMCG_SECONDS=
+# is how long that may take.
+.PHONY: fuzz
+fuzz: UMCG_OPERATIONS = 20000000
+fuzz: UMCG_SECONDS = 14400
+fuzz:
+	@$(guest_environment) UMCG_OPERATIONS=$(UMCG_OPERATIONS) qemu/check.sh 'fuzz.*'
 
 .PHONY: benchmarks
 benchmarks:

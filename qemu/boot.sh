@@ -7,7 +7,7 @@
 # and the logs come to out/.
 #
 # BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
-# UMCG_SECONDS=, UMCG_SEED=  how long the randomised test runs, and how it begins
+# UMCG_SECONDS=, UMCG_SEED=, UMCG_OPERATIONS=  how long the random tests run, and how they begin
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=qemu/lib.sh
@@ -134,7 +134,7 @@ start_guest()
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel/vmlinuz" -initrd "$build/initramfs.gz" \
 		-append "console=ttyS0 loglevel=5 panic=-1 $options umcg.mode=$mode umcg.pattern=$pattern \
-			 ${UMCG_SECONDS:+UMCG_SECONDS=$UMCG_SECONDS} ${UMCG_SEED:+UMCG_SEED=$UMCG_SEED}" \
+			 $(guest_environment | paste -s -d ' ')" \
 		-serial "file:$console" \
 		-drive "file=$disk,format=raw,if=none,id=disk,readonly=on,throttling.iops-total=100" \
 		-device virtio-blk-pci,drive=disk \

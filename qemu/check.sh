@@ -72,10 +72,11 @@ test_stage()
 # Counts the lines of the guest's tests. A failure of the boot itself counts once more.
 guest_tests()
 {
-	local kdir=$1 results=out/results.txt status=0 guest_failed
+	local kdir=$1 results=out/results.txt status=0 guest_failed environment
 
-	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" UMCG_SECONDS="${UMCG_SECONDS-}" \
-		UMCG_SEED="${UMCG_SEED-}" qemu/boot.sh "$kdir" check "$pattern" || status=$?
+	mapfile -t environment < <(guest_environment)
+	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" "${environment[@]}" \
+		qemu/boot.sh "$kdir" check "$pattern" || status=$?
 	guest_failed=$(grep -c '^not ok ' "$results" || true)
 	failed=$((failed + guest_failed))
 	count_ok_lines "$results"

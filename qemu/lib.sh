@@ -66,6 +66,16 @@ log_with_dots()
 	done >"$log"
 }
 
+# What the tests in the guest find in their environment, as words.
+guest_environment()
+{
+	local name
+
+	for name in UMCG_SECONDS UMCG_SEED UMCG_OPERATIONS; do
+		[[ -z ${!name-} ]] || echo "$name=${!name}"
+	done
+}
+
 # run_step TEXT LOG COMMAND...: runs a command that may take long.
 run_step()
 {

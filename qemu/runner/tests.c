@@ -190,6 +190,18 @@ static bool find_skip(FILE *output, char *reason, size_t size)
 	return false;
 }
 
+/* What a test has measured is worth to be known even if it passed. */
+static void show_figures(FILE *output)
+{
+	char line[1024];
+
+	rewind(output);
+	while (fgets(line, sizeof(line), output)) {
+		if (!strncmp(line, "# figure: ", strlen("# figure: ")))
+			fputs(line, results);
+	}
+}
+
 static unsigned int random_seconds(void)
 {
 	const char *seconds = getenv(RANDOM_SECONDS);
@@ -232,6 +244,8 @@ static bool run_test(unsigned int number, const struct test *test)
 		text[0] = '\0';
 	fprintf(results, "%s %u %s.%s%s\n", good ? "ok" : "not ok", number,
 		base_name(test->program), test->name, text);
+	if (good)
+		show_figures(output_file);
 	if (outcome.seconds >= SLOW_SECONDS)
 		fprintf(results, "# %.1f s\n", outcome.seconds);
 	fclose(output_file);

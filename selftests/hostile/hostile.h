@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests by hostile programs share: numbers that a seed determines,
+ * gangs of processes that can be killed as one, and witnesses that have nothing
+ * to do with all that.
+ */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <stdio.h>
+
+#include "umcg_test.h"
+
+/* A long run has its own limits; this one is for the harness. */
+#define A_DAY		(24 * 3600)
+/* A killed process that is not gone after so many seconds is a fault of the kernel. */
+#define GONE_SECONDS	30
+
+/* A line that is shown even if the test passes. */
+#define FIGURE(format, ...) printf("# figure: " format "\n", ##__VA_ARGS__)
+
+/* Random numbers, the same ones for the same seed and place. */
+struct dice {
+	uint64_t state;
+};
+
+void dice_begin(struct dice *dice, uint64_t seed, uint64_t place);
+uint64_t dice_bits(struct dice *dice);
+/* A number below @limit. */
+unsigned int below(struct dice *dice, unsigned int limit);
+
+uint64_t number_from_environment(const char *name, uint64_t otherwise);
+/* UMCG_SEED, or another one each time. */
+uint64_t seed_of_run(void);
+
+/* Memory that all processes share which are started from now on. */
+void *shared_memory(size_t size);
+
+/* Has this process be the parent of all that lose theirs below it. */
+void adopt_orphans(void);
+/* Starts a process that leads a gang; all that it starts belong to it. */
+pid_t gang_start(int (*body)(void *argument), void *argument);
+/* Whether the leader has come to its end. */
+bool gang_leader_ended(pid_t leader);
+/* Kills the whole gang. Whether it is gone soon; then *status is that of the leader. */
+bool gang_kill(pid_t leader, int *status);
+
+/* A process that works by the rules, and counts its rounds. */
+struct witness {
+	pid_t pid;
+	_Atomic bool enough;
+	_Atomic unsigned long rounds;
+	unsigned long rounds_seen;
+	uint64_t seen_ns;
+	/* Its threads, for others to aim at. */
+	_Atomic pid_t tids[8];
+	/* What was wrong, in words. */
+	char fault[128];
+};
+
+/* Passes bytes through a pipe, and a token through a futex. */
+struct witness *witness_with_pipe(void);
+/* Workers that take turns under servers. */
+struct witness *witness_with_workers(void);
+/* Whether nothing is wrong, and the last round was not too long ago. */
+bool witness_is_well(struct witness *witness);
+/* Whether it comes to a good end soon. */
+bool witness_ends(struct witness *witness);
+
+#endif /* HOSTILE_H */
