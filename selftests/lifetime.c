@@ -317,10 +317,16 @@ static void block_and_yield(struct umcg_thread *self)
 	crew_leave(self);
 }
 
-/* Its server may be gone: there is nobody to yield to, but blocking finds another one. */
+/* Whether the main thread, as a server, has run a worker. */
+static _Atomic bool main_has_run_one;
+
+/*
+ * Its server may be gone: there is nobody to yield to, but blocking finds another one. Goes on for
+ * as long as the main thread waits for a worker that nobody else has brought to its end.
+ */
 static void block_only(struct umcg_thread *self)
 {
-	for (; self->phase < NAPS; self->phase++)
+	for (; self->phase < NAPS || !main_has_run_one; self->phase++)
 		sleep_ms(1);
 	crew_leave(self);
 }
@@ -348,6 +354,7 @@ static int go_as_main_thread(void *is_server)
 		crew.taken[worker - crew.workers] = false;
 		server_prepare_run(&server, worker);
 		umcg_wait(UMCG_WAIT_WAKE_ONLY, 0);
+		main_has_run_one = true;
 	}
 	reaper.arg = &crew;
 	thread_start(&reaper, exit_when_workers_have);
