@@ -32,11 +32,20 @@ static void empty_ioctl(void *argument)
 		bench_die("the device knows a command that it should not know");
 }
 
+/* The same by the short form of a wait. */
+static void empty_seek(void *argument)
+{
+	(void)argument;
+	if (syscall_of_3(SYS_lseek, umcg_fd, 0, SEEK_CUR) != -EINVAL)
+		bench_die("the device seeks from where it is");
+}
+
 static void calls(void)
 {
 	bench_operation("getppid", getppid_call, NULL);
 	umcg_open();
 	bench_operation("empty_ioctl", empty_ioctl, NULL);
+	bench_operation("empty_seek", empty_seek, NULL);
 	umcg_close();
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Says in which functions the instructions of an operation are executed.
+"""Says in which functions the instructions of an operation are executed, and by which ways.
 
 profile.py OUT PROGRAMS ROW: OUT has the files of a boot with profile_plugin.c.
 """
@@ -49,31 +49,42 @@ def read_benchmark(path, row):
     sys.exit(f"error: there is no row {row}")
 
 
+def print_table(title, counts, operations):
+    total = sum(counts.values())
+
+    print(f"{'instructions':>12} {'':>7}  {title}")
+    for name, count in counts.most_common():
+        if count / operations >= LEAST:
+            print(f"{count / operations:12.1f} {count / total:7.1%}  {name}")
+    print(f"{total / operations:12.1f} {'':>7}  all")
+
+
 def main():
     out, programs, row = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
     program, operations = read_benchmark(out / "bench-profile.txt", row)
     addresses, names = read_symbols(out / "kallsyms", programs / program)
     begins, *blocks = (out / "profile-counts.txt").read_text(encoding="utf-8").splitlines()
     operations *= int(begins.split()[1])
-    functions, user, module = collections.Counter(), 0, 0
+    functions, ways = collections.Counter(), collections.Counter()
+
+    def name_of(address):
+        if LIBRARIES_BEGIN <= address < KERNEL_BEGIN:
+            return "clock_gettime (vDSO)"
+        return names[bisect.bisect_right(addresses, address) - 1]
+
+    def way_of(address, begin):
+        if address < KERNEL_BEGIN:
+            return "user mode"
+        return f"kernel, from {name_of(begin)} on" if begin else "the module"
 
     for line in blocks:
-        address, instructions, executions = (int(word, 0) for word in line.split())
-        name = names[bisect.bisect_right(addresses, address) - 1]
-        if LIBRARIES_BEGIN <= address < KERNEL_BEGIN:
-            name = "clock_gettime (vDSO)"
-        functions[name] += instructions * executions
-        user += instructions * executions * (address < KERNEL_BEGIN)
-        module += instructions * executions * name.endswith("[umcg]")
+        address, instructions, begin, executions = (int(word, 0) for word in line.split())
+        functions[name_of(address)] += instructions * executions
+        ways[way_of(address, begin)] += instructions * executions
 
-    total = sum(functions.values())
-    print(f"{'instructions':>12} {'':>7}  function")
-    for name, count in functions.most_common():
-        if count / operations >= LEAST:
-            print(f"{count / operations:12.1f} {count / total:7.1%}  {name}")
-    print(f"{total / operations:12.1f} {'':>7}  all")
-    print(f"{user / operations:12.1f} {user / total:7.1%}  of which in user mode")
-    print(f"{module / operations:12.1f} {module / total:7.1%}  of which in the module")
+    print_table("function", functions, operations)
+    print()
+    print_table("part, in the kernel by the function that it begins with", ways, operations)
 
 
 main()

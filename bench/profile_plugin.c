@@ -2,8 +2,12 @@
 /*
  * A plugin for QEMU that counts how often each block of guest code is executed
  * between two marks: from a call of the function at begin= to one of that at end=.
- * At the end it writes to out=: how often counting has begun, and for each block its
- * address, how many instructions it has, and how often it was executed.
+ * It tells apart by which way the kernel came there: a way begins with the first
+ * block of the kernel itself that follows on user space or a module.
+ *
+ * At the end it writes to out=: how often counting has begun, and for each block and
+ * way the address of the block, how many instructions it has, the address that the
+ * way begins with, or zero in user space and modules, and how often it was executed.
  *
  * Debian ships no header of QEMU's plugin interface; what is used of it is declared
  * here, as of version 4.
@@ -37,11 +41,22 @@ uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *block);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
+/* Where x86_64 has the kernel itself: above user space, below the modules. */
+#define KERNEL_BEGIN	(1ULL << 63)
+#define MODULES_BEGIN	0xffffffffc0000000ULL
+
+/* How often a block was executed by one way. */
+struct way {
+	uint64_t begin;
+	unsigned long executions;
+	struct way *next;
+};
+
 /* Code of the guest that is executed from its first to its last instruction. */
 struct block {
 	uint64_t address;
 	size_t instructions;
-	unsigned long executions;
+	struct way *ways;
 	struct block *next;
 };
 
@@ -50,29 +65,58 @@ static uint64_t begin_address, end_address;
 static const char *out_path;
 static unsigned long begins;
 static bool counting;
+/* The beginning of the way that the guest is on, or zero outside the kernel itself. */
+static uint64_t way_begin;
+
+static void *allocate(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static void count(struct block *block)
+{
+	struct way *way = block->ways;
+
+	while (way && way->begin != way_begin)
+		way = way->next;
+	if (!way) {
+		way = allocate(sizeof(*way));
+		way->begin = way_begin;
+		way->next = block->ways;
+		block->ways = way;
+	}
+	way->executions++;
+}
 
 static void executes(unsigned int cpu, void *data)
 {
 	struct block *block = data;
 
 	(void)cpu;
+	if (block->address < KERNEL_BEGIN || block->address >= MODULES_BEGIN)
+		way_begin = 0;
+	else if (!way_begin)
+		way_begin = block->address;
+
 	if (block->address == begin_address) {
 		begins++;
 		counting = true;
 	} else if (block->address == end_address) {
 		counting = false;
 	} else if (counting) {
-		block->executions++;
+		count(block);
 	}
 }
 
 static void is_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *translated)
 {
-	struct block *block = calloc(1, sizeof(*block));
+	struct block *block = allocate(sizeof(*block));
 
 	(void)id;
-	if (!block)
-		abort();
 	block->address = qemu_plugin_tb_vaddr(translated);
 	block->instructions = qemu_plugin_tb_n_insns(translated);
 	block->next = blocks;
@@ -90,9 +134,9 @@ static void write_counts(qemu_plugin_id_t id, void *data)
 		return;
 	fprintf(file, "begins %lu\n", begins);
 	for (const struct block *block = blocks; block; block = block->next) {
-		if (block->executions)
-			fprintf(file, "%#lx %zu %lu\n", (unsigned long)block->address,
-				block->instructions, block->executions);
+		for (const struct way *way = block->ways; way; way = way->next)
+			fprintf(file, "%#lx %zu %#lx %lu\n", (unsigned long)block->address,
+				block->instructions, (unsigned long)way->begin, way->executions);
 	}
 	fclose(file);
 }

@@ -27,6 +27,7 @@ TITLES = {
     "register_unregister": "UMCG register and unregister",
     "kick": "UMCG kick of a spinning worker",
     "empty_ioctl": "a command that /dev/umcg does not know",
+    "empty_seek": "the same by lseek()",
     "futex_ring_of_10": "futex, each of 10 threads wakes the next one",
     "ring_of_10_in_10": "UMCG, each of 10 workers swaps with the next one",
     "ring_of_10_in_10000": "the same, 10,000 workers registered",
