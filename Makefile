@@ -32,7 +32,9 @@ endif
 help:
 	@cat qemu/help
 
+# That of the running kernel, if it can take Rust modules, else of the one for the tests.
 .PHONY: kdir
+kdir: export KERNEL_RELEASE ?= $(shell grep -qs '^CONFIG_RUST=y' /boot/config-$$(uname -r) && uname -r)
 kdir:
 	@qemu/kernel.sh
 
@@ -148,9 +150,68 @@ htmldocs:
 man-check:
 	@$(in_root) make $(quiet) -C Documentation man-check O=$(build)/doc
 
+.PHONY: tutorial
+tutorial:
+	@$(in_root) make $(quiet) -C Documentation tutorial O=$(build)/doc
+
 .PHONY: rustdoc
 rustdoc: modules
 	@$(in_root) Documentation/rustdoc.sh $(build)/module $(build)/doc/rust
+
+# Everything is built and laid out in build/stage first, in the build root where that is
+# used; install.sh copies it. The kernel is the running one, if no other is named.
+PREFIX := /usr/local
+stage  := $(build)/stage
+listed := $(PREFIX)/share/umcg/installed-files
+
+.PHONY: stage install uninstall
+stage: modules lib
+ifdef KDIR
+	@rm -rf $(stage)
+	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(build)/module modules_install \
+		INSTALL_MOD_PATH=$(stage) INSTALL_MOD_DIR=updates \
+		cmd_depmod=: CONFIG_MODULE_SIG_ALL=
+	@$(MAKE) -s -C lib install O=$(build)/lib DESTDIR=$(stage) PREFIX=$(PREFIX)
+	@$(MAKE) -s -C Documentation install-man DESTDIR=$(stage) PREFIX=$(PREFIX)
+	@install -D -m 644 packaging/60-umcg.rules -t $(stage)/etc/udev/rules.d
+	@install -D -m 644 packaging/umcg.sysusers $(stage)/etc/sysusers.d/umcg.conf
+else
+	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" PREFIX=$(PREFIX) stage
+endif
+
+install sign: export KERNEL_RELEASE ?= $(shell uname -r)
+install: stage
+	@packaging/install.sh $(stage) $(listed)
+
+uninstall:
+	@packaging/install.sh --remove $(listed)
+
+# The Debian packages, into build/deb.
+.PHONY: deb
+deb:
+	@$(in_root) packaging/deb.sh $(build)/deb
+
+.PHONY: check-install
+check-install:
+	@qemu/check-install.sh
+
+# Can this machine build the module for its own kernel, or for KERNEL_RELEASE?
+.PHONY: doctor
+doctor:
+	@packaging/doctor.sh $(KERNEL_RELEASE)
+
+# For Secure Boot: with a key that the machine trusts, see Documentation/install.rst.
+.PHONY: sign
+sign: modules
+	@packaging/sign.sh $(if $(KDIR),$(KDIR),$$(qemu/kernel.sh)) $(build)/module/umcg.ko "$(KEY)" "$(CERT)"
+
+# Rust's own sources lie in the build root, if that is used.
+.PHONY: rust-analyzer
+rust-analyzer: modules
+	@kdir=$(if $(KDIR),$(KDIR),$(kdir)) && $(in_root) make $(quiet) -C "$$kdir" M=$(CURDIR) \
+		MO=$(build)/module rust-analyzer
+	@$(in_root) qemu/rust-project.py $(build)/module \
+		$(if $(KDIR),,"$$(qemu/buildroot.sh)") <$(build)/module/rust-project.json >rust-project.json
 
 .PHONY: clean
 clean:

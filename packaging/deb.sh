@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# deb.sh OUT: builds the Debian packages from a copy of the sources, so that these stay
+# as they are, and prints the names of the files.
+set -euo pipefail
+packaging=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=qemu/lib.sh
+source "$packaging/../qemu/lib.sh"
+
+out=${1:?usage: deb.sh OUT}
+mkdir -p "$out"
+out=$(cd "$out" && pwd -P)
+tree=$out/umcg-rs
+
+rm -rf "$tree" "$out"/*.deb
+mkdir "$tree"
+tar -C "$repository" --exclude=./build --exclude=./out --exclude=./.git -cf - . | tar -C "$tree" -xf -
+mv "$tree/packaging/debian" "$tree/debian"
+
+cd "$tree"
+version=$(make -s -C lib version)
+[[ $(dpkg-parsechangelog -S Version) == "$version" ]] ||
+	die "packaging/debian/changelog and lib/Makefile ($version) name different versions"
+# The build root has what build-essential stands for, but not the package of that name.
+dpkg-buildpackage --build=binary --no-sign --no-check-builddeps >"$out/build.log" 2>&1 || {
+	tail -n 30 "$out/build.log" >&2
+	die "the packages could not be built, see $out/build.log"
+}
+rm -rf "$tree"
+ls "$out"/*.deb

@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# doctor.sh [RELEASE]: can this machine build the module for the kernel RELEASE, the
+# running one if it is not named? Prints one line: yes, or no and the reason.
+set -euo pipefail
+packaging=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=qemu/lib.sh
+source "$packaging/../qemu/lib.sh"
+# shellcheck source=qemu/kernel-checks.sh
+source "$packaging/../qemu/kernel-checks.sh"
+
+release=${1:-$(uname -r)}
+series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release" || true)
+headers=/lib/modules/$release/build
+tested=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repository/qemu/tested-series")
+
+# What is checked is said by "no: " and the reason.
+die()
+{
+	echo "no: $*"
+	exit 1
+}
+
+is_older_than()
+{
+	[[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]
+}
+
+check_kernel()
+{
+	local oldest
+
+	oldest=$(sort -V <<<"$tested" | head -n 1)
+	[[ $(uname -m) == x86_64 ]] || die "x86_64 machines only, this one is $(uname -m)"
+	[[ -n $series ]] || die "'$release' is not the release of a kernel"
+	! is_older_than "$series" "$oldest" ||
+		die "kernel $release is too old: Linux $oldest has what the module needs"
+	[[ -r $headers/.config && -r $headers/Module.symvers ]] ||
+		die "the headers of kernel $release are not installed" \
+			"(apt install linux-headers-$release)"
+	check_options "$headers/.config" "kernel $release"
+	check_exports "$headers/Module.symvers" "kernel $release"
+}
+
+check_tools()
+{
+	local tool
+
+	for tool in rustc bindgen make flex bison bc python3 xz; do
+		command -v "$tool" >/dev/null || die "$tool is not installed"
+	done
+	check_rustc "$headers/.config" "kernel $release" "that very one is needed"
+	[[ -e $(rustc --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs ]] ||
+		die "the sources of Rust's core are not installed (apt install rust-src)"
+}
+
+version_of()
+{
+	# shellcheck disable=SC2016
+	dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true
+}
+
+# Where the headers come without the kernel's Rust crates, these are made again from
+# the sources, which have to be those of the kernel.
+check_sources()
+{
+	local kernel sources package=linux-source-$series
+
+	[[ ! -e $headers/rust/libkernel.rmeta ]] || return 0
+	kernel=$(version_of "linux-headers-$release")
+	[[ -n $kernel ]] ||
+		die "the headers of kernel $release have no Rust crates (rust/libkernel.rmeta)," \
+			"and only for Debian's kernels they can be made again"
+	sources=$(version_of "$package")
+	[[ -n $sources ]] ||
+		die "$package is not installed, to make the kernel's Rust crates from" \
+			"(apt install $package=$kernel)"
+	[[ $sources == "$kernel" ]] ||
+		die "$package is version $sources, kernel $release is $kernel" \
+			"(apt install $package=$kernel)"
+}
+
+check_kernel
+check_tools
+check_sources
+if grep -qx "$series" <<<"$tested"; then
+	echo "yes: the module can be built here for kernel $release"
+else
+	echo "yes, but untested: the module may be built here for kernel $release"
+fi

@@ -1,0 +1,224 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Installs the packages on a running Debian, uses what they brought, and removes them.
+# Runs as root in the guest of `make check-install`, in a folder with debs/ and
+# log-patterns. Prints lines of "ok" and "not ok".
+set -uo pipefail
+
+cd "$(dirname "$0")" || exit
+release=$(uname -r)
+export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8
+
+# check NAME COMMAND...: one test; what the command prints is shown if it fails.
+check()
+{
+	local name=$1 begin=$SECONDS
+	shift
+
+	if "$@" >output 2>&1; then
+		echo "ok $name ($((SECONDS - begin)) s)"
+	else
+		echo "not ok $name ($((SECONDS - begin)) s)"
+		tail -n 40 output | sed 's/^/# /'
+	fi
+}
+
+packages()
+{
+	local deb
+
+	for deb in debs/*.deb; do
+		dpkg-deb -f "$deb" Package
+	done
+}
+
+# What may differ after a purge is the bookkeeping of others, and keys that DKMS keeps.
+list_files()
+{
+	find / -xdev \( -path /run -o -path /tmp -o -path /proc -o -path /sys -o -path /dev \
+		-o -path /var/log -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt \
+		-o -path /var/lib/systemd -o -path '/var/lib/dkms/mok.*' -o -path /var/cache/ldconfig \
+		-o -path /var/cache/umcg -o -path '/etc/*-' -o -path /home -o -path '/usr/lib/modules/*/modules.*' \) -prune \
+		-o -print | sort
+}
+
+nothing_is_there()
+{
+	! modinfo umcg 2>/dev/null && ! getent group umcg && [[ ! -e /dev/umcg ]]
+}
+
+install_packages()
+{
+	apt-get install -y --no-install-recommends "$PWD"/debs/*.deb
+}
+
+nothing_is_amiss()
+{
+	local flaws
+
+	# shellcheck disable=SC2046
+	flaws=$(dpkg --verify $(packages)) && [[ -z $flaws ]] && dpkg --audit
+}
+
+dkms_has_built()
+{
+	dkms status umcg
+	dkms status umcg | grep -q "$release.*: installed"
+}
+
+module_is_signed()
+{
+	modinfo umcg
+	[[ -n $(modinfo -F signer umcg) ]]
+}
+
+module_loads()
+{
+	modprobe umcg
+}
+
+# udev hears of the device when it has appeared.
+device_belongs_to_group()
+{
+	udevadm settle
+	stat -c '%G %a' /dev/umcg
+	[[ $(stat -c '%G %a' /dev/umcg) == "umcg 660" ]]
+}
+
+# The example of umcg(7), as the manual page has it.
+program_builds()
+{
+	zcat /usr/share/man/man7/umcg.7.gz |
+		sed -n '/^#include <libumcg.h>/,/^\.Ed/p' | sed '$d' >example.c
+	# shellcheck disable=SC2046
+	cc -Wall -Wextra -Werror -o /usr/local/bin/umcg-example example.c \
+		$(pkg-config --cflags --libs umcg)
+	ldd /usr/local/bin/umcg-example | grep -q 'libumcg.so.0 => /'
+}
+
+static_program_builds()
+{
+	# shellcheck disable=SC2046
+	cc -static -o static-example example.c $(pkg-config --static --cflags --libs umcg) &&
+		[[ $(timeout 60 ./static-example) == slept ]]
+}
+
+make_users()
+{
+	useradd --create-home --groups umcg member && useradd --create-home stranger
+}
+
+member_runs_it()
+{
+	[[ $(runuser -u member -- timeout 60 umcg-example) == slept ]]
+}
+
+stranger_is_refused()
+{
+	runuser -u stranger -- timeout 60 umcg-example
+	[[ $? == 1 ]] && runuser -u stranger -- umcg-example 2>&1 | grep -q 'umcg: Permission denied'
+}
+
+doctor()
+{
+	local scripts=(/usr/src/umcg-*/packaging/doctor.sh)
+
+	PATH=${doctor_path:-$PATH} "${scripts[0]}" "$@"
+}
+
+doctor_says_yes()
+{
+	doctor && [[ $(doctor) == "yes: "*"$release" ]]
+}
+
+# refuses REASON [RELEASE]: does the doctor say no in one line that has REASON?
+refuses()
+{
+	local answer
+
+	answer=$(doctor "${2:-$other}") && return 1
+	echo "$answer"
+	[[ $(wc -l <<<"$answer") == 1 && $answer == "no: "*"$1"* ]]
+}
+
+# A kernel that is like the running one, and tools without rustc.
+make_other_kernel()
+{
+	mkdir -p "$build" no-rustc
+	cp "/lib/modules/$release/build"/{.config,Module.symvers} "$build/"
+	ln -s /usr/bin/* no-rustc/
+	rm no-rustc/rustc
+}
+
+doctor_refuses_what_does_not_fit()
+{
+	refuses "is too old" 6.12.0-amd64 &&
+		refuses "headers of kernel 7.3.98-none are not installed" 7.3.98-none &&
+		refuses "only for Debian's kernels" &&
+		doctor_path=$PWD/no-rustc refuses "rustc is not installed" || return
+	sed -i 's/^\(CONFIG_RUSTC_VERSION_TEXT="rustc \)[0-9.]*/\11.99.0/' "$build/.config"
+	refuses "needs 'rustc 1.99.0" || return
+	sed -i '/task_work_add/d' "$build/Module.symvers"
+	refuses "does not export task_work_add" || return
+	sed -i '/^CONFIG_RUST=/d' "$build/.config"
+	refuses "was built without CONFIG_RUST"
+}
+
+doctor_says_why_not()
+{
+	local other=7.3.99-test status=0
+	local build=/lib/modules/$other/build
+
+	make_other_kernel
+	doctor_refuses_what_does_not_fit || status=$?
+	rm -r "/lib/modules/$other"
+	return "$status"
+}
+
+module_goes()
+{
+	modprobe -r umcg && udevadm settle && [[ ! -e /dev/umcg ]]
+}
+
+kernel_log_is_clean()
+{
+	! dmesg | grep -F -f <(grep . log-patterns)
+}
+
+purge_packages()
+{
+	userdel --remove member
+	userdel --remove stranger
+	rm -f /usr/local/bin/umcg-example
+	# shellcheck disable=SC2046
+	apt-get purge -y $(packages)
+}
+
+nothing_is_left()
+{
+	[[ -z $(dkms status umcg) && ! -e /var/cache/umcg ]] && ! modinfo umcg 2>/dev/null || return
+	list_files >after
+	! comm -13 before after | grep . && ! comm -23 before after | grep .
+}
+
+check "nothing of it is there" nothing_is_there
+list_files >before
+check "apt installs the packages, DKMS builds the module" install_packages
+check "dpkg finds nothing amiss" nothing_is_amiss
+check "DKMS has installed it for the running kernel" dkms_has_built
+check "DKMS has signed it" module_is_signed
+check "modprobe loads it" module_loads
+check "the device belongs to its group" device_belongs_to_group
+check "a program builds with pkg-config" program_builds
+check "two users are made" make_users
+check "a member of the group runs it" member_runs_it
+check "others are refused, and told why" stranger_is_refused
+check "a static program builds and runs" static_program_builds
+check "the doctor says yes" doctor_says_yes
+check "the doctor says why not" doctor_says_why_not
+check "the module can be unloaded" module_goes
+check "the kernel has not complained" kernel_log_is_clean
+check "apt purges the packages" purge_packages
+check "nothing is left" nothing_is_left
+echo "# end of results"

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# local-kdir.sh [RELEASE]: prints a folder in which Rust modules for the kernel RELEASE,
+# the running one if it is not named, can be built with the tools of this machine. That
+# is the folder of the kernel's headers, or one that is made from linux-source-X.Y and
+# kept in UMCG_KDIRS, /var/cache/umcg, for the next time. DKMS builds with it.
+set -euo pipefail
+packaging=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=qemu/lib.sh
+source "$packaging/../qemu/lib.sh"
+
+release=${1:-$(uname -r)}
+series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release" || true)
+headers=/lib/modules/$release/build
+kdirs=${UMCG_KDIRS:-/var/cache/umcg}
+
+# All that decides what is in the folder.
+key()
+{
+	{
+		sha256sum <"$headers/.config"
+		sha256sum <"$headers/Module.symvers"
+		dpkg-query -W "linux-source-$series"
+		cat "$repository/qemu/kernel-dir.sh" "$repository/qemu/check-symvers"
+	} | key_of_stdin
+}
+
+unpack()
+{
+	mkdir -p "$folder/source"
+	tar -C "$folder/source" --strip-components=1 -xf "/usr/src/linux-source-$series.tar.xz"
+	cp "$headers/.config" "$folder/config"
+	cp "$headers/Module.symvers" "$folder/"
+}
+
+# Modules need headers, scripts and crates; the rest of the sources is more than a gigabyte.
+drop_what_is_done()
+{
+	find "$folder/source" -mindepth 1 -maxdepth 1 -type d ! -name arch ! -name include \
+		! -name rust ! -name scripts ! -name tools -exec rm -rf {} +
+	find "$folder/source/arch" -mindepth 1 -maxdepth 1 -type d ! -name x86 -exec rm -rf {} +
+}
+
+# Folders of kernels that are gone go too, and what was made of other sources.
+drop_others()
+{
+	local other
+
+	for other in "$kdirs"/*; do
+		[[ ! -e /lib/modules/$(basename "${other%-*}") || ${other%-*} == "${folder%-*}" ]] ||
+			continue
+		[[ $other == "$folder" ]] || rm -rf --one-file-system "$other"
+	done
+}
+
+make_folder()
+{
+	drop_others
+	rm -rf --one-file-system "$folder"
+	unpack
+	"$repository/qemu/kernel-dir.sh" prepare "$folder" "$release"
+	drop_what_is_done
+	touch "$folder/whole"
+}
+
+reason=$("$packaging/doctor.sh" "$release") || die "${reason#no: }"
+if [[ -e $headers/rust/libkernel.rmeta ]]; then
+	echo "$headers"
+	exit
+fi
+
+mkdir -p "$kdirs"
+exec 9>"$kdirs/.lock"
+flock 9
+folder=$kdirs/$release-$(key)
+[[ -e $folder/whole ]] || make_folder >&2
+echo "$folder/build"
