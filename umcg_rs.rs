@@ -19,6 +19,7 @@ use crate::{
         hooks::Hooks,
         pages,
         registry,
+        sched,
         stats, //
     },
 };
@@ -53,6 +54,7 @@ impl kernel::InPlaceModule for UmcgModule {
         let startup = unsafe { Startup::begin() };
         pages::init(&startup);
         registry::init(&startup);
+        sched::area::init(&startup);
 
         // The device comes last: whoever finds it may use it.
         try_pin_init!(Self {

@@ -106,7 +106,25 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 	EXPECT_EQ(16, sizeof(struct umcg_ctl_args));
 	EXPECT_EQ(16, sizeof(struct umcg_wait_args));
 	EXPECT_EQ(16, sizeof(struct umcg_kick_args));
+	EXPECT_LAYOUT(struct umcg_sched_state, version, 0, 4);
+	EXPECT_LAYOUT(struct umcg_sched_state, state, 4, 4);
+	EXPECT_LAYOUT(struct umcg_sched_state, tid, 8, 4);
+	EXPECT_LAYOUT(struct umcg_sched_state, seq, 12, 4);
+	EXPECT_LAYOUT(struct umcg_sched_state, off_ns, 16, 8);
+	EXPECT_LAYOUT(struct umcg_sched_state, on_ns, 24, 8);
+	EXPECT_LAYOUT(struct umcg_sched_state, cpu, 32, 4);
+	EXPECT_LAYOUT(struct umcg_sched_state, vcpu, 36, 4);
+	EXPECT_LAYOUT(struct umcg_sched_state_args, slot, 8, 4);
+	EXPECT_LAYOUT(struct umcg_desched_args, cookie, 8, 8);
+	EXPECT_LAYOUT(struct umcg_desched_args, addr, 16, 8);
+	EXPECT_LAYOUT(struct umcg_desched_args, value, 24, 8);
+	EXPECT_LAYOUT(struct umcg_desched_args, width, 32, 4);
+
 	EXPECT_EQ(16, sizeof(struct umcg_version_args));
+	EXPECT_EQ(64, sizeof(struct umcg_sched_state));
+	EXPECT_EQ(64, _Alignof(struct umcg_sched_state));
+	EXPECT_EQ(16, sizeof(struct umcg_sched_state_args));
+	EXPECT_EQ(40, sizeof(struct umcg_desched_args));
 }
 
 TEST_F(abi, numbers_are_those_of_the_first_version)
@@ -131,7 +149,8 @@ TEST_F(abi, the_module_tells_its_version)
 	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION, &args));
 	EXPECT_EQ(sizeof(args), args.size);
 	EXPECT_EQ(UMCG_ABI_VERSION, args.abi);
-	EXPECT_EQ(UMCG_FEATURE_SEEK, args.features);
+	EXPECT_EQ(UMCG_FEATURE_SEEK | UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED,
+		  args.features);
 }
 
 TEST_F(abi, unknown_calls_are_ENOTTY)

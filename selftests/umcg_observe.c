@@ -137,7 +137,8 @@ long umcg_stat(const char *key)
 static bool nothing_is_registered(void)
 {
 	return umcg_stat("servers") == 0 && umcg_stat("workers") == 0 &&
-	       umcg_stat("records") == 0 && umcg_stat("pinned_pages") == 0;
+	       umcg_stat("records") == 0 && umcg_stat("pinned_pages") == 0 &&
+	       umcg_stat("watched") == 0;
 }
 
 bool nothing_is_left(void)

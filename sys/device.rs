@@ -15,12 +15,13 @@ use kernel::{
         MiscDeviceOptions,
         MiscDeviceRegistration, //
     },
+    mm::virt::VmaNew,
     prelude::*,
     sync::SetOnce, //
 };
 
 /// What a device does.
-pub(crate) trait Ioctl: Send + Sync + 'static {
+pub(crate) trait Calls: Send + Sync + 'static {
     /// Serves the ioctl `command`, with an argument that is most often a user address. May sleep.
     ///
     /// # Errors
@@ -33,6 +34,14 @@ pub(crate) trait Ioctl: Send + Sync + 'static {
     /// No security module looks at that call, and no argument lies in memory, so it costs a third of
     /// what an ioctl does on its way here.
     fn seek(ctx: TaskContext, offset: i64) -> Result;
+
+    /// Makes a mapping for the current task, whose address space is locked. May sleep, must not
+    /// fault.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the device has no such memory.
+    fn mmap(vma: &VmaNew) -> Result;
 }
 
 /// An open file of a device that does `D`. It has no state.
@@ -54,7 +63,7 @@ static OPERATIONS: SetOnce<Operations> = SetOnce::new();
 /// # Errors
 ///
 /// What `misc_register()` fails with.
-pub(crate) fn register<D: Ioctl>(
+pub(crate) fn register<D: Calls>(
     name: &'static CStr,
 ) -> impl PinInit<MiscDeviceRegistration<Stateless<D>>, Error> {
     MiscDeviceRegistration::register(MiscDeviceOptions { name }).pin_chain(|device| {
@@ -73,7 +82,7 @@ pub(crate) fn register<D: Ioctl>(
 /// # Safety
 ///
 /// To be called as an operation of a file of the device only.
-unsafe extern "C" fn seek<D: Ioctl>(
+unsafe extern "C" fn seek<D: Calls>(
     _file: *mut bindings::file,
     offset: bindings::loff_t,
     whence: c_int,
@@ -91,7 +100,7 @@ unsafe extern "C" fn seek<D: Ioctl>(
 }
 
 #[vtable]
-impl<D: Ioctl> MiscDevice for Stateless<D> {
+impl<D: Calls> MiscDevice for Stateless<D> {
     type Ptr = KBox<Self>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
@@ -109,5 +118,9 @@ impl<D: Ioctl> MiscDevice for Stateless<D> {
         let ctx = unsafe { TaskContext::enter() };
 
         D::ioctl(ctx, command, arg).map(|()| 0)
+    }
+
+    fn mmap(_device: &Self, _file: &File, vma: &VmaNew) -> Result {
+        D::mmap(vma)
     }
 }

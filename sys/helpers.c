@@ -28,6 +28,18 @@ static_assert(sizeof(struct umcg_ctl_args) == 16);
 static_assert(sizeof(struct umcg_wait_args) == 16);
 static_assert(sizeof(struct umcg_kick_args) == 16);
 static_assert(sizeof(struct umcg_version_args) == 16);
+static_assert(sizeof(struct umcg_sched_state) == 64 &&
+	      __alignof__(struct umcg_sched_state) == 64);
+static_assert(offsetof(struct umcg_sched_state, version) == 0);
+static_assert(offsetof(struct umcg_sched_state, state) == 4);
+static_assert(offsetof(struct umcg_sched_state, tid) == 8);
+static_assert(offsetof(struct umcg_sched_state, seq) == 12);
+static_assert(offsetof(struct umcg_sched_state, off_ns) == 16);
+static_assert(offsetof(struct umcg_sched_state, on_ns) == 24);
+static_assert(offsetof(struct umcg_sched_state, cpu) == 32);
+static_assert(offsetof(struct umcg_sched_state, vcpu) == 36);
+static_assert(sizeof(struct umcg_sched_state_args) == 16);
+static_assert(sizeof(struct umcg_desched_args) == 40);
 
 void umcg_raw_spin_init(struct raw_spinlock *lock)
 {
@@ -112,6 +124,16 @@ void umcg_set_need_resched_lazy(void)
 	set_thread_flag(TIF_NEED_RESCHED_LAZY);
 }
 
+void umcg_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+void umcg_preempt_enable(void)
+{
+	preempt_enable();
+}
+
 bool umcg_irqs_disabled(void)
 {
 	return irqs_disabled();
@@ -143,6 +165,71 @@ int umcg_charge_pinned_page(struct mm_struct *mm)
 void umcg_uncharge_pinned_page(struct mm_struct *mm)
 {
 	atomic64_dec(&mm->pinned_vm);
+}
+
+void umcg_get_page(struct page *page)
+{
+	get_page(page);
+}
+
+bool umcg_is_runnable(struct task_struct *task)
+{
+	return task_is_runnable(task);
+}
+
+unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsigned int which,
+				     __u64 now)
+{
+	const struct umcg_user_store *first = &stores[__ffs(which)];
+	unsigned int failed = which;
+
+	pagefault_disable();
+	/* One look for all of them: every address was checked when it was given. */
+	if (!user_write_access_begin(u64_to_user_ptr(first->address), first->width))
+		goto out;
+	for (; which; which &= which - 1) {
+		const struct umcg_user_store *store = &stores[__ffs(which)];
+		void __user *to = u64_to_user_ptr(store->address);
+		u64 value = store->is_time ? now : store->value;
+
+		switch (store->width) {
+		case 1:
+			unsafe_put_user((u8)value, (u8 __user *)to, next);
+			break;
+		case 2:
+			unsafe_put_user((u16)value, (u16 __user *)to, next);
+			break;
+		case 4:
+			unsafe_put_user((u32)value, (u32 __user *)to, next);
+			break;
+		case 8:
+			unsafe_put_user(value, (u64 __user *)to, next);
+			break;
+		}
+		failed &= ~BIT(__ffs(which));
+next:;
+	}
+	user_write_access_end();
+out:
+	pagefault_enable();
+	return failed;
+}
+
+int umcg_store_user(const struct umcg_user_store *store, __u64 now)
+{
+	void __user *to = u64_to_user_ptr(store->address);
+	u64 value = store->is_time ? now : store->value;
+
+	switch (store->width) {
+	case 1:
+		return put_user((u8)value, (u8 __user *)to);
+	case 2:
+		return put_user((u16)value, (u16 __user *)to);
+	case 4:
+		return put_user((u32)value, (u32 __user *)to);
+	default:
+		return put_user(value, (u64 __user *)to);
+	}
 }
 
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work))

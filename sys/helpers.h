@@ -27,6 +27,9 @@ enum umcg_command {
 	UMCG_COMMAND_CTL	= UMCG_IOC_CTL,
 	UMCG_COMMAND_WAIT	= UMCG_IOC_WAIT,
 	UMCG_COMMAND_KICK	= UMCG_IOC_KICK,
+	UMCG_COMMAND_SCHED_STATE	= UMCG_IOC_SCHED_STATE,
+	UMCG_COMMAND_DESCHED_ADD	= UMCG_IOC_DESCHED_ADD,
+	UMCG_COMMAND_DESCHED_REMOVE	= UMCG_IOC_DESCHED_REMOVE,
 };
 
 /* raw_spin_lock_init() is a macro that wants a lock class of its own. */
@@ -63,6 +66,10 @@ unsigned long umcg_handled_signals(void);
 void umcg_set_signal_pending(void);
 void umcg_set_need_resched_lazy(void);
 
+/* Macros. */
+void umcg_preempt_disable(void);
+void umcg_preempt_enable(void);
+
 /* irqs_disabled(): a macro. */
 bool umcg_irqs_disabled(void);
 
@@ -78,6 +85,35 @@ void *umcg_page_address(const struct page *page);
  */
 int umcg_charge_pinned_page(struct mm_struct *mm);
 void umcg_uncharge_pinned_page(struct mm_struct *mm);
+
+/* get_page(): inline. */
+void umcg_get_page(struct page *page);
+
+/* task_is_runnable(): inline, and knows more than one field. */
+bool umcg_is_runnable(struct task_struct *task);
+
+/*
+ * What is to be written to memory of a user: @width is 1, 2, 4 or 8, @address a
+ * multiple of it, and access_ok().
+ */
+struct umcg_user_store {
+	__u64 address;
+	__u64 value;
+	__u32 width;
+	/* Write the time instead. */
+	__u32 is_time;
+};
+
+/*
+ * unsafe_put_user(): a macro. Writes those of @stores that @which has a bit of, at
+ * least one, to the current address space, where that can be done without a fault.
+ * Any context. Returns the bits of those that were not written.
+ */
+unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsigned int which,
+				     __u64 now);
+
+/* put_user(): a macro. 0 or -EFAULT; may sleep. */
+int umcg_store_user(const struct umcg_user_store *store, __u64 now);
 
 /* INIT_DELAYED_WORK() wants a lock class of its own. */
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work));

@@ -2,25 +2,19 @@
 
 //! User pages that stay in memory, and the words in them.
 //!
-//! The kernel reaches a pinned page through its own direct map: no access faults, so that any
-//! context and any task may touch the words. User space changes them at the same time, so they are
-//! only ever seen as atomics.
-//!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use super::{
     bindings as helpers,
-    context::TaskContext, //
+    context::TaskContext,
+    page_words::PageWords, //
 };
 use core::ptr::NonNull;
 use kernel::{
     bindings,
     error::to_result,
     mm::Mm,
-    page::{
-        PAGE_MASK,
-        PAGE_SIZE, //
-    },
+    page::PAGE_MASK,
     prelude::*,
     sync::{
         aref::ARef,
@@ -32,10 +26,10 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `page` is pinned, and `base` is where the direct map has it.
+/// `page` is pinned, and `words` are its own.
 pub(crate) struct PinnedPage {
     page: NonNull<bindings::page>,
-    base: NonNull<u8>,
+    words: PageWords,
 }
 
 // SAFETY: A pin belongs to no task, and the words are atomics.
@@ -69,13 +63,12 @@ impl PinnedPage {
             };
         }
         let page = NonNull::new(page).ok_or(EFAULT)?;
-        // SAFETY: A valid page. On the 64-bit kernels that this is built for, all are mapped.
-        let base = unsafe { helpers::umcg_page_address(page.as_ptr()) };
-        // INVARIANT: Pinned above, and this is its address.
+
+        // INVARIANT: Pinned above.
         Ok(Self {
             page,
-            // SAFETY: The direct map does not begin at address zero.
-            base: unsafe { NonNull::new_unchecked(base.cast()) },
+            // SAFETY: Pinned for as long as this exists.
+            words: unsafe { PageWords::of(page) },
         })
     }
 
@@ -84,22 +77,16 @@ impl PinnedPage {
         self.page.as_ptr() as usize
     }
 
-    /// The word at `offset`, which is aligned; whatever lies beyond the page is taken modulo its
-    /// size.
+    /// The word at `offset`; see [`PageWords::word64`].
     #[inline]
     pub(crate) fn word64(&self, offset: usize) -> &Atomic<u64> {
-        let offset = offset & (PAGE_SIZE - size_of::<u64>());
-        // SAFETY: Aligned and within the page, which stays mapped by the type invariant. All bits
-        // are valid; the kernel touches it by atomics only, and user space is no thread of Rust.
-        unsafe { self.base.add(offset).cast().as_ref() }
+        self.words.word64(offset)
     }
 
-    /// As [`PinnedPage::word64`], for a word of 32 bits.
+    /// The word at `offset`; see [`PageWords::word32`].
     #[inline]
     pub(crate) fn word32(&self, offset: usize) -> &Atomic<u32> {
-        let offset = offset & (PAGE_SIZE - size_of::<u32>());
-        // SAFETY: As in `word64()`.
-        unsafe { self.base.add(offset).cast().as_ref() }
+        self.words.word32(offset)
     }
 }
 

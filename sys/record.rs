@@ -10,9 +10,16 @@
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
 
+mod switch;
 mod work;
 
-pub(crate) use self::work::Notify;
+pub(crate) use self::{
+    switch::{
+        switch_ops,
+        Switches, //
+    },
+    work::Notify, //
+};
 
 use super::{
     bindings as helpers,
@@ -65,17 +72,26 @@ pub(crate) unsafe trait TaskRecord: Send + Sync + Sized + 'static {
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>);
 }
 
-/// Gives a type of record the address that marks it.
+/// Gives a type of record the address that marks it, and its callbacks if it has [`Switches`].
 #[macro_export]
 macro_rules! impl_task_record {
-    (impl TaskRecord for $type:ty { type Owned = $owned:ty; $returns_to_user:item }) => {
+    (impl TaskRecord for $($rest:tt)*) => {
+        $crate::impl_task_record!($crate::sys::record::IDLE_OPS, $($rest)*);
+    };
+    (impl TaskRecord + Switches for $type:ty { $($rest:tt)* }) => {
+        $crate::impl_task_record!(
+            $crate::sys::record::switch_ops::<$type>(),
+            $type { $($rest)* }
+        );
+    };
+    ($ops:expr, $type:ty { type Owned = $owned:ty; $returns_to_user:item }) => {
         #[allow(unsafe_code, reason = "the macro keeps the promise, whoever uses it")]
         // SAFETY: The static is private to this function, so no other type returns it.
         unsafe impl $crate::sys::record::TaskRecord for $type {
             type Owned = $owned;
 
             fn ops() -> &'static ::kernel::bindings::preempt_ops {
-                static OPS: ::kernel::bindings::preempt_ops = $crate::sys::record::IDLE_OPS;
+                static OPS: ::kernel::bindings::preempt_ops = $ops;
                 &OPS
             }
 

@@ -28,6 +28,13 @@ pub(crate) fn kill_current(_ctx: &TaskContext) {
     unsafe { bindings::force_sig(bindings::SIGKILL as i32) };
 }
 
+/// Has the current task get `SIGSEGV` when this entry returns to user mode.
+pub(crate) fn segfault_current(_ctx: &TaskContext) {
+    // CAST: A small positive constant.
+    // SAFETY: As above.
+    unsafe { bindings::force_sig(bindings::SIGSEGV as i32) };
+}
+
 /// Has the current task look for signals on its way to user mode, where a system call that has
 /// failed with one of the `ERESTART` codes is put right. Any context.
 pub(crate) fn look_on_return() {

@@ -16,6 +16,21 @@ use kernel::{
     task::Task, //
 };
 
+/// The TID of the current task in its own PID namespace.
+pub(crate) fn own_tid() -> u32 {
+    // SAFETY: The current task is valid; a null namespace stands for its own.
+    let tid = unsafe {
+        bindings::__task_pid_nr_ns(
+            Task::current_raw(),
+            bindings::pid_type_PIDTYPE_PID,
+            ptr::null_mut(),
+        )
+    };
+
+    // CAST: The PID of a user task is positive.
+    tid as u32
+}
+
 /// A user task that shares the address space of the current one, valid until the guard goes.
 pub(crate) struct Target<'g> {
     task: NonNull<bindings::task_struct>,

@@ -145,6 +145,18 @@ impl<T: Hooks> Probes<T> {
         Self::detach(self.exit, Self::process_exit as *mut c_void);
     }
 
+    /// Has the scheduler call the preempt notifiers of all tasks that have some. May sleep.
+    pub(crate) fn attach_switches(&mut self) {
+        // SAFETY: In process context; undone in `detach_switches()`.
+        unsafe { bindings::preempt_notifier_inc() };
+    }
+
+    /// Undoes [`Probes::attach_switches`]. May sleep.
+    pub(crate) fn detach_switches(&mut self) {
+        // SAFETY: Done by `attach_switches()`.
+        unsafe { bindings::preempt_notifier_dec() };
+    }
+
     /// Begins to watch tasks pass the scheduler and take signals.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ impl_args!(helpers::umcg_ctl_args, 16);
 impl_args!(helpers::umcg_wait_args, 16);
 impl_args!(helpers::umcg_kick_args, 16);
 impl_args!(helpers::umcg_version_args, 16);
+impl_args!(helpers::umcg_sched_state_args, 16);
+impl_args!(helpers::umcg_desched_args, 40);
 
 /// The size that user space says its structure has.
 ///

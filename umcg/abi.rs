@@ -6,11 +6,17 @@
 
 pub(crate) use crate::sys::bindings::{
     umcg_command_UMCG_COMMAND_CTL as UMCG_IOC_CTL,
+    umcg_command_UMCG_COMMAND_DESCHED_ADD as UMCG_IOC_DESCHED_ADD,
+    umcg_command_UMCG_COMMAND_DESCHED_REMOVE as UMCG_IOC_DESCHED_REMOVE,
     umcg_command_UMCG_COMMAND_KICK as UMCG_IOC_KICK,
+    umcg_command_UMCG_COMMAND_SCHED_STATE as UMCG_IOC_SCHED_STATE,
     umcg_command_UMCG_COMMAND_VERSION as UMCG_IOC_VERSION,
     umcg_command_UMCG_COMMAND_WAIT as UMCG_IOC_WAIT,
     umcg_ctl_args,
+    umcg_desched_args,
     umcg_kick_args,
+    umcg_sched_state,
+    umcg_sched_state_args,
     umcg_task,
     umcg_version_args,
     umcg_wait_args,
@@ -18,8 +24,24 @@ pub(crate) use crate::sys::bindings::{
     UMCG_CTL_REGISTER,
     UMCG_CTL_UNREGISTER,
     UMCG_CTL_WORKER,
+    UMCG_DESCHED_MAX,
+    UMCG_DESCHED_ON_BLOCK,
+    UMCG_DESCHED_ON_PREEMPT,
+    UMCG_DESCHED_WRITE_TIME,
+    UMCG_FEATURE_DESCHED,
+    UMCG_FEATURE_SCHED_STATE,
     UMCG_FEATURE_SEEK,
     UMCG_IDLE_NODE_PENDING,
+    UMCG_SCHED_BLOCKED,
+    UMCG_SCHED_EXITED,
+    UMCG_SCHED_NO_VCPU,
+    UMCG_SCHED_ON_CPU,
+    UMCG_SCHED_PREEMPTED,
+    UMCG_SCHED_STATE_REGISTER,
+    UMCG_SCHED_STATE_SLOTS,
+    UMCG_SCHED_STATE_UNREGISTER,
+    UMCG_SCHED_STATE_VCPU,
+    UMCG_SCHED_STATE_VERSION,
     UMCG_STATE_TIMESTAMP_GRANULARITY,
     UMCG_STATE_TIMESTAMP_SHIFT,
     UMCG_TASK_BLOCKED,
@@ -53,4 +75,15 @@ const _: () = {
     assert!(size_of::<umcg_wait_args>() == 16);
     assert!(size_of::<umcg_kick_args>() == 16);
     assert!(size_of::<umcg_version_args>() == 16);
+    assert!(size_of::<umcg_sched_state>() == 64 && align_of::<umcg_sched_state>() == 64);
+    assert!(offset_of!(umcg_sched_state, version) == 0);
+    assert!(offset_of!(umcg_sched_state, state) == 4);
+    assert!(offset_of!(umcg_sched_state, tid) == 8);
+    assert!(offset_of!(umcg_sched_state, seq) == 12);
+    assert!(offset_of!(umcg_sched_state, off_ns) == 16);
+    assert!(offset_of!(umcg_sched_state, on_ns) == 24);
+    assert!(offset_of!(umcg_sched_state, cpu) == 32);
+    assert!(offset_of!(umcg_sched_state, vcpu) == 36);
+    assert!(size_of::<umcg_sched_state_args>() == 16);
+    assert!(size_of::<umcg_desched_args>() == 40);
 };

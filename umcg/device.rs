@@ -4,35 +4,45 @@
 
 use super::{
     abi::{
+        umcg_sched_state_args,
         umcg_version_args,
         umcg_wait_args,
         UMCG_ABI_VERSION,
+        UMCG_FEATURE_DESCHED,
+        UMCG_FEATURE_SCHED_STATE,
         UMCG_FEATURE_SEEK,
         UMCG_IOC_CTL,
+        UMCG_IOC_DESCHED_ADD,
+        UMCG_IOC_DESCHED_REMOVE,
         UMCG_IOC_KICK,
+        UMCG_IOC_SCHED_STATE,
         UMCG_IOC_VERSION,
         UMCG_IOC_WAIT, //
     },
     ctl,
     kick,
+    sched,
     wait, //
 };
 use crate::sys::{
     context::TaskContext,
-    device::Ioctl,
+    device::Calls,
     usercopy::{
         read_args,
         write_args, //
     },
 };
-use kernel::prelude::*;
+use kernel::{
+    mm::virt::VmaNew,
+    prelude::*, //
+};
 
 /// The device.
 pub(crate) struct Umcg;
 
-impl Ioctl for Umcg {
+impl Calls for Umcg {
     #[inline]
-    fn ioctl(ctx: TaskContext, command: u32, arg: usize) -> Result {
+    fn ioctl(mut ctx: TaskContext, command: u32, arg: usize) -> Result {
         match command {
             // Nothing is copied.
             UMCG_IOC_WAIT if arg == 0 => wait::wait(&ctx, 0, 0),
@@ -42,6 +52,9 @@ impl Ioctl for Umcg {
             }
             UMCG_IOC_CTL => ctl::ctl(ctx, &read_args(arg)?),
             UMCG_IOC_KICK => kick::kick(&read_args(arg)?),
+            UMCG_IOC_SCHED_STATE => sched_state(&mut ctx, arg),
+            UMCG_IOC_DESCHED_ADD => sched::desched::add(&ctx, &read_args(arg)?),
+            UMCG_IOC_DESCHED_REMOVE => sched::desched::remove(&mut ctx, &read_args(arg)?),
             UMCG_IOC_VERSION => version(arg),
             _ => Err(ENOTTY),
         }
@@ -51,6 +64,18 @@ impl Ioctl for Umcg {
     fn seek(ctx: TaskContext, offset: i64) -> Result {
         wait::wait(&ctx, u32::try_from(offset).map_err(|_| EINVAL)?, 0)
     }
+
+    fn mmap(vma: &VmaNew) -> Result {
+        sched::area::map(vma)
+    }
+}
+
+fn sched_state(ctx: &mut TaskContext, arg: usize) -> Result {
+    let asked: umcg_sched_state_args = read_args(arg)?;
+
+    sched::state::sched_state(ctx, &asked, |slot| {
+        write_args(arg, &umcg_sched_state_args { slot, ..asked }, asked.size)
+    })
 }
 
 fn version(arg: usize) -> Result {
@@ -58,7 +83,7 @@ fn version(arg: usize) -> Result {
     let answer = umcg_version_args {
         size: asked.size,
         abi: UMCG_ABI_VERSION,
-        features: UMCG_FEATURE_SEEK.into(),
+        features: (UMCG_FEATURE_SEEK | UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED).into(),
     };
 
     write_args(arg, &answer, asked.size)

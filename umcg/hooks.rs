@@ -35,6 +35,9 @@ global_lock! {
 static SERVERS: Atomic<usize> = Atomic::new(0);
 static WORKERS: Atomic<usize> = Atomic::new(0);
 
+/// How many records there are of tasks that are told of their switches.
+static WATCHED: Atomic<usize> = Atomic::new(0);
+
 static DETACH: Deferred = Deferred::new(detach_unused);
 
 struct State {
@@ -49,6 +52,8 @@ pub(crate) struct Attached {
     pub(crate) lifetime: bool,
     /// Those that watch tasks pass the scheduler and take signals.
     pub(crate) activity: bool,
+    /// The preempt notifiers.
+    pub(crate) switches: bool,
 }
 
 /// How many tasks are registered.
@@ -56,6 +61,13 @@ pub(crate) struct Attached {
 pub(crate) struct Registered {
     pub(crate) servers: usize,
     pub(crate) workers: usize,
+    pub(crate) watched: usize,
+}
+
+impl Registered {
+    fn is_nobody(self) -> bool {
+        self.servers + self.workers + self.watched == 0
+    }
 }
 
 /// How many tasks are registered now.
@@ -65,6 +77,7 @@ pub(crate) fn registered() -> Registered {
     Registered {
         servers: SERVERS.load(Relaxed),
         workers: WORKERS.load(Relaxed),
+        watched: WATCHED.load(Relaxed),
     }
 }
 
@@ -81,13 +94,17 @@ impl State {
     fn attach_needed(&mut self) -> Result {
         let tasks = registered();
 
-        if !self.attached.lifetime && tasks.servers + tasks.workers > 0 {
+        if !self.attached.lifetime && !tasks.is_nobody() {
             self.probes.attach_lifetime()?;
             self.attached.lifetime = true;
         }
         if !self.attached.activity && tasks.workers > 0 {
             self.probes.attach_activity()?;
             self.attached.activity = true;
+        }
+        if !self.attached.switches && tasks.watched > 0 {
+            self.probes.attach_switches();
+            self.attached.switches = true;
         }
 
         Ok(())
@@ -97,11 +114,15 @@ impl State {
     fn detach_unneeded(&mut self) {
         let tasks = registered();
 
+        if self.attached.switches && tasks.watched == 0 {
+            self.probes.detach_switches();
+            self.attached.switches = false;
+        }
         if self.attached.activity && tasks.workers == 0 {
             self.probes.detach_activity();
             self.attached.activity = false;
         }
-        if self.attached.lifetime && tasks.servers + tasks.workers == 0 {
+        if self.attached.lifetime && tasks.is_nobody() {
             self.probes.detach_lifetime();
             self.attached.lifetime = false;
         }
@@ -117,7 +138,7 @@ fn detach_unused() {
 /// A registered task: the probes that it needs are attached.
 ///
 /// Dropped when its record is detached, in any context where a work item may be scheduled.
-pub(crate) struct Use(Kind);
+pub(crate) struct Use(&'static Atomic<usize>);
 
 impl Use {
     /// Attaches what a task of this kind needs. May sleep.
@@ -126,12 +147,28 @@ impl Use {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(kind: Kind) -> Result<Self> {
+        Self::counted(match kind {
+            Kind::Server => &SERVERS,
+            Kind::Worker => &WORKERS,
+        })
+    }
+
+    /// Attaches what a task needs that is told of its switches. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn watched() -> Result<Self> {
+        Self::counted(&WATCHED)
+    }
+
+    fn counted(counter: &'static Atomic<usize>) -> Result<Self> {
         let mut hooks = HOOKS.lock();
         // The device, which is the way here, goes before the probes do.
         let state = hooks.as_mut().ok_or(ENODEV)?;
 
-        counter(kind).add(1, Relaxed);
-        let hook_use = Self(kind);
+        counter.add(1, Relaxed);
+        let hook_use = Self(counter);
         state.attach_needed()?;
 
         Ok(hook_use)
@@ -141,16 +178,9 @@ impl Use {
 impl Drop for Use {
     fn drop(&mut self) {
         // Relaxed: see `registered()`.
-        if counter(self.0).fetch_sub(1, Relaxed) == 1 {
+        if self.0.fetch_sub(1, Relaxed) == 1 {
             DETACH.schedule(LINGER_MS);
         }
-    }
-}
-
-fn counter(kind: Kind) -> &'static Atomic<usize> {
-    match kind {
-        Kind::Server => &SERVERS,
-        Kind::Worker => &WORKERS,
     }
 }
 

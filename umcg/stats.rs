@@ -55,6 +55,9 @@ pub(crate) static RECORDS: Gauge = Gauge::new();
 /// Pages of user memory that are pinned.
 pub(crate) static PINNED_PAGES: Gauge = Gauge::new();
 
+/// Pages of slots that say who is on a CPU.
+pub(crate) static SLOT_PAGES: Gauge = Gauge::new();
+
 /// Processes killed because a state word said what cannot be.
 pub(crate) static KILLED_STATE: Gauge = Gauge::new();
 
@@ -94,8 +97,11 @@ fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "workers {}", tasks.workers)?;
     writeln!(f, "records {}", RECORDS.get())?;
     writeln!(f, "pinned_pages {}", PINNED_PAGES.get())?;
+    writeln!(f, "watched {}", tasks.watched)?;
+    writeln!(f, "slot_pages {}", SLOT_PAGES.get())?;
     writeln!(f, "lifetime_probes {}", u8::from(probes.lifetime))?;
     writeln!(f, "sched_probe {}", u8::from(probes.activity))?;
+    writeln!(f, "switch_notifiers {}", u8::from(probes.switches))?;
     writeln!(f, "killed_state {}", KILLED_STATE.get())?;
     writeln!(f, "killed_server {}", KILLED_SERVER.get())?;
     writeln!(f, "killed_memory {}", KILLED_MEMORY.get())?;

@@ -6,6 +6,7 @@ use super::{
     hooks,
     protocol,
     registry,
+    sched,
     stats,
     words::{
         Group,
@@ -220,11 +221,13 @@ impl tracepoint::Hooks for Task {
         }
     }
 
-    fn exits(ctx: TaskContext) {
+    fn exits(mut ctx: TaskContext) {
+        sched::vanish(&mut ctx);
         vanish(ctx);
     }
 
-    fn execs(ctx: TaskContext) {
+    fn execs(mut ctx: TaskContext) {
+        sched::vanish(&mut ctx);
         vanish(ctx);
     }
 }

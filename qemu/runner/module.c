@@ -60,7 +60,7 @@ int remove_umcg(void)
 static long first_leftover(char key[64])
 {
 	static const char *const must_be_zero[] = {
-		"servers", "workers", "records", "pinned_pages"
+		"servers", "workers", "records", "pinned_pages", "watched", "slot_pages"
 	};
 	const unsigned int wanted = sizeof(must_be_zero) / sizeof(must_be_zero[0]);
 	FILE *file = fopen(UMCG_STATS, "re");

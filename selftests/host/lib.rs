@@ -23,4 +23,14 @@ mod protocol;
 #[path = "../../umcg/state.rs"]
 mod state;
 
+/// Who is on a CPU.
+mod sched {
+    #[path = "../../../umcg/sched/numbers.rs"]
+    mod numbers;
+    #[path = "../../../umcg/sched/slot.rs"]
+    mod slot;
+
+    mod tests;
+}
+
 mod protocol_tests;

@@ -64,7 +64,8 @@ impl<T: TaskRecord> Current<'_, T> {
     /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again. Does
     /// nothing if that is so already, or if the task is past the point of return.
     ///
-    /// Any context in which no run-queue lock is held; with [`Notify::Resume`] it takes no lock.
+    /// With [`Notify::Resume`] any context, and it takes no lock; else any context in which no
+    /// run-queue lock is held.
     #[inline]
     pub(crate) fn queue_work(&self, notify: Notify) {
         self.record.queue_work(notify);

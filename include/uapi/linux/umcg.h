@@ -192,6 +192,140 @@ struct umcg_kick_args {
 	__u32	reserved;
 };
 
+/* Bits of umcg_sched_state::state, of which at most one is set. */
+#define UMCG_SCHED_ON_CPU		1U
+#define UMCG_SCHED_PREEMPTED		2U
+#define UMCG_SCHED_BLOCKED		4U
+#define UMCG_SCHED_EXITED		8U
+
+/* umcg_sched_state::version, and umcg_sched_state::vcpu of a thread that has none. */
+#define UMCG_SCHED_STATE_VERSION	1U
+#define UMCG_SCHED_NO_VCPU		0xffffffffU
+
+/**
+ * struct umcg_sched_state - whether a thread is on a CPU
+ * @version: UMCG_SCHED_STATE_VERSION, or zero in a slot that was never used
+ * @state: UMCG_SCHED_ON_CPU; or, since it has left its CPU: UMCG_SCHED_PREEMPTED,
+ *	it could have gone on; UMCG_SCHED_BLOCKED, it sleeps, or has been woken and
+ *	not run yet. UMCG_SCHED_EXITED: it has ended, or called execve(). Zero: it
+ *	has given the slot back
+ * @tid: the thread, as a TID in its own PID namespace
+ * @seq: raised by one before a change of the fields below @seq or of @state, and
+ *	by one after it: odd in between, another number after it
+ * @off_ns: when the thread has last left a CPU, in nanoseconds of CLOCK_MONOTONIC
+ * @on_ns: when it has last got one
+ * @cpu: the last CPU that it has got
+ * @vcpu: its number among the threads of the process that are on a CPU and have
+ *	asked for one, if it is on a CPU; less than the number of CPUs. Or
+ *	UMCG_SCHED_NO_VCPU
+ * @reserved: zero
+ *
+ * A slot in memory of the kernel, which processes map to read it: by mmap() of a
+ * descriptor of UMCG_DEVICE with PROT_READ and MAP_SHARED, UMCG_SCHED_STATE_SIZE
+ * bytes from offset zero, or a part of that. All such mappings of a process show
+ * the same slots. They stay what they are until they are unmapped, whatever
+ * becomes of the threads. They are not inherited by fork(), and cannot be made
+ * larger. Only the kernel writes.
+ */
+struct umcg_sched_state {
+	__u32	version;
+	__u32	state;
+	__u32	tid;
+	__u32	seq;
+	__u64	off_ns;
+	__u64	on_ns;
+	__u32	cpu;
+	__u32	vcpu;
+	__u64	reserved[3];
+} __attribute__((aligned(64)));
+
+/* How many slots a process has, and how large their mapping is. */
+#define UMCG_SCHED_STATE_SLOTS		32768U
+#define UMCG_SCHED_STATE_SIZE		(UMCG_SCHED_STATE_SLOTS * 64U)
+
+/* umcg_sched_state_args::flags */
+#define UMCG_SCHED_STATE_REGISTER	1U
+#define UMCG_SCHED_STATE_UNREGISTER	2U
+#define UMCG_SCHED_STATE_VCPU		0x10000U
+
+/**
+ * struct umcg_sched_state_args - arguments of UMCG_IOC_SCHED_STATE
+ * @size: sizeof(struct umcg_sched_state_args)
+ * @flags: UMCG_SCHED_STATE_REGISTER, perhaps with UMCG_SCHED_STATE_VCPU; or
+ *	UMCG_SCHED_STATE_UNREGISTER
+ * @slot: written by the kernel with UMCG_SCHED_STATE_REGISTER, also if that fails
+ *	with EEXIST: the slot of the calling thread, the lowest one that was free
+ * @reserved: must be zero
+ *
+ * Gives the calling thread a slot, or takes it back. The thread need not be a
+ * server or worker. It loses the slot when it ends or calls execve(); a slot that
+ * is free may be given to another thread of the process, which is seen by
+ * umcg_sched_state::tid and umcg_sched_state::seq.
+ *
+ * Errors:
+ *
+ * - EINVAL: another combination of flags; something must be zero and is not.
+ * - EEXIST: the thread has a slot.
+ * - ENOENT: the thread has no slot to give back.
+ * - ENOSPC: all UMCG_SCHED_STATE_SLOTS are in use.
+ * - ENOMEM.
+ */
+struct umcg_sched_state_args {
+	__u32	size;
+	__u32	flags;
+	__u32	slot;
+	__u32	reserved;
+};
+
+/* umcg_desched_args::flags */
+#define UMCG_DESCHED_ON_PREEMPT		1U
+#define UMCG_DESCHED_ON_BLOCK		2U
+#define UMCG_DESCHED_WRITE_TIME		4U
+
+/* How many notifications a thread can have. */
+#define UMCG_DESCHED_MAX		8U
+
+/**
+ * struct umcg_desched_args - arguments of UMCG_IOC_DESCHED_ADD and
+ *	UMCG_IOC_DESCHED_REMOVE
+ * @size: sizeof(struct umcg_desched_args)
+ * @flags: UMCG_DESCHED_ON_PREEMPT, when the thread leaves a CPU and could have
+ *	gone on; UMCG_DESCHED_ON_BLOCK, when it leaves one to sleep; or both. With
+ *	UMCG_DESCHED_WRITE_TIME the nanoseconds of CLOCK_MONOTONIC are written in
+ *	the place of @value
+ * @cookie: names the notification among those of the thread. An address of whoever
+ *	adds it is a good one, for it tells the libraries of a process apart
+ * @addr: where to write: a multiple of @width
+ * @value: what to write; zero with UMCG_DESCHED_WRITE_TIME
+ * @width: how many bytes: 1, 2, 4 or 8; 8 with UMCG_DESCHED_WRITE_TIME
+ * @reserved: must be zero
+ *
+ * UMCG_IOC_DESCHED_ADD has the kernel write to the memory of the calling thread
+ * whenever that has left a CPU, before it executes user code again, and once
+ * before the call returns. If the memory is gone by then, the thread gets SIGSEGV.
+ *
+ * UMCG_IOC_DESCHED_REMOVE ends that for one @cookie; all else but @size must be
+ * zero. The end of the thread, and execve(), remove all its notifications.
+ *
+ * Errors:
+ *
+ * - EINVAL: something is not as said above.
+ * - EFAULT: @addr is not writable memory of the caller.
+ * - EEXIST: the thread has a notification of this @cookie.
+ * - ENOENT: it has none, so there is nothing to remove.
+ * - ENOSPC: it has UMCG_DESCHED_MAX notifications.
+ * - ENOMEM.
+ */
+struct umcg_desched_args {
+	__u32	size;
+	__u32	flags;
+	__u64	cookie;
+	__u64	addr;
+	__u64	value;
+	__u32	width;
+	__u32	reserved;
+};
+
 /* Counts incompatible changes of this file. */
 #define UMCG_ABI_VERSION		1U
 
@@ -201,6 +335,10 @@ struct umcg_kick_args {
  * or fails with the same errors. Any other @whence is EINVAL.
  */
 #define UMCG_FEATURE_SEEK		(1ULL << 0)
+
+/* UMCG_IOC_SCHED_STATE and mmap(); UMCG_IOC_DESCHED_ADD and UMCG_IOC_DESCHED_REMOVE. */
+#define UMCG_FEATURE_SCHED_STATE	(1ULL << 1)
+#define UMCG_FEATURE_DESCHED		(1ULL << 2)
 
 /**
  * struct umcg_version_args - arguments of UMCG_IOC_VERSION
@@ -221,5 +359,8 @@ struct umcg_version_args {
 #define UMCG_IOC_CTL			_IO(UMCG_IOC_MAGIC, 0x81)
 #define UMCG_IOC_WAIT			_IO(UMCG_IOC_MAGIC, 0x82)
 #define UMCG_IOC_KICK			_IO(UMCG_IOC_MAGIC, 0x83)
+#define UMCG_IOC_SCHED_STATE		_IO(UMCG_IOC_MAGIC, 0x84)
+#define UMCG_IOC_DESCHED_ADD		_IO(UMCG_IOC_MAGIC, 0x85)
+#define UMCG_IOC_DESCHED_REMOVE		_IO(UMCG_IOC_MAGIC, 0x86)
 
 #endif /* _UAPI_LINUX_UMCG_H */

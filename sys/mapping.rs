@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mappings of the device: pages of the kernel that user space reads.
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+
+use super::{
+    bindings as helpers,
+    shared_page::SharedPage, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    mm::virt::{
+        flags,
+        VmaNew, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// What a mapping shows.
+pub(crate) trait Mapped: Send + Sync + 'static {
+    /// How many pages there are.
+    const PAGES: usize;
+
+    /// The page of this number, which is less than [`Mapped::PAGES`]. Called with the lock of the
+    /// address space held: may sleep, must not fault. Always the same page.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn page(&self, number: usize) -> Result<Arc<SharedPage>>;
+}
+
+/// Has a new mapping show `object`, of which it keeps a reference until the last part of it is gone.
+///
+/// The mapping can only be read, is not inherited by fork, not enlarged, and not dumped.
+///
+/// # Errors
+///
+/// `EINVAL` if it is to be private, written or executed, or goes beyond the last page.
+pub(crate) fn map<M: Mapped>(vma: &VmaNew, object: Arc<M>) -> Result {
+    // SAFETY: A mapping that is being made belongs to its caller.
+    let first = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let pages = (vma.end() - vma.start()) / PAGE_SIZE;
+    let fits = first.checked_add(pages).is_some_and(|end| end <= M::PAGES);
+
+    // A shared mapping of a file that is open for reading loses the other flag.
+    if !fits || vma.flags() & flags::MAYSHARE == 0 {
+        return Err(EINVAL);
+    }
+    vma.try_clear_maywrite()?;
+    vma.try_clear_mayexec()?;
+    vma.set_dontexpand();
+    vma.set_dontcopy();
+    vma.set_dontdump();
+
+    // SAFETY: As above. The reference goes in `close()`, which is called for each `open()` and for
+    // this; also if the mapping fails from here on.
+    unsafe { (*vma.as_ptr()).vm_private_data = Arc::into_raw(object).cast_mut().cast() };
+    // SAFETY: As above.
+    unsafe { (*vma.as_ptr()).vm_ops = Operations::<M>::table() };
+
+    Ok(())
+}
+
+/// The operations of mappings whose private data is an `Arc<M>`.
+struct Operations<M>(PhantomData<M>);
+
+impl<M: Mapped> Operations<M> {
+    const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
+        open: Some(Self::open),
+        close: Some(Self::close),
+        fault: Some(Self::fault),
+        ..pin_init::zeroed()
+    };
+
+    const fn table() -> &'static bindings::vm_operations_struct {
+        &Self::TABLE
+    }
+
+    /// A mapping has been moved, or split in two.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the kernel, as an operation of a mapping that [`map`] has made.
+    unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+        // SAFETY: A mapping of ours has a reference.
+        let object = unsafe { (*vma).vm_private_data }.cast::<M>();
+        // SAFETY: As above; this makes one more, for the new mapping.
+        let object = unsafe { Arc::from_raw(object) };
+        core::mem::forget(object.clone());
+        core::mem::forget(object);
+    }
+
+    /// A mapping goes. May sleep; the lock of the address space is held.
+    ///
+    /// # Safety
+    ///
+    /// As [`Operations::open`].
+    unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+        // SAFETY: A mapping of ours has a reference.
+        let object = unsafe { (*vma).vm_private_data }.cast::<M>();
+        // SAFETY: As above: this one.
+        drop(unsafe { Arc::from_raw(object) });
+    }
+
+    /// Somebody reads a page that is not mapped yet. May sleep; the lock of the address space, or
+    /// that of the mapping, is held.
+    ///
+    /// # Safety
+    ///
+    /// As [`Operations::open`].
+    unsafe extern "C" fn fault(fault: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+        // SAFETY: The kernel has filled it in.
+        let place = unsafe { (*fault).__bindgen_anon_1 };
+        // SAFETY: The mapping is valid, and has a reference.
+        let object = unsafe { (*place.vma).vm_private_data }.cast::<M>();
+        // SAFETY: As above, and keeps it meanwhile.
+        let object = unsafe { &*object };
+
+        if place.pgoff >= M::PAGES {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        }
+        match object.page(place.pgoff) {
+            Ok(page) => {
+                // SAFETY: A valid page, of which the mapping is to have a reference.
+                unsafe { helpers::umcg_get_page(page.as_ptr()) };
+                // SAFETY: The kernel takes over that reference.
+                unsafe { (*fault).page = page.as_ptr() };
+                0
+            }
+            Err(_) => bindings::vm_fault_reason_VM_FAULT_OOM,
+        }
+    }
+}

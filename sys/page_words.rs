@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words of a page, through the kernel's direct map.
+//!
+//! No access faults there, so that any context and any task may touch the words. User space sees
+//! them at the same time, so they are only ever seen as atomics.
+
+use super::bindings as helpers;
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    page::PAGE_SIZE,
+    sync::atomic::Atomic, //
+};
+
+/// The words of a page that somebody else keeps.
+///
+/// # Invariants
+///
+/// `base` is where the direct map has a page that stays what it is for as long as this exists.
+pub(super) struct PageWords {
+    base: NonNull<u8>,
+}
+
+// SAFETY: The words are atomics, and the direct map is the same for all tasks.
+unsafe impl Send for PageWords {}
+// SAFETY: As above.
+unsafe impl Sync for PageWords {}
+
+impl PageWords {
+    /// The words of `page`.
+    ///
+    /// # Safety
+    ///
+    /// The page is valid, and the caller keeps it for as long as the result exists.
+    pub(super) unsafe fn of(page: NonNull<bindings::page>) -> Self {
+        // SAFETY: A valid page. On the 64-bit kernels that this is built for, all are mapped.
+        let base = unsafe { helpers::umcg_page_address(page.as_ptr()) };
+
+        // INVARIANT: This is its address, and the caller keeps the page.
+        Self {
+            // SAFETY: The direct map does not begin at address zero.
+            base: unsafe { NonNull::new_unchecked(base.cast()) },
+        }
+    }
+
+    /// The word at `offset`, which is aligned; whatever lies beyond the page is taken modulo its
+    /// size.
+    #[inline]
+    pub(super) fn word64(&self, offset: usize) -> &Atomic<u64> {
+        let offset = offset & (PAGE_SIZE - size_of::<u64>());
+        // SAFETY: Aligned and within the page, which stays mapped by the type invariant. All bits
+        // are valid; the kernel touches it by atomics only, and user space is no thread of Rust.
+        unsafe { self.base.add(offset).cast().as_ref() }
+    }
+
+    /// As [`PageWords::word64`], for a word of 32 bits.
+    #[inline]
+    pub(super) fn word32(&self, offset: usize) -> &Atomic<u32> {
+        let offset = offset & (PAGE_SIZE - size_of::<u32>());
+        // SAFETY: As in `word64()`.
+        unsafe { self.base.add(offset).cast().as_ref() }
+    }
+}

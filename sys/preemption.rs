@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stretches in which the current task keeps its CPU.
+//!
+//! C header: [`include/linux/preempt.h`](srctree/include/linux/preempt.h)
+
+use super::bindings as helpers;
+
+/// Calls `inside`, which must not sleep: until it returns, no scheduler hook of the current task
+/// runs. Any context.
+pub(crate) fn off<R>(inside: impl FnOnce() -> R) -> R {
+    // SAFETY: Undone below.
+    unsafe { helpers::umcg_preempt_disable() };
+    let result = inside();
+    // SAFETY: Done above.
+    unsafe { helpers::umcg_preempt_enable() };
+
+    result
+}

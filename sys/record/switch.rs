@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Records that are told when their task gets a CPU and when it leaves one.
+
+use super::{
+    Current,
+    Record,
+    TaskRecord, //
+};
+use crate::sys::bindings as helpers;
+use kernel::{
+    bindings,
+    container_of,
+    prelude::*,
+    task::Task,
+    types::Opaque, //
+};
+
+/// What is done when the task of a record gets a CPU or leaves one. Neither may sleep, fault, wake,
+/// lock, allocate or print. They do not interrupt each other.
+pub(crate) trait Switches: TaskRecord {
+    /// The current task has got this CPU. Preemption is off, no run-queue lock is held; interrupts
+    /// are on in most kernels.
+    fn switches_in(current: &Current<'_, Self>, cpu: u32);
+
+    /// The current task leaves its CPU, to sleep if `blocks`. The run-queue lock is held, interrupts
+    /// are off. The address space is still that of the task.
+    fn switches_out(current: &Current<'_, Self>, blocks: bool);
+}
+
+/// Callbacks for the preempt notifier of a record that is told.
+pub(crate) const fn switch_ops<T: Switches>() -> bindings::preempt_ops {
+    bindings::preempt_ops {
+        sched_in: Some(sched_in::<T>),
+        sched_out: Some(sched_out::<T>),
+    }
+}
+
+/// # Safety
+///
+/// To be called by the scheduler, with the notifier of a record that is attached to the current
+/// task.
+unsafe extern "C" fn sched_in<T: Switches>(notifier: *mut bindings::preempt_notifier, cpu: c_int) {
+    // SAFETY: Promised by the caller.
+    let record = unsafe { record_of::<T>(notifier) };
+
+    // CAST: The number of a CPU is not negative.
+    T::switches_in(&Current::new(record), cpu as u32);
+}
+
+/// # Safety
+///
+/// As [`sched_in`].
+unsafe extern "C" fn sched_out<T: Switches>(
+    notifier: *mut bindings::preempt_notifier,
+    _next: *mut bindings::task_struct,
+) {
+    // SAFETY: Promised by the caller.
+    let record = unsafe { record_of::<T>(notifier) };
+    // SAFETY: The scheduler holds the run-queue lock of the current task.
+    let runnable = unsafe { helpers::umcg_is_runnable(Task::current_raw()) };
+
+    T::switches_out(&Current::new(record), !runnable);
+}
+
+/// # Safety
+///
+/// As [`sched_in`]; the result is used until the callback returns.
+#[inline]
+unsafe fn record_of<'a, T: Switches>(notifier: *mut bindings::preempt_notifier) -> &'a Record<T> {
+    // CAST: `Opaque<T>` is a transparent wrapper of `T`.
+    let notifier = notifier.cast::<Opaque<bindings::preempt_notifier>>();
+    // SAFETY: Only records of this type have these callbacks.
+    let record = unsafe { container_of!(notifier, Record<T>, notifier) };
+
+    // SAFETY: Attached, so a reference is owned; the task does not detach it meanwhile.
+    unsafe { &*record }
+}

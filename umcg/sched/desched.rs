@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `UMCG_IOC_DESCHED_ADD` and `UMCG_IOC_DESCHED_REMOVE`: words of user space that are written when
+//! their thread has left its CPU.
+//!
+//! The scheduler hook writes what it can without a fault. What it could not write is noted, and a
+//! task work does it on the way to user mode, where it may fault. If that is interrupted by another
+//! switch, the hook begins anew; so user code runs only when all has been written since the last
+//! switch.
+
+use super::super::{
+    abi::{
+        umcg_desched_args,
+        UMCG_DESCHED_MAX,
+        UMCG_DESCHED_ON_BLOCK,
+        UMCG_DESCHED_ON_PREEMPT,
+        UMCG_DESCHED_WRITE_TIME, //
+    },
+    hooks,
+    stats, //
+};
+use crate::{
+    impl_task_record,
+    sys::{
+        clock,
+        context::TaskContext,
+        record::{
+            Current,
+            Notify,
+            Record,
+            Switches, //
+        },
+        signal,
+        user_store::{
+            UserStore,
+            UserStores, //
+        },
+    },
+};
+use core::cell::Cell;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+
+const MAX: usize = UMCG_DESCHED_MAX as usize;
+const WHEN: u32 = UMCG_DESCHED_ON_PREEMPT | UMCG_DESCHED_ON_BLOCK;
+
+/// A thread that has notifications.
+struct Desched {
+    _count: stats::Count,
+}
+
+/// What belongs to it. Sets of notifications are words with one bit each.
+struct Owned {
+    stores: UserStores<MAX>,
+    cookies: [Cell<u64>; MAX],
+    on_preempt: Cell<u32>,
+    on_block: Cell<u32>,
+    /// Those that the hook could not write.
+    missed: Atomic<u32>,
+    /// When the thread has last left its CPU.
+    off_ns: Cell<u64>,
+    hooks: Cell<Option<hooks::Use>>,
+}
+
+impl_task_record! {
+    impl TaskRecord + Switches for Desched {
+        type Owned = Owned;
+
+        fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
+            write_missed(ctx, current.owned());
+        }
+    }
+}
+
+impl Switches for Desched {
+    #[inline]
+    fn switches_in(_current: &Current<'_, Self>, _cpu: u32) {}
+
+    #[inline]
+    fn switches_out(current: &Current<'_, Self>, blocks: bool) {
+        let owned = current.owned();
+        let which = if blocks {
+            owned.on_block.get()
+        } else {
+            owned.on_preempt.get()
+        };
+        if which == 0 {
+            return;
+        }
+
+        let now = clock::monotonic_fast_ns();
+        owned.off_ns.set(now);
+        let missed = owned.stores.write_nofault(which, now);
+        if missed != 0 {
+            // Two steps, which nothing of this task comes between.
+            owned
+                .missed
+                .store(owned.missed.load(Relaxed) | missed, Relaxed);
+            current.queue_work(Notify::Resume);
+        }
+    }
+}
+
+/// Writes what the hook could not. It may come in between: what it notes then is served by another
+/// turn of the task work.
+fn write_missed(ctx: &TaskContext, owned: &Owned) {
+    let missed = owned.missed.xchg(0, Relaxed);
+
+    if owned.stores.write(ctx, missed, owned.off_ns.get()).is_err() && !signal::is_dying() {
+        signal::segfault_current(ctx);
+    }
+}
+
+impl Owned {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            stores: UserStores::new(),
+            cookies: [const { Cell::new(0) }; MAX],
+            on_preempt: Cell::new(0),
+            on_block: Cell::new(0),
+            missed: Atomic::new(0),
+            off_ns: Cell::new(clock::monotonic_fast_ns()),
+            hooks: Cell::new(Some(hooks::Use::watched()?)),
+        })
+    }
+
+    /// The number of the notification with this cookie.
+    fn find(&self, cookie: u64) -> Option<usize> {
+        (0..MAX).find(|&number| {
+            self.stores.armed() & 1 << number != 0 && self.cookies[number].get() == cookie
+        })
+    }
+
+    fn add(&self, ctx: &TaskContext, cookie: u64, flags: u32, store: UserStore) -> Result {
+        if self.find(cookie).is_some() {
+            return Err(EEXIST);
+        }
+        let number = self.stores.arm(ctx, store, self.off_ns.get())?;
+        let bit = |flag: u32| u32::from(flags & flag != 0) << number;
+
+        self.cookies[number].set(cookie);
+        self.on_preempt
+            .set(self.on_preempt.get() | bit(UMCG_DESCHED_ON_PREEMPT));
+        self.on_block
+            .set(self.on_block.get() | bit(UMCG_DESCHED_ON_BLOCK));
+
+        Ok(())
+    }
+
+    fn remove(&self, number: usize) {
+        self.stores.disarm(number);
+        self.on_preempt.set(self.on_preempt.get() & !(1 << number));
+        self.on_block.set(self.on_block.get() & !(1 << number));
+    }
+}
+
+/// What the kernel is to write, as far as it has been asked for in the right way.
+fn store_of(args: &umcg_desched_args) -> Result<UserStore> {
+    let is_time = args.flags & UMCG_DESCHED_WRITE_TIME != 0;
+    let width = match args.width {
+        8 => 8,
+        1 | 2 | 4 if !is_time => args.width,
+        _ => return Err(EINVAL),
+    };
+    let fits = width == 8 || args.value >> (8 * width) == 0;
+
+    if args.flags & !(WHEN | UMCG_DESCHED_WRITE_TIME) != 0
+        || args.flags & WHEN == 0
+        || args.addr % u64::from(width) != 0
+        || !fits
+        || (is_time && args.value != 0)
+        || args.reserved != 0
+    {
+        return Err(EINVAL);
+    }
+
+    Ok(UserStore {
+        address: args.addr,
+        value: args.value,
+        width,
+        is_time: u32::from(is_time),
+    })
+}
+
+/// Serves `UMCG_IOC_DESCHED_ADD`. Errors as the UAPI header says.
+pub(crate) fn add(ctx: &TaskContext, args: &umcg_desched_args) -> Result {
+    let store = store_of(args)?;
+
+    if let Some(current) = ctx.current::<Desched>() {
+        return current.owned().add(ctx, args.cookie, args.flags, store);
+    }
+
+    let owned = Owned::new()?;
+    owned.add(ctx, args.cookie, args.flags, store)?;
+    let shared = Desched {
+        _count: stats::RECORDS.count(),
+    };
+    let record = Record::new(ctx, owned, shared)?;
+    // What was written before this is seen to: the first hook comes after it, and user code too.
+    ctx.attach(record);
+
+    Ok(())
+}
+
+/// Serves `UMCG_IOC_DESCHED_REMOVE`. Errors as the UAPI header says.
+pub(crate) fn remove(ctx: &mut TaskContext, args: &umcg_desched_args) -> Result {
+    if (args.flags, args.addr, args.value) != (0, 0, 0) || (args.width, args.reserved) != (0, 0) {
+        return Err(EINVAL);
+    }
+    let current = ctx.current::<Desched>().ok_or(ENOENT)?;
+    let owned = current.owned();
+
+    owned.remove(owned.find(args.cookie).ok_or(ENOENT)?);
+    if owned.stores.armed() == 0 {
+        vanish(ctx);
+    }
+
+    Ok(())
+}
+
+/// Takes all notifications of the current task away.
+pub(super) fn vanish(ctx: &mut TaskContext) {
+    if let Some(record) = ctx.detach::<Desched>() {
+        drop(record.owned().hooks.take());
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sets of numbers, of which the lowest free one is taken. Pure, but for the words.
+
+use super::super::protocol::SharedWord;
+
+/// How many numbers a word holds.
+pub(crate) const PER_WORD: usize = u64::BITS as usize;
+
+/// The lowest number that is not in `word`.
+pub(crate) fn lowest_free(word: u64) -> Option<usize> {
+    // CAST: Less than 64.
+    (word != u64::MAX).then(|| word.trailing_ones() as usize)
+}
+
+/// Takes the lowest number that is free in `words`, which others change at the same time. Takes no
+/// lock; who gives a number back has done all that he did before this is seen to succeed.
+pub(crate) fn take(words: &[impl SharedWord]) -> Option<usize> {
+    for (index, word) in words.iter().enumerate() {
+        let mut old = word.load();
+        while let Some(free) = lowest_free(old) {
+            match word.compare_exchange(old, old | 1 << free) {
+                Ok(()) => return Some(index * PER_WORD + free),
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    None
+}
+
+/// Gives back a number that [`take`] has taken.
+pub(crate) fn give(words: &[impl SharedWord], number: usize) {
+    let word = &words[number / PER_WORD];
+    let mut old = word.load();
+
+    while let Err(now) = word.compare_exchange(old, old & !(1 << (number % PER_WORD))) {
+        old = now;
+    }
+}
