@@ -10,12 +10,15 @@
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <trace/events/sched.h>
 
 #include "helpers.h"
 
 /* A set of signals is one word: 64-bit kernels only. */
 static_assert(_NSIG == BITS_PER_LONG);
+
+static_assert((__force unsigned int)XA_FLAGS_ACCOUNT == UMCG_XA_FLAGS_ACCOUNT);
 
 /* The ABI; umcg/abi.rs has the same numbers. */
 static_assert(sizeof(struct umcg_task) == 64 && __alignof__(struct umcg_task) == 64);

@@ -32,6 +32,11 @@ enum umcg_command {
 	UMCG_COMMAND_DESCHED_REMOVE	= UMCG_IOC_DESCHED_REMOVE,
 };
 
+/* XA_FLAGS_ACCOUNT: a macro with a cast, which bindgen does not evaluate either. */
+enum umcg_xarray_flags {
+	UMCG_XA_FLAGS_ACCOUNT	= 32,
+};
+
 /* raw_spin_lock_init() is a macro that wants a lock class of its own. */
 void umcg_raw_spin_init(struct raw_spinlock *lock);
 unsigned long umcg_raw_spin_lock_irqsave(struct raw_spinlock *lock);

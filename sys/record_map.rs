@@ -5,6 +5,7 @@
 //! C header: [`include/linux/xarray.h`](srctree/include/linux/xarray.h)
 
 use super::{
+    bindings as helpers,
     record::{
         Record,
         TaskRecord, //
@@ -59,8 +60,10 @@ impl<T: TaskRecord> RecordMap<T> {
 
     /// Makes the map usable.
     pub(crate) fn init(&'static self, _: &Startup) {
+        // What the map needs to hold a record is charged to the control group of who inserts it.
+        let flags = helpers::umcg_xarray_flags_UMCG_XA_FLAGS_ACCOUNT;
         // SAFETY: `entries` is static memory that nobody uses yet, as the token proves.
-        unsafe { bindings::xa_init_flags(self.entries.get(), 0) };
+        unsafe { bindings::xa_init_flags(self.entries.get(), flags) };
     }
 
     /// Puts a record under a number that has none. May sleep.

@@ -17,17 +17,22 @@ use core::ops::Deref;
 use kernel::{
     mm::Mm,
     prelude::*,
-    rbtree::RBTree,
+    rbtree::{
+        Entry,
+        RBTree,
+        RBTreeNodeReservation, //
+    },
     sync::{
         aref::ARef,
         global_lock,
-        Arc, //
+        Arc,
+        UniqueArc, //
     },
 };
 
 global_lock! {
     // SAFETY: Initialised by `init()`, before the device is there.
-    unsafe(uninit) static PAGES: Mutex<Option<RBTree<Key, Entry>>> = None;
+    unsafe(uninit) static PAGES: Mutex<Option<RBTree<Key, Pinned>>> = None;
 }
 
 /// Makes the pages usable.
@@ -39,7 +44,7 @@ pub(crate) fn init(startup: &Startup) {
 type Key = (usize, usize);
 
 /// A page, and how many words of registered tasks it is pinned for.
-struct Entry {
+struct Pinned {
     page: Arc<CountedPage>,
     users: usize,
 }
@@ -72,27 +77,33 @@ impl PageRef {
         let page = PinnedPage::pin(ctx, address as usize)?;
         let key = (mm.as_raw() as usize, page.id());
 
-        let mut pages = PAGES.lock();
-        let pages = pages.get_or_insert_with(RBTree::new);
-        if let Some(entry) = pages.get_mut(&key) {
-            entry.users += 1;
-            return Ok(Self(entry.page.clone()));
-        }
+        // Before the lock is taken: nobody has to wait until this task gets its memory.
+        let room = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
+        let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
 
-        let charge = ChargedPage::charge(ctx, mm)?;
-        let page = Arc::new(
-            CountedPage {
-                page,
-                charge,
-                _count: stats::PINNED_PAGES.count(),
-            },
-            GFP_KERNEL_ACCOUNT,
-        )?;
-        let entry = Entry {
-            page: page.clone(),
-            users: 1,
+        let mut pages = PAGES.lock();
+        let page = match pages.get_or_insert_with(RBTree::new).entry(key) {
+            Entry::Occupied(mut entry) => {
+                let pinned = entry.get_mut();
+                pinned.users += 1;
+                pinned.page.clone()
+            }
+            Entry::Vacant(entry) => {
+                let page: Arc<CountedPage> = room
+                    .write(CountedPage {
+                        page,
+                        charge: ChargedPage::charge(ctx, mm)?,
+                        _count: stats::PINNED_PAGES.count(),
+                    })
+                    .into();
+                let pinned = Pinned {
+                    page: page.clone(),
+                    users: 1,
+                };
+                entry.insert(pinned, node);
+                page
+            }
         };
-        pages.try_create_and_insert(key, entry, GFP_KERNEL_ACCOUNT)?;
 
         Ok(Self(page))
     }
