@@ -17,6 +17,7 @@ use crate::{
     umcg::{
         device::Umcg,
         hooks::Hooks,
+        limits,
         pages,
         registry,
         sched,
@@ -34,6 +35,16 @@ module! {
     authors: ["The umcg-rs developers"],
     description: "User-Managed Concurrency Groups",
     license: "GPL",
+    params: {
+        max_tasks_per_process: u32 {
+            default: 65536,
+            description: "Registered threads of a process without CAP_SYS_RESOURCE",
+        },
+        max_tasks_per_user: u32 {
+            default: 131072,
+            description: "Registered threads of a user without CAP_SYS_RESOURCE",
+        },
+    },
 }
 
 /// What is registered while the module is loaded. Goes from top to bottom: first nobody gets in any
@@ -52,6 +63,7 @@ impl kernel::InPlaceModule for UmcgModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: This is the beginning of the module's init function, which runs once.
         let startup = unsafe { Startup::begin() };
+        limits::init(&startup);
         pages::init(&startup);
         registry::init(&startup);
         sched::area::init(&startup);

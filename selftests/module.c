@@ -14,12 +14,6 @@
 
 #define RELOADS	20
 
-/*
- * What delete_module() with O_NONBLOCK says of a module that is in use. rmmod(8)
- * does not come so far: it sees the reference count and says "in use".
- */
-#define IN_USE	(-EWOULDBLOCK)
-
 FIXTURE(module) {
 	struct umcg_thread server;
 	struct umcg_thread worker;
@@ -58,23 +52,13 @@ static int use_the_module(FIXTURE_DATA(module) *self)
 	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
 }
 
-static bool unloads_soon(void)
-{
-	const uint64_t end = monotonic_ns() + NSEC_PER_SEC;
-	int err;
-
-	while ((err = module_unload()) == IN_USE && monotonic_ns() < end)
-		sleep_ms(10);
-	return !err;
-}
-
 TEST_F(module, an_open_descriptor_keeps_it)
 {
-	EXPECT_EQ(IN_USE, module_unload());
+	EXPECT_EQ(MODULE_IN_USE, module_unload());
 	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION,
 				&(struct umcg_version_args){ .size = 16 }));
 	close(umcg_fd);
-	EXPECT_TRUE(unloads_soon());
+	EXPECT_TRUE(module_unloads_soon());
 	EXPECT_EQ(-ENOENT, module_unload());
 	EXPECT_EQ(-1, open(UMCG_DEVICE, O_RDWR));
 	EXPECT_EQ(-1, umcg_stat("servers"));
@@ -86,13 +70,13 @@ TEST_F(module, a_registration_keeps_it)
 	ASSERT_EQ(0, server_register(&self->server));
 	close(umcg_fd);
 	for (int i = 0; i < 10; i++) {
-		EXPECT_EQ(IN_USE, module_unload());
+		EXPECT_EQ(MODULE_IN_USE, module_unload());
 		sleep_ms(10);
 	}
 	umcg_test_begin(TEST_SECONDS);
 	ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 	close(umcg_fd);
-	EXPECT_TRUE(unloads_soon());
+	EXPECT_TRUE(module_unloads_soon());
 	EXPECT_EQ(0, module_load());
 }
 
@@ -133,10 +117,10 @@ TEST_F(module, it_unloads_soon_after_a_process_was_killed)
 		pid = process_start(hold_the_module, (void *)ready);
 		ASSERT_TRUE(SOON(*ready));
 		close(umcg_fd);
-		EXPECT_EQ(IN_USE, module_unload());
+		EXPECT_EQ(MODULE_IN_USE, module_unload());
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		ASSERT_NE(-1, process_ends(pid));
-		EXPECT_TRUE(unloads_soon());
+		EXPECT_TRUE(module_unloads_soon());
 		ASSERT_EQ(0, module_load());
 	}
 }
@@ -147,7 +131,7 @@ TEST_F(module, it_unloads_at_once_after_its_last_user)
 		ASSERT_EQ(0, use_the_module(self))
 			TH_LOG("round %d", i);
 		close(umcg_fd);
-		ASSERT_TRUE(unloads_soon())
+		ASSERT_TRUE(module_unloads_soon())
 			TH_LOG("round %d", i);
 		ASSERT_EQ(0, module_load());
 		umcg_test_begin(TEST_SECONDS);

@@ -146,19 +146,31 @@ bool nothing_is_left(void)
 	return SOON(nothing_is_registered());
 }
 
-int module_load(void)
+int module_load_with(const char *parameters)
 {
 	int fd = open(MODULE_FILE, O_RDONLY | O_CLOEXEC);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	err = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
 	close(fd);
 	return err;
+}
+
+int module_load(void)
+{
+	return module_load_with("");
 }
 
 int module_unload(void)
 {
 	return syscall(SYS_delete_module, MODULE_NAME, O_NONBLOCK) ? -errno : 0;
+}
+
+bool module_unloads_soon(void)
+{
+	int err;
+
+	return SOON((err = module_unload()) != MODULE_IN_USE) && !err;
 }

@@ -8,6 +8,7 @@
 #ifndef UMCG_TEST_H
 #define UMCG_TEST_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -188,8 +189,17 @@ long umcg_stat(const char *key);
 /* Whether nothing is registered or pinned soon. */
 bool nothing_is_left(void);
 
+/*
+ * What delete_module() with O_NONBLOCK says of a module that is in use. rmmod(8)
+ * does not come so far: it sees the reference count and says "in use".
+ */
+#define MODULE_IN_USE	(-EWOULDBLOCK)
+
 /* 0 or a negative errno. */
 int module_load(void);
+int module_load_with(const char *parameters);
 int module_unload(void);
+/* Whether the module can be unloaded when who has used it has had some time to go. */
+bool module_unloads_soon(void);
 
 #endif /* UMCG_TEST_H */

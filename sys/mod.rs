@@ -25,6 +25,7 @@ pub(crate) mod sleep;
 pub(crate) mod startup;
 pub(crate) mod target;
 pub(crate) mod tracepoint;
+pub(crate) mod user;
 pub(crate) mod user_store;
 pub(crate) mod usercopy;
 pub(crate) mod wake;

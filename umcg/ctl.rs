@@ -11,6 +11,7 @@ use super::{
         UMCG_CTL_WORKER, //
     },
     hooks,
+    limits::Share,
     pages::PageRef,
     protocol::SharedWord,
     registry,
@@ -57,6 +58,7 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
         return Err(EINVAL);
     }
 
+    let share = Share::take(ctx)?;
     let words = TaskWords::new(PageRef::pin(ctx, address)?, address);
     let group = check(ctx, kind, &words)?;
 
@@ -66,6 +68,7 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
     let record = TaskRef::new(ctx, owned, Task::new(kind, words))?;
     registry::insert(number, record.clone())?;
     let current = ctx.attach(record);
+    current.owned().share.set(Some(share));
 
     if kind == Kind::Worker {
         // A new worker is blocked: it becomes idle, and runs when a server runs it.

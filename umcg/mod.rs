@@ -5,8 +5,8 @@
 //! A word travels from user memory through [`words`] to [`state`] and [`protocol`], which are pure,
 //! and back. A TID travels from the device through [`registry`] to a [`task`], which is woken.
 //!
-//! Lock order: there is none to keep. The mutexes of [`hooks`], [`pages`] and [`sched::area`], the lock
-//! of the [`registry`] and the gate of a [`task`] are never held together.
+//! Lock order: there is none to keep. The mutexes of [`hooks`], [`pages`] and [`sched::area`], the
+//! locks of [`limits`] and of the [`registry`] and the gate of a [`task`] are never held together.
 
 #![deny(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub(crate) mod ctl;
 pub(crate) mod device;
 pub(crate) mod hooks;
 pub(crate) mod kick;
+pub(crate) mod limits;
 pub(crate) mod pages;
 pub(crate) mod protocol;
 pub(crate) mod registry;

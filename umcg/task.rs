@@ -4,6 +4,7 @@
 
 use super::{
     hooks,
+    limits::Share,
     protocol,
     registry,
     sched,
@@ -58,6 +59,8 @@ pub(crate) struct Owned {
     pub(crate) last_found: LastFound<Task>,
     /// The probes that it needs, until it leaves.
     pub(crate) hooks: Cell<Option<hooks::Use>>,
+    /// What it is counted for, from when it is attached until it leaves.
+    pub(crate) share: Cell<Option<Share>>,
     /// A wait that a signal has interrupted, and that will start again.
     pub(crate) interrupted: Cell<Option<Interrupted>>,
     /// More, if it is a worker.
@@ -85,6 +88,7 @@ impl Owned {
             number,
             last_found: LastFound::new(),
             hooks: Cell::new(Some(hooks)),
+            share: Cell::new(None),
             interrupted: Cell::new(None),
             worker: worker::Owned::new(group),
         }
@@ -171,6 +175,7 @@ pub(crate) fn leave(mut ctx: TaskContext) -> Result {
     // The probes stay until the record is off the task: they are what finds it.
     if let Some(record) = ctx.detach::<Task>() {
         drop(record.owned().hooks.take());
+        drop(record.owned().share.take());
     }
 
     Ok(())

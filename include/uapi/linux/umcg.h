@@ -116,6 +116,8 @@ struct umcg_task {
  * - ENOMEM: no memory, or RLIMIT_MEMLOCK is reached: each page that holds a
  *   struct umcg_task, or a word that a pointer in one points to, is pinned and
  *   counts once for the address space.
+ * - EAGAIN: as many threads of the process or of the user are registered as the
+ *   parameters of the module allow.
  */
 struct umcg_ctl_args {
 	__u32	size;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The user whom the current task counts for.
+//!
+//! C header: [`include/linux/cred.h`](srctree/include/linux/cred.h)
+
+use super::context::TaskContext;
+use kernel::{
+    bindings,
+    prelude::*,
+    task::Task, //
+};
+
+/// The number of the superuser in the initial user namespace.
+const ROOT: u32 = 0;
+
+/// The user, by the number in the initial user namespace, who answers for the current task.
+///
+/// That is its real user; but in a user namespace that somebody other than the superuser has made,
+/// it is who made the outermost such namespace. So nobody gets more by taking on another of the
+/// numbers that belong to them.
+pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
+    // SAFETY: The current task alone changes its credentials, and does nothing else meanwhile.
+    let credentials = unsafe { (*Task::current_raw()).cred };
+    // SAFETY: As above; the fields of credentials in use do not change.
+    let mut user = unsafe { (*credentials).uid.val };
+    // SAFETY: As above.
+    let mut namespace = unsafe { (*credentials).user_ns };
+
+    loop {
+        // SAFETY: A user namespace holds its parent, and the credentials hold the first one.
+        let parent = unsafe { (*namespace).parent };
+        // The initial one has none.
+        if parent.is_null() {
+            return user;
+        }
+        // SAFETY: As above; the owner does not change.
+        let owner = unsafe { (*namespace).owner.val };
+        if owner != ROOT {
+            user = owner;
+        }
+        namespace = parent;
+    }
+}
+
+/// Whether the current task may exceed the limits of its user: `CAP_SYS_RESOURCE` in the initial
+/// user namespace. The use of the capability is noted, so this is asked only where it matters.
+pub(crate) fn may_exceed_limits(_ctx: &TaskContext) -> bool {
+    // CAST: The number of a capability is small.
+    // SAFETY: In process context, with no lock held.
+    unsafe { bindings::capable(bindings::CAP_SYS_RESOURCE as c_int) }
+}
