@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -107,6 +108,56 @@ int umcg_sys_kick(pid_t tid)
 	};
 
 	return call(device_fd(), UMCG_IOC_KICK, &args);
+}
+
+/* A module that knows nothing of slots and notifications. */
+static int too_old(int result)
+{
+	if (result && errno == ENOTTY)
+		errno = EPROTO;
+
+	return result;
+}
+
+int umcg_sys_sched_state(struct umcg_sched_state_args *args)
+{
+	int fd = device_fd();
+
+	return fd < 0 ? -1 : too_old(ioctl(fd, UMCG_IOC_SCHED_STATE, args));
+}
+
+int umcg_sys_desched(unsigned long command, const struct umcg_desched_args *args)
+{
+	int fd = device_fd();
+
+	return fd < 0 ? -1 : too_old(ioctl(fd, command, args));
+}
+
+const struct umcg_sched_state *umcg_sys_map_slots(void)
+{
+	int fd = device_fd();
+	void *slots;
+
+	if (fd < 0)
+		return NULL;
+	slots = mmap(NULL, UMCG_SCHED_STATE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	if (slots != MAP_FAILED)
+		return slots;
+	if (errno == ENODEV)
+		errno = EPROTO;
+
+	return NULL;
+}
+
+/* If there is no memory for that, nothing is what shall be read there. */
+void umcg_sys_map_slots_again(const struct umcg_sched_state *place)
+{
+	void *slots = mmap((void *)(uintptr_t)place, UMCG_SCHED_STATE_SIZE, PROT_READ,
+			   MAP_SHARED | MAP_FIXED, device_fd(), 0);
+
+	if (slots == MAP_FAILED)
+		mmap((void *)(uintptr_t)place, UMCG_SCHED_STATE_SIZE, PROT_READ,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 /* Sleeps while the word is @value, until @timeout at most. */

@@ -87,14 +87,15 @@ links_static()
 
 declared_names()
 {
-	grep -v '^/\* \|^ \*' "$lib/libumcg.h" | grep -o '\<umcg_[a-z_]*(' | tr -d '(' | sort
+	grep -hv '^/\* \|^ \*\|^static inline\|^	' "$lib/libumcg.h" "$lib/umcg_sched.h" |
+		grep -o '\<umcg_[a-z_]*(' | tr -d '(' | sort
 }
 
 exports_what_is_declared()
 {
 	diff <(declared_names) \
 		<(nm -D --defined-only "$library/libumcg.so.0" | sed -n 's/.* [^A] //p' |
-			sed 's/@@UMCG_0\.8$//' | sort)
+			sed 's/@@UMCG_0\.[89]$//' | sort)
 }
 
 static_names_have_the_prefix()
@@ -126,7 +127,7 @@ installs()
 	rm -rf "$root"
 	"$MAKE" -s -C "$lib" O="$programs/installed" CC="$CC" PREFIX=/usr DESTDIR="$root" install
 	for file in lib/libumcg.a lib/libumcg.so lib/libumcg.so.0 lib/pkgconfig/umcg.pc \
-		include/libumcg.h include/linux/umcg.h; do
+		include/libumcg.h include/umcg_sched.h include/linux/umcg.h; do
 		[[ -s $root/usr/$file ]] || {
 			echo "$file is missing"
 			return 1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Uses every name of libumcg.h, as C and as C++, on a machine without the
+ * Uses every name of libumcg.h and umcg_sched.h, as C and as C++, on a machine without the
  * module: each call says so, and none does harm.
  */
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <libumcg.h>
+#include <umcg_sched.h>
 
 static int failures;
 
@@ -22,6 +23,19 @@ static void check(int good, const char *what)
 #define CHECK(condition)		check(condition, #condition)
 #define CHECK_FAILS(error, call)	check((call) == -1 && errno == (error), #call)
 #define CHECK_NONE(error, call)		check((call) == UMCG_NONE && errno == (error), #call)
+
+static void check_slots(void)
+{
+	static struct umcg_sched_state slots[2], copy;
+
+	slots[1].state = UMCG_SCHED_ON_CPU;
+	slots[1].tid = 7;
+	CHECK(umcg_on_cpu(&slots[1]) && !umcg_on_cpu(&slots[0]));
+	CHECK(umcg_sched_number(slots, &slots[1]) == 1);
+	CHECK(umcg_sched_read(&slots[1], &copy) && copy.tid == 7);
+	slots[1].seq = 1;
+	CHECK(!umcg_sched_read(&slots[1], &copy));
+}
 
 int main(void)
 {
@@ -46,6 +60,13 @@ int main(void)
 	CHECK_FAILS(EINVAL, umcg_preempt_worker(self));
 	CHECK_NONE(EINVAL, umcg_get_idle_worker(true));
 	CHECK_NONE(EINVAL, umcg_run_worker(self));
+
+	CHECK(!umcg_sched_slots() && errno == ENOENT);
+	CHECK(!umcg_sched_state_register(0) && errno == ENOENT);
+	CHECK_FAILS(ENOENT, umcg_sched_state_unregister());
+	CHECK_FAILS(ENOENT, umcg_desched_add(&since, UMCG_DESCHED_ON_BLOCK, &since, 8, 0));
+	CHECK_FAILS(ENOENT, umcg_desched_remove(&since));
+	check_slots();
 
 	umcg_set_task_tag(self, -1);
 	CHECK(umcg_get_task_tag(self) == -1);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Slots and deschedule notifications. The mapping of the slots is made once, and
+ * stays: what points to a slot is good for as long as the process lives.
+ */
+#include <errno.h>
+
+#include "internal.h"
+#include "umcg_sched.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct umcg_sched_state *_Atomic slots;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* The mapping is not inherited. The child gets its own one, at the place that it may know. */
+static void child_begins(void)
+{
+	const struct umcg_sched_state *place = slots;
+
+	if (place)
+		umcg_sys_map_slots_again(place);
+	pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, child_begins);
+}
+
+const struct umcg_sched_state *umcg_sched_slots(void)
+{
+	/* Acquire: pairs with the release below. */
+	const struct umcg_sched_state *found = atomic_load_explicit(&slots, memory_order_acquire);
+
+	if (found)
+		return found;
+
+	pthread_once(&once, watch_forks);
+	pthread_mutex_lock(&lock);
+	found = slots;
+	if (!found) {
+		found = umcg_sys_map_slots();
+		atomic_store_explicit(&slots, found, memory_order_release);
+	}
+	pthread_mutex_unlock(&lock);
+
+	return found;
+}
+
+const struct umcg_sched_state *umcg_sched_state_register(uint32_t flags)
+{
+	const struct umcg_sched_state *all = umcg_sched_slots();
+	struct umcg_sched_state_args args = {
+		.size = sizeof(args),
+		.flags = UMCG_SCHED_STATE_REGISTER | flags,
+	};
+
+	if (!all)
+		return NULL;
+	if (umcg_sys_sched_state(&args) && errno != EEXIST)
+		return NULL;
+
+	return &all[args.slot];
+}
+
+int umcg_sched_state_unregister(void)
+{
+	struct umcg_sched_state_args args = {
+		.size = sizeof(args),
+		.flags = UMCG_SCHED_STATE_UNREGISTER,
+	};
+
+	return umcg_sys_sched_state(&args);
+}
+
+int umcg_desched_add(const void *cookie, uint32_t flags, void *word, size_t width, uint64_t value)
+{
+	const struct umcg_desched_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.cookie = (uintptr_t)cookie,
+		.addr = (uintptr_t)word,
+		.value = value,
+		.width = width > sizeof(value) ? 0 : (uint32_t)width,
+	};
+
+	return umcg_sys_desched(UMCG_IOC_DESCHED_ADD, &args);
+}
+
+int umcg_desched_remove(const void *cookie)
+{
+	const struct umcg_desched_args args = {
+		.size = sizeof(args),
+		.cookie = (uintptr_t)cookie,
+	};
+
+	return umcg_sys_desched(UMCG_IOC_DESCHED_REMOVE, &args);
+}
