@@ -59,6 +59,7 @@ add_tests()
 	for name in $(make -s -C "$repository/selftests" list); do
 		cp "$build/selftests/$name" "$guest/tests/"
 	done
+	cp -r "$build/doc/tutorial" "$guest/"
 }
 
 add_benchmarks()

@@ -104,7 +104,7 @@ if [[ -z $pattern ]]; then
 else
 	stage "module" make modules || built=false
 fi
-stage "programs" make selftests runner || built=false
+stage "programs" make selftests tutorial runner || built=false
 [[ -n $pattern ]] || stage "examples" make examples benchmarks || true
 
 if $built; then

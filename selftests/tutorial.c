@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The programs of Documentation/tutorial.rst print what the text says. They lie in
+ * TUTORIAL, each with a NAME.out beside it.
+ */
+#define _GNU_SOURCE
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+
+#define TUTORIAL	"/tutorial/"
+#define TEXT_SIZE	4096
+
+/* Reads all of @file; an empty text if there is none. */
+static void read_text(FILE *file, char text[TEXT_SIZE])
+{
+	size_t length = file ? fread(text, 1, TEXT_SIZE - 1, file) : 0;
+
+	text[length] = '\0';
+}
+
+/* Runs a program of the tutorial. Returns how it ended, and what it has printed. */
+static int run(const char *name, char text[TEXT_SIZE])
+{
+	int status = -1;
+	char path[128];
+	int ends[2];
+	FILE *output;
+	pid_t child;
+
+	snprintf(path, sizeof(path), TUTORIAL "%s", name);
+	if (pipe(ends))
+		return -1;
+	child = fork();
+	if (!child) {
+		dup2(ends[1], STDOUT_FILENO);
+		execl(path, name, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	output = fdopen(ends[0], "r");
+	read_text(output, text);
+	fclose(output);
+	waitpid(child, &status, 0);
+
+	return status;
+}
+
+static void read_expected(const char *name, char text[TEXT_SIZE])
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), TUTORIAL "%s.out", name);
+	file = fopen(path, "re");
+	read_text(file, text);
+	if (file)
+		fclose(file);
+}
+
+#define EXPECT_PRINTS_WHAT_THE_TEXT_SAYS(name) do {			\
+	char printed[TEXT_SIZE], expected[TEXT_SIZE];			\
+									\
+	read_expected(name, expected);					\
+	ASSERT_NE('\0', expected[0]);					\
+	EXPECT_EQ(0, run(name, printed));				\
+	EXPECT_STREQ(expected, printed);				\
+} while (0)
+
+TEST(first_worker)
+{
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS("first");
+}
+
+TEST(pool_of_servers)
+{
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS("pool");
+}
+
+TEST(scheduler_with_priorities_and_slices)
+{
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS("scheduler");
+}
+
+TEST(no_program_is_left_out)
+{
+	glob_t texts;
+
+	ASSERT_EQ(0, glob(TUTORIAL "*.out", 0, NULL, &texts));
+	EXPECT_EQ(3, texts.gl_pathc);
+	globfree(&texts);
+}
+
+TEST_HARNESS_MAIN
