@@ -36,7 +36,7 @@ packages()
 # What may differ after a purge is the bookkeeping of others, and keys that DKMS keeps.
 list_files()
 {
-	find / -xdev \( -path /run -o -path /tmp -o -path /proc -o -path /sys -o -path /dev \
+	find / -xdev \( -path /run -o -path /tmp -o -path /var/tmp -o -path /proc -o -path /sys -o -path /dev \
 		-o -path /var/log -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt \
 		-o -path /var/lib/systemd -o -path '/var/lib/dkms/mok.*' -o -path /var/cache/ldconfig \
 		-o -path /var/cache/umcg -o -path '/etc/*-' -o -path /home -o -path '/usr/lib/modules/*/modules.*' \) -prune \

@@ -62,7 +62,7 @@ tell_system()
 	while read -r release; do
 		if_there depmod "$release"
 	done < <(sed -n 's|^/lib/modules/\([^/]*\)/.*|\1|p' "$1" | sort -u)
-	[[ ! -d /run/systemd/system ]] || if_there systemd-sysusers
+	if_there systemd-sysusers
 	[[ ! -d /run/udev ]] || if_there udevadm control --reload
 }
 

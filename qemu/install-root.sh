@@ -48,7 +48,7 @@ set_up_guest()
 		After=multi-user.target systemd-udev-settle.service
 		[Service]
 		Type=oneshot
-		ExecStart=/bin/sh -c 'mkdir /run/test && tar -C /run/test -xf /dev/vdb && exec /run/test/run'
+		ExecStart=/bin/sh -c 'mkdir /var/tmp/test && tar -C /var/tmp/test -xf /dev/vdb && exec /var/tmp/test/run'
 		StandardOutput=file:/dev/virtio-ports/umcg.results
 		StandardError=journal+console
 		ExecStopPost=/usr/bin/systemctl poweroff --no-block
