@@ -240,5 +240,6 @@ impl tracepoint::Hooks for Task {
 /// A registered task and what only the kernel side knows of it.
 pub(crate) type TaskRef = Record<Task>;
 
-// The allocator has objects of this size, and the next larger ones have twice as much.
-const _: () = assert!(size_of::<TaskRef>() <= 256);
+// The allocator has objects of this size, and the next larger ones have twice as much. A debug
+// kernel's locks are larger.
+const _: () = assert!(size_of::<TaskRef>() <= 256 || cfg!(CONFIG_DEBUG_LOCK_ALLOC));
