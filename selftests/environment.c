@@ -143,7 +143,8 @@ TEST_F(environment, a_process_that_shares_memory_is_a_worker)
 	for (int i = 0; i < NAPS; i++) {
 		ASSERT_EQ(0, server_run(&self->server, &self->worker));
 		EXPECT_EQ(i, self->worker.phase);
-		EXPECT_EQ(BLOCKED, state_of(&self->worker.task));
+		/* The nap may be over already. */
+		EXPECT_NE(RUNNING, state_of(&self->worker.task));
 		ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
 		ASSERT_EQ(0, server_run(&self->server, &self->worker));
 	}

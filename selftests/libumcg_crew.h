@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "libumcg.h"
+#include "slowness.h"
 
 /* What has to happen soon has this long to happen. */
-#define SOON_NS			8000000000ULL
+#define SOON_NS			(8000000000ULL * slowness())
 
 /* For any thread: ends the process, and with it the test. */
 #define MUST(condition) ({						\

@@ -13,7 +13,7 @@
 #include "kselftest_harness.h"
 #include "libumcg_crew.h"
 
-#define SECONDS		100
+#define SECONDS		(100 * slowness())
 #define WORKERS		64
 #define PAIRS		8
 #define ROUNDS		200

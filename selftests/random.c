@@ -29,7 +29,7 @@
 #define DEFAULT_SECONDS	10
 #define A_DAY		(24 * 3600)
 /* A worker that has done nothing for so long is lost. */
-#define LOST_SECONDS	20
+#define LOST_SECONDS	(20 * slowness())
 #define HELPERS		5
 
 /* What a worker waits for, in the hands of somebody else. */

@@ -22,7 +22,7 @@
 #include "umcg_scene.h"
 
 /* What has to happen at once has this long to happen, on a slow machine. */
-#define AT_ONCE_MS	2000
+#define AT_ONCE_MS	(2000 * slowness())
 #define STILL_MS	50
 #define STEPS		50
 #define STOPS		50

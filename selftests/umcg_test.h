@@ -17,15 +17,17 @@
 
 #include <linux/umcg.h>
 
+#include "slowness.h"
+
 #define NSEC_PER_MSEC		1000000ULL
 #define NSEC_PER_SEC		1000000000ULL
 
 /* A test that has not ended after this many seconds is killed. */
-#define TEST_SECONDS		20
-#define STRESS_SECONDS		100
+#define TEST_SECONDS		(20 * slowness())
+#define STRESS_SECONDS		(100 * slowness())
 
 /* What has to happen soon has this long to happen. */
-#define SOON_MS			8000
+#define SOON_MS			(8000 * slowness())
 
 #define SERVER_FLAGS		UMCG_CTL_REGISTER
 #define WORKER_FLAGS		(UMCG_CTL_REGISTER | UMCG_CTL_WORKER)

@@ -14,7 +14,7 @@
 /* A long run has its own limits; this one is for the harness. */
 #define A_DAY		(24 * 3600)
 /* A killed process that is not gone after so many seconds is a fault of the kernel. */
-#define GONE_SECONDS	30
+#define GONE_SECONDS	(30 * slowness())
 
 /* A line that is shown even if the test passes. */
 #define FIGURE(format, ...) printf("# figure: " format "\n", ##__VA_ARGS__)

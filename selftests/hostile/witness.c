@@ -16,7 +16,7 @@
 
 #define BLOCK_WORDS	512
 /* A witness that has done nothing for so long has been stopped by somebody. */
-#define STILL_SECONDS	20
+#define STILL_SECONDS	(20 * slowness())
 #define SERVERS		2
 #define WORKERS		4
 
