@@ -13,17 +13,23 @@ quiet := $(if $(V),,-s)
 ifdef KDIR
 kdir    := $(KDIR)
 in_root :=
+# A kernel that clang has built takes modules of clang only.
+llvm    := $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf),LLVM=1)
+# The folder of a kernel that watches the module says which one it is.
+kind    := $(shell cat $(dir $(KDIR:%/=%))kind 2>/dev/null)
 else
 kdir     = $$(qemu/kernel.sh)
 in_root := qemu/in-root.sh
 endif
 
+module := $(build)/module$(kind:%=-%)
+
 .PHONY: modules
 modules:
 ifdef KDIR
 	@qemu/check-kdir.sh $(KDIR)
-	@mkdir -p $(build)/module
-	$(MAKE) $(jobs) -C $(KDIR) M=$(CURDIR) MO=$(build)/module modules
+	@mkdir -p $(module)
+	$(MAKE) $(jobs) -C $(KDIR) $(llvm) M=$(CURDIR) MO=$(module) modules
 else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" modules
 endif
@@ -49,6 +55,11 @@ demo: modules examples runner
 .PHONY: check
 check:
 	@qemu/check.sh "$(T)"
+
+# The tests in the guest again, on a kernel that watches the module.
+.PHONY: check-debug
+check-debug:
+	@KERNEL=debug qemu/check.sh "$(T)"
 
 # The randomised test for as long as one likes; UMCG_SEED= begins as another run did.
 guest_environment = UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED)
@@ -138,7 +149,7 @@ ifdef KDIR
 	@qemu/check-kdir.sh $(KDIR)
 	@rm -rf $(build)/clippy
 	@mkdir -p $(build)/clippy
-	$(MAKE) $(jobs) -C $(KDIR) M=$(CURDIR) MO=$(build)/clippy CLIPPY=1 W=e modules
+	$(MAKE) $(jobs) -C $(KDIR) M=$(CURDIR) MO=$(build)/clippy $(llvm) CLIPPY=1 W=e modules
 else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" clippy
 endif

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# boot.sh KDIR demo|check|instructions|time|profile [PATTERN]: boots the stock kernel
-# of KDIR in QEMU with the module, runs the demo, the tests or the benchmarks of that
-# kind there and tells how it went. Runs inside the build root. Files of the guest
-# and the logs come to out/.
+# boot.sh KDIR demo|check|instructions|time|profile [PATTERN]: boots the kernel of KDIR
+# in QEMU with the module, runs the demo, the tests or the benchmarks of that kind there
+# and tells how it went. Runs inside the build root. Files of the guest and the logs
+# come to out/, those of a kernel that debug-kernel.sh has made to a folder there.
 #
 # BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
 # UMCG_SECONDS=, UMCG_SEED=, UMCG_OPERATIONS=  how long the random tests run, and how they begin
@@ -16,8 +16,9 @@ source "$here/lib.sh"
 kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile [PATTERN]}")
 mode=${2:?demo, check, instructions, time or profile}
 pattern=${3-}
+kind=$(cat "$kernel/kind" 2>/dev/null || true)
 build=$repository/build
-out=$repository/out
+out=$repository/out${kind:+/$kind}
 guest=$build/guest
 results=$out/results.txt
 console=$out/console.log
@@ -41,7 +42,7 @@ make_initramfs()
 	rm -rf "$guest"
 	mkdir -p "$guest"/{bench,dev,modules,out,proc,sys,tests,tmp}
 	cp "$build/qemu/runner" "$guest/init"
-	cp "$build/module/umcg.ko" "$guest/"
+	cp "$build/module${kind:+-$kind}/umcg.ko" "$guest/"
 	grep . "$here/log-patterns" >"$guest/log-patterns"
 	case $mode in
 	demo) cp "$build/examples/demo" "$guest/" ;;
@@ -112,6 +113,12 @@ choose_machine()
 	memory=1G
 	# A timer that comes late is no broken one: the machine may be busy.
 	options=no_timer_check
+	if [[ -n $kind ]]; then
+		memory=2G
+		# The allocator's caches of free objects keep pointers to those that they have
+		# given out, and hide leaks so; where red zones are checked there are none.
+		options+=" UMCG_SLOWNESS=$slowness slab_debug=Z"
+	fi
 	if [[ $mode == instructions || $mode == profile ]]; then
 		accelerator=(-accel "tcg,thread=single" -cpu max -icount "shift=0,sleep=off")
 		processors=1
@@ -180,9 +187,12 @@ verdict()
 find_cache
 [[ -e $kernel/vmlinuz ]] || die "$kernel has no kernel image: leave KDIR= out to boot"
 release=$(<"$kernel/build/include/config/kernel.release")
+slowness=1
+# A kernel that watches itself takes longer for everything.
+[[ -z $kind ]] || slowness=4
 case $mode in
 demo) limit=${BOOT_TIMEOUT:-150} ;;
-check) limit=${BOOT_TIMEOUT:-$((1500 + ${UMCG_SECONDS:-0}))} ;;
+check) limit=${BOOT_TIMEOUT:-$(((1500 + ${UMCG_SECONDS:-0}) * slowness))} ;;
 instructions | time | profile) limit=${BOOT_TIMEOUT:-300} ;;
 *) die "no mode $mode: demo, check, instructions, time or profile" ;;
 esac

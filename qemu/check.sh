@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check.sh [PATTERN]: all checks of the project, then the tests in the guest. With
-# a pattern only the tests in the guest that match. The last line has the totals.
+# a pattern only the tests in the guest that match. With KERNEL=debug the guest has that
+# kernel (see debug-kernel.sh), and what needs no guest is left out. The last line has the
+# totals.
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 cd "$repository"
 pattern=${1-}
-logs=build/check
+kind=${KERNEL-}
+logs=build/check${kind:+-$kind}
 passed=0
 failed=0
 skipped=0
@@ -44,7 +47,7 @@ stage()
 
 build_module_anew()
 {
-	rm -rf build/module
+	rm -rf "build/module${kind:+-$kind}"
 	make modules W=e
 }
 
@@ -72,7 +75,7 @@ test_stage()
 # Counts the lines of the guest's tests. A failure of the boot itself counts once more.
 guest_tests()
 {
-	local kdir=$1 results=out/results.txt status=0 guest_failed environment
+	local kdir=$1 results=out/${kind:+$kind/}results.txt status=0 guest_failed environment
 
 	mapfile -t environment < <(guest_environment)
 	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" "${environment[@]}" \
@@ -91,7 +94,7 @@ mkdir -p "$logs"
 kdir=${KDIR:-$(qemu/kernel.sh)}
 built=true
 
-if [[ -z $pattern ]]; then
+if [[ -z $pattern && -z $kind ]]; then
 	stage "rustfmt" make rustfmtcheck || true
 	stage "clippy" make clippy || true
 	stage "module" build_module_anew || built=false
@@ -101,11 +104,13 @@ if [[ -z $pattern ]]; then
 	test_stage "host tests" make host-test
 	test_stage "model" make model
 	test_stage "library" make lib-check
+	stage "examples" make examples benchmarks || true
+elif [[ -z $pattern ]]; then
+	stage "module" build_module_anew || built=false
 else
 	stage "module" make modules || built=false
 fi
 stage "programs" make selftests tutorial runner || built=false
-[[ -n $pattern ]] || stage "examples" make examples benchmarks || true
 
 if $built; then
 	guest_tests "$kdir"

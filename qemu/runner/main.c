@@ -17,7 +17,7 @@
 
 #define DEMO_LIMIT_SECONDS	100
 /* A task that sleeps longer than this where no signal can wake it is a fault. */
-#define HUNG_TASK_SECONDS	"40"
+#define HUNG_TASK_SECONDS	40
 
 static void mount_at(const char *type, const char *path)
 {
@@ -26,18 +26,30 @@ static void mount_at(const char *type, const char *path)
 		fprintf(stderr, "runner: cannot mount %s: %s\n", path, strerror(errno));
 }
 
-static void write_setting(const char *path, const char *value)
+bool write_setting(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, value, strlen(value)) >= 0;
 
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+	if (!good)
 		fprintf(stderr, "runner: %s: %s\n", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+	return good;
+}
+
+unsigned int slowness(void)
+{
+	const char *times = getenv("UMCG_SLOWNESS");
+
+	return times ? strtoul(times, NULL, 10) : 1;
 }
 
 static void set_up_guest(void)
 {
+	char hung_task_seconds[16];
+
+	snprintf(hung_task_seconds, sizeof(hung_task_seconds), "%u", HUNG_TASK_SECONDS * slowness());
 	mount_at("devtmpfs", "/dev");
 	mount_at("proc", "/proc");
 	mount_at("sysfs", "/sys");
@@ -47,7 +59,7 @@ static void set_up_guest(void)
 	mount_at("tmpfs", "/tmp");
 	mount_at("tmpfs", "/dev/shm");
 	mkdir("/out", 0755);
-	write_setting("/proc/sys/kernel/hung_task_timeout_secs", HUNG_TASK_SECONDS);
+	write_setting("/proc/sys/kernel/hung_task_timeout_secs", hung_task_seconds);
 	setenv("PATH", "/", 1);
 	setenv("TMPDIR", "/tmp", 1);
 }
@@ -120,7 +132,8 @@ int main(void)
 	channel_open();
 	kernel_log_open("/out/kernel.log");
 
-	good = kernel_log_report_faults() == 0;
+	good = watch_begin();
+	good &= kernel_log_report_faults() == 0;
 	good &= run_mode();
 	good &= kernel_log_report_faults() == 0;
 

@@ -83,7 +83,7 @@ static long first_leftover(char key[64])
 
 bool nothing_left_registered(void)
 {
-	double deadline = now_seconds() + FORGET_SECONDS;
+	double deadline = now_seconds() + FORGET_SECONDS * slowness();
 	char key[64] = "";
 	long left;
 

@@ -81,7 +81,7 @@ static bool reap_until(pid_t pid, double deadline, int *status)
 static bool kill_all_processes(void)
 {
 	kill(-1, SIGKILL);
-	return reap_until(-1, now_seconds() + KILL_WAIT_SECONDS, NULL);
+	return reap_until(-1, now_seconds() + KILL_WAIT_SECONDS * slowness(), NULL);
 }
 
 void run_program(const char *const argv[], int output, unsigned int limit_seconds,

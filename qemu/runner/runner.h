@@ -11,6 +11,14 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+/* main.c */
+
+/* Writes to a file of the kernel; says so if that fails. */
+bool write_setting(const char *path, const char *value);
+
+/* How many times longer than on a stock kernel everything may take. */
+unsigned int slowness(void);
+
 /* channel.c: what goes to the host */
 
 /* Where results go, a line at a time. Never NULL once channel_open() is through. */
@@ -72,6 +80,21 @@ int remove_umcg(void);
  * Returns false, and says what is left on @results, if it does not.
  */
 bool nothing_left_registered(void);
+
+/* watch.c: what a debug kernel watches */
+
+/* Returns false if a watch that the kernel has cannot be set up. */
+bool watch_begin(void);
+
+bool kernel_finds_leaks(void);
+
+/* Looks for memory that nobody refers to; tells of it on @results. */
+bool nothing_leaked(void);
+
+bool kernel_proves_locks(void);
+
+/* Whether it has done so to the end: after a fault, or out of memory, it leaves off. */
+bool locks_still_proved(void);
 
 /* tests.c */
 

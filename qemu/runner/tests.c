@@ -144,7 +144,7 @@ static bool list_tests(const char *pattern)
 		int output = create_output();
 		FILE *list = fdopen(output, "r+");
 
-		run_program(argv, output, LIST_LIMIT_SECONDS, &outcome);
+		run_program(argv, output, LIST_LIMIT_SECONDS * slowness(), &outcome);
 		rewind(list);
 		if (exited_with(&outcome, HARNESS_SKIP)) {
 			read_list(program, list, pattern);
@@ -222,7 +222,7 @@ static bool run_test(unsigned int number, const struct test *test)
 
 	snprintf(text, sizeof(text), "%s.%s", base_name(test->program), test->name);
 	kernel_log_note(text);
-	run_program(argv, output, TEST_LIMIT_SECONDS + random_seconds(), &outcome);
+	run_program(argv, output, TEST_LIMIT_SECONDS * slowness() + random_seconds(), &outcome);
 	good = exited_with(&outcome, 0) || exited_with(&outcome, HARNESS_SKIP);
 	if (!good) {
 		show_output(output_file);
@@ -252,20 +252,65 @@ static bool run_test(unsigned int number, const struct test *test)
 	return good;
 }
 
-/* Removal is a test of its own: it runs last and shows that no reference was lost. */
-static bool test_module_removal(unsigned int number)
+/* Removal is a test of its own: it shows that no reference was lost. */
+static bool module_is_removed(void)
 {
 	int error = ensure_umcg_loaded();
-	bool good;
 
 	if (!error)
 		error = remove_umcg();
-	good = !error && access("/dev/umcg", F_OK);
 	if (error)
 		fprintf(results, "# the module cannot be removed: %s\n", strerror(error));
-	good &= kernel_log_report_faults() == 0;
-	fprintf(results, "%s %u module.removed_after_all_tests\n", good ? "ok" : "not ok", number);
-	return good;
+	return !error && access("/dev/umcg", F_OK);
+}
+
+/* What holds for all tests together: these run last, in this order. */
+static const struct final_test {
+	const char *name;
+	bool (*holds)(void);
+	/* NULL: every kernel can tell */
+	bool (*kernel_can_tell)(void);
+} final_tests[] = {
+	{ "module.leaks_nothing", nothing_leaked, kernel_finds_leaks },
+	{ "module.removed_after_all_tests", module_is_removed, NULL },
+	{ "module.leaks_nothing_once_removed", nothing_leaked, kernel_finds_leaks },
+	{ "kernel.proved_locks_to_the_end", locks_still_proved, kernel_proves_locks },
+};
+
+#define FINAL_TESTS (sizeof(final_tests) / sizeof(final_tests[0]))
+
+static bool can_tell(const struct final_test *test)
+{
+	return !test->kernel_can_tell || test->kernel_can_tell();
+}
+
+static unsigned int count_final_tests(void)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < FINAL_TESTS; i++)
+		count += can_tell(&final_tests[i]);
+	return count;
+}
+
+/* Returns how many failed. */
+static unsigned int run_final_tests(unsigned int number)
+{
+	unsigned int failed = 0;
+
+	for (unsigned int i = 0; i < FINAL_TESTS; i++) {
+		const struct final_test *test = &final_tests[i];
+		bool good;
+
+		if (!can_tell(test))
+			continue;
+		kernel_log_note(test->name);
+		good = test->holds();
+		good &= kernel_log_report_faults() == 0;
+		fprintf(results, "%s %u %s\n", good ? "ok" : "not ok", number++, test->name);
+		failed += !good;
+	}
+	return failed;
 }
 
 bool run_tests(const char *pattern)
@@ -273,13 +318,13 @@ bool run_tests(const char *pattern)
 	bool good = list_tests(pattern);
 	unsigned int failed = 0;
 
-	fprintf(results, "KTAP version 1\n1..%u\n", test_count + 1);
+	fprintf(results, "KTAP version 1\n1..%u\n", test_count + count_final_tests());
 	if (!test_count) {
 		fprintf(results, "# no test matches '%s'\n", pattern);
 		good = false;
 	}
 	for (unsigned int i = 0; i < test_count; i++)
 		failed += !run_test(i + 1, &tests[i]);
-	failed += !test_module_removal(test_count + 1);
+	failed += run_final_tests(test_count + 1);
 	return good && !failed;
 }

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# debug-kernel.sh KIND: prints the KDIR of a kernel that watches itself, and so the module:
+# built from the sources of the stock kernel that kernel.sh finds, with guest.config and
+# KIND.config. It is made once and lives in the cache, in a folder like that of a stock
+# kernel; the file "kind" there tells it from one.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=qemu/lib.sh
+source "$here/lib.sh"
+
+kind=${1:?usage: debug-kernel.sh KIND}
+[[ -e $here/$kind.config ]] || die "KERNEL=$kind is not known: there is debug"
+
+# A folder that a killed run left behind is not "whole", and is made anew.
+make_kernel()
+{
+	rm -rf --one-file-system "$folder"
+	mkdir "$folder"
+	run_step "building the $kind kernel (25 minutes on two cores)" "$cache/$kind.log" \
+		"$here/in-root.sh" "$here/debug-kernel-dir.sh" "$folder" "$kind" "$source"
+	touch "$folder/whole"
+}
+
+find_cache
+stock=$(dirname "$(KERNEL='' "$here/kernel.sh")")
+source=$stock/source
+# All that decides what is in the folder; that of the stock kernel is named after the rest.
+key=$({ echo "$stock"; cat "$here"/{debug-kernel-dir.sh,guest.config,"$kind.config"}; } | key_of_stdin)
+folder=$cache/kernel-$kind-$key
+
+if [[ ! -e $folder/whole ]]; then
+	take_cache_lock
+	[[ -e $folder/whole ]] || make_kernel
+fi
+echo "$folder/build"

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a debug kernel watches besides its log: memory that nobody refers to any more, the
+ * order of locks, and the scheduler's steps. Other kernels have nothing of it.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define LOCKDEP_STATS	"/proc/lockdep_stats"
+#define MONITORS	"/sys/kernel/tracing/rv/monitors/sched"
+
+/* Younger objects are not reported: their owner may not have stored the reference yet. */
+#define LEAK_AGE_MS	5500
+#define MAX_LEAK_LINES	60
+
+bool kernel_finds_leaks(void)
+{
+	return !access(KMEMLEAK, F_OK);
+}
+
+/*
+ * Models of the scheduler that hold for this kernel. Two more react to it without the
+ * module, too: opid to wake-ups with interrupts on, sts to switches after interrupts
+ * were on within the scheduler.
+ */
+static const char *const monitors[] = { "nrp", "sco", "scpd", "snep", "snroc", "sssw" };
+
+/*
+ * Reactions go to the log, where a pattern makes them a fault of the test that runs: the
+ * other reactor would end the boot, and with it all that comes after the first one.
+ */
+static bool start_monitor(const char *name)
+{
+	char path[128];
+	bool good;
+
+	snprintf(path, sizeof(path), MONITORS "/%s/reactors", name);
+	good = write_setting(path, "printk");
+	snprintf(path, sizeof(path), MONITORS "/%s/enable", name);
+	return good && write_setting(path, "1");
+}
+
+bool watch_begin(void)
+{
+	bool good = true;
+
+	if (access(MONITORS, F_OK))
+		return true;
+	for (unsigned int i = 0; i < sizeof(monitors) / sizeof(monitors[0]); i++)
+		good &= start_monitor(monitors[i]);
+	fprintf(results, "# models of the scheduler %s\n", good ? "are watched" : "cannot be watched");
+	return good;
+}
+
+/* Scans twice: an object is reported only if its contents are those of the scan before. */
+static bool find_leaks(void)
+{
+	sleep_milliseconds(LEAK_AGE_MS);
+	return write_setting(KMEMLEAK, "scan") && write_setting(KMEMLEAK, "scan");
+}
+
+bool nothing_leaked(void)
+{
+	char line[512];
+	unsigned int lines = 0;
+	FILE *leaks;
+
+	if (!find_leaks()) {
+		fprintf(results, "# kmemleak does not work\n");
+		return false;
+	}
+	leaks = fopen(KMEMLEAK, "re");
+	while (leaks && lines < MAX_LEAK_LINES && fgets(line, sizeof(line), leaks)) {
+		fprintf(results, "# %s", line);
+		lines++;
+	}
+	if (leaks)
+		fclose(leaks);
+	return leaks && !lines;
+}
+
+bool kernel_proves_locks(void)
+{
+	return !access(LOCKDEP_STATS, F_OK);
+}
+
+bool locks_still_proved(void)
+{
+	FILE *stats = fopen(LOCKDEP_STATS, "re");
+	char line[256];
+	int on = 0;
+
+	while (stats && fgets(line, sizeof(line), stats) &&
+	       sscanf(line, " debug_locks: %d", &on) != 1)
+		;
+	if (stats)
+		fclose(stats);
+	return on;
+}
