@@ -16,7 +16,7 @@
 #include "umcg_test.h"
 
 #define ROUNDS		20
-#define NAP_MS		100
+#define NAP_MS		(100 * slowness())
 #define USER_BITS	0x2a000U
 
 /* What a worker blocks in. `fds[0]` and `memory` are its side, the rest ours. */
