@@ -116,8 +116,11 @@ member_runs_it()
 
 stranger_is_refused()
 {
-	runuser -u stranger -- timeout 60 umcg-example
-	[[ $? == 1 ]] && runuser -u stranger -- umcg-example 2>&1 | grep -q 'umcg: Permission denied'
+	local answer status=0
+
+	answer=$(runuser -u stranger -- timeout 60 umcg-example 2>&1) || status=$?
+	echo "$answer"
+	[[ $status == 1 && $answer == "umcg: Permission denied" ]]
 }
 
 doctor()
