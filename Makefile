@@ -127,6 +127,7 @@ host-test:
 .PHONY: model
 model:
 	@$(in_root) make -C selftests/loom O=$(build)/loom
+	@$(in_root) make $(jobs) -C selftests/model O=$(build)/spin
 
 .PHONY: runner
 runner:
