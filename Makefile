@@ -76,6 +76,15 @@ fuzz: UMCG_SECONDS = 14400
 fuzz:
 	@$(guest_environment) UMCG_OPERATIONS=$(UMCG_OPERATIONS) qemu/check.sh 'fuzz.*'
 
+# Kills at random moments, and the module unloaded and loaded among its users.
+.PHONY: storm
+storm: UMCG_KILLS = 10000
+storm: UMCG_LOADS = 200
+storm: UMCG_SECONDS = 7200
+storm:
+	@$(guest_environment) UMCG_KILLS=$(UMCG_KILLS) UMCG_LOADS=$(UMCG_LOADS) \
+		qemu/check.sh 'storm.*'
+
 .PHONY: benchmarks
 benchmarks:
 	@$(in_root) make $(quiet) $(jobs) -C bench O=$(build)/bench

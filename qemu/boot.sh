@@ -7,7 +7,8 @@
 # come to out/, those of a kernel that debug-kernel.sh has made to a folder there.
 #
 # BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
-# UMCG_SECONDS=, UMCG_SEED=, UMCG_OPERATIONS=  how long the random tests run, and how they begin
+# UMCG_SECONDS=, UMCG_SEED= and what else guest_environment() names: how long the random
+# tests run, and how they begin
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=qemu/lib.sh

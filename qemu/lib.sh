@@ -71,7 +71,7 @@ guest_environment()
 {
 	local name
 
-	for name in UMCG_SECONDS UMCG_SEED UMCG_OPERATIONS; do
+	for name in UMCG_SECONDS UMCG_SEED UMCG_OPERATIONS UMCG_KILLS UMCG_LOADS; do
 		[[ -z ${!name-} ]] || echo "$name=${!name}"
 	done
 }

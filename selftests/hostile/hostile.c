@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,32 @@ uint64_t number_from_environment(const char *name, uint64_t otherwise)
 uint64_t seed_of_run(void)
 {
 	return number_from_environment("UMCG_SEED", monotonic_ns());
+}
+
+long number_in_file(const char *path, const char *key)
+{
+	const size_t length = strlen(key);
+	FILE *file = fopen(path, "r");
+	long number = -1;
+	char line[256];
+
+	if (!file)
+		return -1;
+	while (number < 0 && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, length) && strchr(": \t", line[length]))
+			number = strtol(line + length + 1, NULL, 10);
+	}
+	fclose(file);
+	return number;
+}
+
+bool write_file(const char *path, const char *text)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+	const bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return written;
 }
 
 void *shared_memory(size_t size)

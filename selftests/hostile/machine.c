@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens to the machine under busy groups: processors go and come, processes
+ * are stopped and frozen, numbers are used again.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "mob.h"
+
+#define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
+#define LAST_PID	"/proc/sys/kernel/ns_last_pid"
+#define CGROUP		"/sys/fs/cgroup/umcg-machine"
+#define ROUNDS		10
+#define REUSES		200
+#define STACK_SIZE	(64 * 1024)
+
+FIXTURE(machine) {
+	struct mob *mobs[2];
+	struct witness *witnesses[2];
+};
+
+FIXTURE_SETUP(machine)
+{
+	adopt_orphans();
+	mkdir(CGROUP, 0755);
+	for (int i = 0; i < 2; i++) {
+		self->mobs[i] = shared_memory(sizeof(struct mob));
+		self->mobs[i]->of_processes = i;
+	}
+}
+
+FIXTURE_TEARDOWN(machine)
+{
+	write_file(CPU_ONLINE, "1");
+	write_file(CGROUP "/cgroup.freeze", "0");
+	rmdir(CGROUP);
+}
+
+static int run_in_cgroup(void *mob)
+{
+	return write_file(CGROUP "/cgroup.procs", "0") ? mob_run(mob) : 1;
+}
+
+static void start(FIXTURE_DATA(machine) *self, int (*body)(void *mob))
+{
+	for (int i = 0; i < 2; i++)
+		self->mobs[i]->pid = gang_start(body, self->mobs[i]);
+}
+
+static bool kill_all(FIXTURE_DATA(machine) *self)
+{
+	int status;
+
+	return gang_kill(self->mobs[0]->pid, &status) && gang_kill(self->mobs[1]->pid, &status) &&
+	       nothing_is_left();
+}
+
+static bool goes_on(struct mob *mob)
+{
+	const unsigned long runs = mob->runs;
+
+	return SOON(mob->runs > runs + MOB_WORKERS);
+}
+
+static bool all_go_on(FIXTURE_DATA(machine) *self)
+{
+	return goes_on(self->mobs[0]) && goes_on(self->mobs[1]);
+}
+
+/* Whether nobody runs, a moment after everybody was told to stand still. */
+static bool all_stand_still(FIXTURE_DATA(machine) *self)
+{
+	unsigned long runs[2];
+
+	for (int i = 0; i < 2; i++)
+		runs[i] = self->mobs[i]->runs;
+	sleep_ms(50);
+	return runs[0] == self->mobs[0]->runs && runs[1] == self->mobs[1]->runs;
+}
+
+TEST_F_TIMEOUT(machine, groups_work_on_while_a_processor_goes_and_comes, STRESS_SECONDS)
+{
+	if (access(CPU_ONLINE, W_OK))
+		SKIP(return, "the second processor cannot be taken away");
+	start(self, mob_run);
+	self->witnesses[0] = witness_with_pipe();
+	self->witnesses[1] = witness_with_workers();
+	for (int i = 0; i < ROUNDS; i++) {
+		ASSERT_TRUE(write_file(CPU_ONLINE, i % 2 ? "1" : "0"));
+		EXPECT_TRUE(all_go_on(self));
+		for (int w = 0; w < 2; w++) {
+			EXPECT_TRUE(witness_is_well(self->witnesses[w]))
+				TH_LOG("%s", self->witnesses[w]->fault);
+		}
+	}
+	EXPECT_TRUE(witness_ends(self->witnesses[0]));
+	EXPECT_TRUE(witness_ends(self->witnesses[1]));
+	EXPECT_TRUE(kill_all(self));
+}
+
+TEST_F_TIMEOUT(machine, groups_that_were_stopped_go_on, STRESS_SECONDS)
+{
+	start(self, mob_run);
+	for (int i = 0; i < ROUNDS; i++) {
+		ASSERT_TRUE(all_go_on(self));
+		for (int m = 0; m < 2; m++)
+			kill(-self->mobs[m]->pid, SIGSTOP);
+		EXPECT_TRUE(SOON(all_stand_still(self)));
+		for (int m = 0; m < 2; m++)
+			kill(-self->mobs[m]->pid, SIGCONT);
+	}
+	ASSERT_TRUE(all_go_on(self));
+	/* Those that are stopped die as well. */
+	kill(-self->mobs[1]->pid, SIGSTOP);
+	EXPECT_TRUE(kill_all(self));
+}
+
+static bool is_frozen(void)
+{
+	return number_in_file(CGROUP "/cgroup.events", "frozen") == 1;
+}
+
+TEST_F_TIMEOUT(machine, groups_that_were_frozen_go_on, STRESS_SECONDS)
+{
+	if (access(CGROUP "/cgroup.freeze", W_OK))
+		SKIP(return, "this kernel has no freezer of version 2");
+	start(self, run_in_cgroup);
+	for (int i = 0; i < ROUNDS; i++) {
+		ASSERT_TRUE(all_go_on(self));
+		ASSERT_TRUE(write_file(CGROUP "/cgroup.freeze", "1"));
+		ASSERT_TRUE(SOON(is_frozen()));
+		EXPECT_TRUE(all_stand_still(self));
+		ASSERT_TRUE(write_file(CGROUP "/cgroup.freeze", "0"));
+	}
+	ASSERT_TRUE(all_go_on(self));
+	/* Those that are frozen die as well. */
+	ASSERT_TRUE(write_file(CGROUP "/cgroup.freeze", "1"));
+	ASSERT_TRUE(SOON(is_frozen()));
+	EXPECT_TRUE(kill_all(self));
+}
+
+/* The test is a server; others come and go, all with the same number. */
+FIXTURE(number) {
+	struct umcg_thread server;
+	struct umcg_thread other;
+	char stack[STACK_SIZE] __attribute__((aligned(64)));
+};
+
+FIXTURE_SETUP(number)
+{
+	umcg_test_begin(STRESS_SECONDS);
+	ASSERT_EQ(0, server_register(&self->server));
+}
+
+FIXTURE_TEARDOWN(number)
+{
+}
+
+static int be_a_server(void *argument)
+{
+	struct umcg_thread *self = argument;
+
+	self->result = server_register(self);
+	self->phase = 1;
+	while (self->phase == 1)
+		sched_yield();
+	return 0;
+}
+
+static int be_nobody(void *argument)
+{
+	struct umcg_thread *self = argument;
+
+	self->phase = 1;
+	while (self->phase == 1)
+		sched_yield();
+	return 0;
+}
+
+/* In memory that is not shared, so nobody can tell it that it is enough. */
+static int be_a_server_elsewhere(void *argument)
+{
+	server_register(argument);
+	return pause();
+}
+
+/* Starts a process whose number is @number, or any if that is zero. */
+static pid_t start_as(FIXTURE_DATA(number) *self, int (*body)(void *argument), int flags,
+		      pid_t number)
+{
+	char last[16];
+	int status;
+
+	snprintf(last, sizeof(last), "%d", number - 1);
+	for (;;) {
+		pid_t pid;
+
+		self->other.phase = 0;
+		if (number && !write_file(LAST_PID, last))
+			return -1;
+		pid = clone(body, self->stack + STACK_SIZE, flags | SIGCHLD, &self->other);
+		if (pid < 0 || !number || pid == number)
+			return pid;
+		/* Somebody else was faster. */
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static int kick(pid_t tid)
+{
+	struct umcg_kick_args args = { .size = sizeof(args), .tid = tid };
+
+	return umcg_ioctl(UMCG_IOC_KICK, &args);
+}
+
+TEST_F_TIMEOUT(number, of_one_who_is_gone_means_another_one, STRESS_SECONDS)
+{
+	pid_t number;
+
+	if (access(LAST_PID, W_OK))
+		SKIP(return, "numbers cannot be chosen on this kernel");
+	number = start_as(self, be_a_server, CLONE_VM, 0);
+	ASSERT_LT(0, number);
+	ASSERT_TRUE(SOON(self->other.phase == 1));
+	ASSERT_EQ(0, self->other.result);
+	set_next_tid(&self->server.task, number);
+	EXPECT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	end_process(number);
+	EXPECT_EQ(-ESRCH, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+
+	ASSERT_EQ(number, start_as(self, be_nobody, CLONE_VM, number));
+	ASSERT_TRUE(SOON(self->other.phase == 1));
+	EXPECT_EQ(-ESRCH, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	EXPECT_EQ(-ESRCH, kick(number));
+	end_process(number);
+
+	ASSERT_EQ(number, start_as(self, be_a_server_elsewhere, 0, number));
+	ASSERT_TRUE(SOON(umcg_stat("servers") == 2));
+	EXPECT_EQ(-EPERM, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	EXPECT_EQ(-EPERM, kick(number));
+	end_process(number);
+
+	ASSERT_EQ(number, start_as(self, be_a_server, CLONE_VM, number));
+	ASSERT_TRUE(SOON(self->other.phase == 1));
+	EXPECT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	EXPECT_EQ(-EINVAL, kick(number));
+	end_process(number);
+}
+
+/* Aims at the number all the time. */
+static void wake_and_kick(struct umcg_thread *self)
+{
+	struct umcg_thread *target = self->arg;
+
+	while (!target->tid)
+		sched_yield();
+	self->result = server_register(self);
+	set_next_tid(&self->task, target->tid);
+	while (self->phase != 1) {
+		const int woken = umcg_wait(UMCG_WAIT_WAKE_ONLY, 0), kicked = kick(target->tid);
+
+		if (woken && woken != -ESRCH && woken != -EPERM)
+			self->result = woken;
+		if (kicked != -EINVAL && kicked != -ESRCH && kicked != -EPERM)
+			self->result = kicked;
+	}
+}
+
+TEST_F_TIMEOUT(number, may_be_used_again_between_the_search_and_the_wake, STRESS_SECONDS)
+{
+	struct umcg_thread archer = { .arg = &self->other };
+	pid_t number;
+
+	if (access(LAST_PID, W_OK))
+		SKIP(return, "numbers cannot be chosen on this kernel");
+	thread_start(&archer, wake_and_kick);
+	number = start_as(self, be_a_server, CLONE_VM, 0);
+	for (int i = 0; i < REUSES; i++) {
+		ASSERT_TRUE(SOON(i % 3 == 2 || self->other.phase == 1));
+		end_process(number);
+		ASSERT_EQ(number, start_as(self, i % 3 == 0 ? be_nobody :
+						 i % 3 == 1 ? be_a_server_elsewhere : be_a_server,
+					   i % 3 == 1 ? 0 : CLONE_VM, number));
+	}
+	end_process(number);
+	archer.phase = 1;
+	ASSERT_TRUE(thread_ends(&archer));
+	EXPECT_EQ(0, archer.result);
+	ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+	EXPECT_TRUE(nothing_is_left());
+}
+
+TEST_HARNESS_MAIN
