@@ -168,7 +168,8 @@ static void op_odd_ioctl(struct attacker *self)
 {
 	static const unsigned int commands[] = {
 		UMCG_IOC_VERSION, UMCG_IOC_CTL, UMCG_IOC_WAIT, UMCG_IOC_KICK,
-		UMCG_IOC_KICK + 1, _IOWR(UMCG_IOC_MAGIC, 0x81, struct umcg_task), 0, UINT32_MAX,
+		UMCG_IOC_SCHED_STATE, UMCG_IOC_DESCHED_ADD, UMCG_IOC_DESCHED_REMOVE,
+		UMCG_IOC_DESCHED_REMOVE + 1, _IOWR(UMCG_IOC_MAGIC, 0x81, struct umcg_task), 0, UINT32_MAX,
 	};
 	const unsigned int command = commands[below(&self->dice, ARRAY_SIZE(commands))];
 	uint64_t words[4] = { some_size(self), 0, 0, 0 };
@@ -220,9 +221,13 @@ struct operation {
 
 /* The weights add up to 1000. Those that are fit for a lone process come first. */
 static const struct operation operations[] = {
-	{ op_wake, 220 },
-	{ op_kick, 210 },
-	{ op_odd_ioctl, 270 },
+	{ op_wake, 180 },
+	{ op_seek, 60 },
+	{ op_kick, 190 },
+	{ op_odd_ioctl, 245 },
+	{ op_slot, 10 },
+	{ op_desched, 12 },
+	{ op_see, 3 },
 	{ op_wait, 60 },
 	{ op_register_server, 50 },
 	{ op_register_worker, 15 },

@@ -97,6 +97,15 @@ void op_scribble(struct attacker *self);
 void op_descriptor(struct attacker *self);
 void op_pass_descriptor(struct attacker *self);
 
+/* attack_sched.c: seeks, slots, and words that are written when a thread has left its CPU */
+
+/* Ends all of that for the calling thread, whose memory for it is gone. */
+void forget_desched(void);
+void op_seek(struct attacker *self);
+void op_slot(struct attacker *self);
+void op_desched(struct attacker *self);
+void op_see(struct attacker *self);
+
 /* attack_process.c: signals, and processes that come and go */
 
 void signals_begin(void);

@@ -35,6 +35,10 @@ static void bring_page(int signal, siginfo_t *info, void *context)
 	const uintptr_t offset = (char *)info->si_addr - under_attack->arena;
 
 	(void)context;
+	if (info->si_code == SI_KERNEL) {
+		forget_desched();
+		return;
+	}
 	if (offset >= ARENA_SIZE) {
 		/* This is no part of the attack. */
 		printf("attack %llu: signal %d for %p\n",

@@ -143,10 +143,23 @@ static bool attack_is_over(FIXTURE_DATA(fuzz) *self, struct defendant *defendant
 	return false;
 }
 
+/* A long run is seen to go on, in the log of the kernel. */
+static void tell_progress(unsigned long thrown, uint64_t *next_ns)
+{
+	char line[64];
+
+	if (monotonic_ns() < *next_ns)
+		return;
+	*next_ns = monotonic_ns() + 60 * NSEC_PER_SEC;
+	snprintf(line, sizeof(line), "<4>fuzz: %lu operations\n", thrown);
+	write_file("/dev/kmsg", line);
+}
+
 /* Goes on until enough has been thrown, or the time is over. Whether all is well. */
 static bool judge(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *self,
 		  unsigned long operations, uint64_t end)
 {
+	uint64_t tell_ns = 0;
 	bool over = false;
 
 	while (!over) {
@@ -169,6 +182,7 @@ static bool judge(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *self,
 			}
 		}
 		sleep_ms(5);
+		tell_progress(thrown, &tell_ns);
 		over = monotonic_ns() > end || (operations && thrown >= operations);
 	}
 	for (int i = 0; i < ATTACKS; i++) {
