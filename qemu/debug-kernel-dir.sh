@@ -50,10 +50,8 @@ configure()
 # image is not needed any more, and it is big.
 remove_objects()
 {
-	find "$folder/build" -path "$folder/build/scripts" -prune -o \
-		-path "$folder/build/tools" -prune -o \
-		\( -name '*.o' -o -name '*.a' -o -name '.vmlinux*' -o -name 'vmlinux*' \) \
-		-type f ! -name 'vmlinux.symvers' -delete
+	find "$folder/build" -type f \( -name '*.o' -o -name '*.a' -o -name 'vmlinux*' -o -name '.vmlinux*' \) \
+		! -name vmlinux.symvers ! -path '*/build/scripts/*' ! -path '*/build/tools/*' -delete
 }
 
 mkdir -p "$folder/build"
