@@ -35,7 +35,11 @@ use kernel::{
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
-    rbtree::RBTree,
+    rbtree::{
+        Entry,
+        RBTree,
+        RBTreeNodeReservation, //
+    },
     sync::{
         aref::ARef,
         atomic::{
@@ -59,7 +63,7 @@ const _: () = assert!(SLOTS_PER_PAGE == numbers::PER_WORD);
 
 global_lock! {
     // SAFETY: Initialised by `init()`, before the device is there.
-    unsafe(uninit) static AREAS: Mutex<Option<RBTree<usize, Entry>>> = None;
+    unsafe(uninit) static AREAS: Mutex<Option<RBTree<usize, Known>>> = None;
 }
 
 /// Makes the areas usable.
@@ -68,7 +72,7 @@ pub(crate) fn init(startup: &Startup) {
 }
 
 /// An area by the address of its address space, which it holds; and how many there are who use it.
-struct Entry {
+struct Known {
     area: Arc<Area>,
     users: usize,
 }
@@ -143,21 +147,33 @@ impl AreaRef {
         let mm: ARef<Mm> = ARef::from(&**current!().mm().ok_or(EFAULT)?);
         let key = mm.as_raw() as usize;
 
-        let mut areas = AREAS.lock();
-        let areas = areas.get_or_insert_with(RBTree::new);
-        if let Some(entry) = areas.get_mut(&key) {
-            entry.users += 1;
-            return Ok(Self(entry.area.clone()));
+        if let Some(found) = Self::find(key) {
+            return Ok(found);
         }
 
+        // Before the lock is taken: nobody has to wait until this task gets its memory.
         let area = Area::new(mm)?;
-        let entry = Entry {
-            area: area.clone(),
-            users: 1,
-        };
-        areas.try_create_and_insert(key, entry, GFP_KERNEL_ACCOUNT)?;
+        let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
 
-        Ok(Self(area))
+        let mut areas = AREAS.lock();
+        match areas.get_or_insert_with(RBTree::new).entry(key) {
+            Entry::Occupied(mut entry) => Ok(entry.get_mut().add_user()),
+            Entry::Vacant(entry) => {
+                let known = Known { area, users: 0 };
+                Ok(entry.insert(known, node).add_user())
+            }
+        }
+    }
+
+    fn find(key: usize) -> Option<Self> {
+        Some(AREAS.lock().as_mut()?.get_mut(&key)?.add_user())
+    }
+}
+
+impl Known {
+    fn add_user(&mut self) -> AreaRef {
+        self.users += 1;
+        AreaRef(self.area.clone())
     }
 }
 
