@@ -11,13 +11,22 @@ TOLERANCE = 0.02
 TIME_TOLERANCE = 0.35
 
 
+# What a switch costs that nobody looks at.
+SWITCH = 3000
+
+
+def as_ratio(key, value):
+    if key.endswith("_change"):
+        return value + 1
+    if key.endswith("_instr"):
+        return value / SWITCH + 1
+    return 1 / value if key.startswith("adaptive") else value
+
+
 def ratios(path):
     """All that has a goal, so that less is better and equal is 1. A change of 0 is a ratio of 1."""
     result = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    found = {
-        key: value + 1 if key.endswith("_change") else value
-        for key, value in result["ratios"].items()
-    }
+    found = {key: as_ratio(key, value) for key, value in result["ratios"].items()}
     return found | {"task_bytes": result["task_bytes"]}
 
 
@@ -26,7 +35,7 @@ def main():
     worse = False
 
     for key, before in old.items():
-        tolerance = TIME_TOLERANCE if key.startswith("unpinned") else TOLERANCE
+        tolerance = TIME_TOLERANCE if key.startswith(("unpinned", "adaptive")) else TOLERANCE
         now = new.get(key)
         bad = now is None or now > before * (1 + tolerance)
         worse |= bad

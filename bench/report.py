@@ -26,6 +26,17 @@ TITLES = {
     "futex_wake": "futex wake only",
     "register_unregister": "UMCG register and unregister",
     "kick": "UMCG kick of a spinning worker",
+    "yield_plain": "sched_yield, nobody has a slot",
+    "yield_slot_elsewhere": "the same, a thread of another process has a slot",
+    "yield_slot": "the same, both threads have slots",
+    "yield_slot_vcpu": "the same, and virtual CPUs",
+    "yield_desched_1": "sched_yield, a word is written at each departure",
+    "yield_desched_8": "the same, 8 words",
+    "yield_slot_desched_1": "the same, a word, and both threads have slots",
+    "mutex_short_futex": "8 threads, sections of 300 ns, futex",
+    "mutex_short_adaptive": "the same, adaptive mutex",
+    "mutex_mixed_futex": "8 threads, one section in ten is 20 us, futex",
+    "mutex_mixed_adaptive": "the same, adaptive mutex",
     "empty_ioctl": "a command that /dev/umcg does not know",
     "empty_seek": "the same by lseek()",
     "futex_ring_of_10": "futex, each of 10 threads wakes the next one",
@@ -44,7 +55,20 @@ RATIOS = {
     "block_to_server_vs_futex": ("block_to_server", "futex"),
     "switch_10000_vs_10": ("ring_of_10_in_10000", "ring_of_10_in_10"),
 }
-TIME_RATIOS = {"unpinned_swap_vs_futex": ("server_swap", "futex")}
+TIME_RATIOS = {
+    "unpinned_swap_vs_futex": ("server_swap", "futex"),
+    # Of throughputs, so more is better.
+    "adaptive_mutex_vs_futex": ("mutex_mixed_futex", "mutex_mixed_adaptive"),
+    "adaptive_mutex_vs_futex_short": ("mutex_short_futex", "mutex_short_adaptive"),
+}
+# Instructions that a switch costs more, out and in; and by how many that is divided.
+DIFFERENCES = {
+    "sched_state_pair_instr": ("yield_slot", "yield_plain", 1),
+    "sched_state_vcpu_instr": ("yield_slot_vcpu", "yield_plain", 1),
+    "desched_pair_instr": ("yield_desched_1", "yield_plain", 1),
+    "desched_entry_instr": ("yield_desched_8", "yield_desched_1", 7),
+    "unregistered_instr": ("yield_slot_elsewhere", "yield_plain", 1),
+}
 CHANGES = {
     "unused_futex_change": ("futex_unused", "futex_unloaded"),
     "unused_pipe_change": ("pipe_unused", "pipe_unloaded"),
@@ -75,6 +99,14 @@ class Run:
         return {
             key: round(self.medians[row] / self.medians[base] - minus, 4)
             for key, (row, base) in pairs.items()
+            if row in self.medians and base in self.medians
+        }
+
+    def differences(self, pairs):
+        """The differences of those pairs of rows that were measured."""
+        return {
+            key: round((self.medians[row] - self.medians[base]) / parts, 1)
+            for key, (row, base, parts) in pairs.items()
             if row in self.medians and base in self.medians
         }
 
@@ -134,13 +166,14 @@ def main():
     instructions = Run(sys.argv[1])
     time = Run(sys.argv[2]) if len(sys.argv) > 2 else None
     ratios = instructions.quotients(RATIOS) | instructions.quotients(CHANGES, 1)
+    ratios |= instructions.differences(DIFFERENCES)
 
     print_rows(instructions, "instructions")
     if time:
         print_rows(time, "nanoseconds, two CPUs")
         ratios |= time.quotients(TIME_RATIOS)
     for key, value in (ratios | instructions.bytes).items():
-        print(f"{key:<24}{value:10}")
+        print(f"{key:<30}{value:10}")
     if not time:
         return
 

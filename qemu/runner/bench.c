@@ -15,9 +15,10 @@
 
 /* Those that measure the kernel without the module come first, and load it. */
 static const char *const instruction_programs[] = {
-	"/bench/others", "/bench/pairs", "/bench/events", "/bench/many", "/bench/memory", NULL
+	"/bench/others", "/bench/sched", "/bench/pairs", "/bench/events", "/bench/many",
+	"/bench/memory", NULL
 };
-static const char *const time_programs[] = { "/bench/pairs", NULL };
+static const char *const time_programs[] = { "/bench/pairs", "/bench/sched", NULL };
 
 static bool run_benchmark(const char *program, const char *mode, const char *pattern, int output)
 {
