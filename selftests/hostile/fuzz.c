@@ -98,10 +98,15 @@ static void begin_attack(FIXTURE_DATA(fuzz) *self, struct defendant *defendant)
 	defendant->pid = gang_start(attack_run, attack);
 }
 
-/* The handlers of an attack are gone when it has executed another program. */
+/*
+ * The handlers of an attack are gone when it has executed another program; and SIGSEGV ends it if
+ * memory for a notification is gone while the C library has blocked all signals, as it does to
+ * start a thread.
+ */
 static bool may_end_by(int signal)
 {
-	return signal == SIGKILL || signal == SIGTERM || signal == SIGUSR1 || signal == SIGUSR2;
+	return signal == SIGKILL || signal == SIGTERM || signal == SIGUSR1 || signal == SIGUSR2 ||
+	       signal == SIGSEGV;
 }
 
 /* Whether the end of an attack is one that there may be, and all of it is gone. */

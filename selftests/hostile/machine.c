@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What happens to the machine under busy groups: processors go and come, processes
- * are stopped and frozen, numbers are used again.
+ * are stopped and frozen, numbers are used again, memory is moved.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@
 #define ROUNDS		10
 #define REUSES		200
 #define STACK_SIZE	(64 * 1024)
+#define HUGE_PAGE	(2UL << 20)
+#define PAGE		4096UL
 
 FIXTURE(machine) {
 	struct mob *mobs[2];
@@ -304,6 +307,65 @@ TEST_F_TIMEOUT(number, may_be_used_again_between_the_search_and_the_wake, STRESS
 	EXPECT_EQ(0, archer.result);
 	ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 	EXPECT_TRUE(nothing_is_left());
+}
+
+/* Where a page is; zero if it is nowhere. */
+static uint64_t frame_of(const void *address)
+{
+	const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)address / PAGE * sizeof(entry)) !=
+	    sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+/* As many small pages as a huge one has, at its place. */
+static char *small_pages(void)
+{
+	char *all = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	char *pages = (char *)(((uintptr_t)all + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+
+	madvise(pages, HUGE_PAGE, MADV_NOHUGEPAGE);
+	memset(pages, 0, HUGE_PAGE);
+	madvise(pages, HUGE_PAGE, MADV_HUGEPAGE);
+	return pages;
+}
+
+static void nap_once(struct umcg_thread *self)
+{
+	sleep_ms(1);
+	self->result = 1;
+}
+
+TEST_F_TIMEOUT(number, of_a_page_with_words_stays_while_others_are_moved, STRESS_SECONDS)
+{
+	char *control = small_pages(), *pages = small_pages();
+	/* The words of a worker and of its group, in one of the pages. */
+	struct umcg_thread *worker = (void *)(pages + HUGE_PAGE / 2);
+	struct umcg_group *group = (void *)(worker + 1);
+	uint64_t before, control_before = frame_of(control + PAGE);
+
+	*group = (struct umcg_group)UMCG_GROUP_INIT;
+	worker_start(worker, group, nap_once);
+	ASSERT_TRUE(SOON(thread_waits(worker)));
+	before = frame_of(worker);
+	ASSERT_NE(0, before);
+
+	/* A huge page in the place of small ones means that all of them are moved. */
+	if (madvise(control, HUGE_PAGE, MADV_COLLAPSE))
+		SKIP(goto end, "this kernel makes no huge pages");
+	EXPECT_NE(control_before, frame_of(control + PAGE));
+	EXPECT_EQ(-1, madvise(pages, HUGE_PAGE, MADV_COLLAPSE));
+	madvise(worker, PAGE, MADV_PAGEOUT);
+	EXPECT_TRUE(write_file("/proc/sys/vm/compact_memory", "1"));
+	EXPECT_EQ(before, frame_of(worker));
+end:
+	EXPECT_TRUE(server_run_to_end(&self->server, group, worker));
+	EXPECT_EQ(1, worker->result);
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that cannot be had and user memory that cannot be copied, at every place
+ * of every call: the first time the first such place fails, then the second one,
+ * until the call has no more of them (fail-nth in
+ * Documentation/fault-injection/fault-injection.rst of the kernel).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "hostile.h"
+
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+#define PAGE		4096UL
+/* More places than any call has. */
+#define MANY		2000
+#define ENDS		24
+
+/* What a call has come to. */
+struct outcome {
+	int err;
+	/* Some place in it has failed. */
+	bool failed;
+};
+
+FIXTURE(faults) {
+	struct umcg_thread server;
+};
+
+static int fail_nth = -1;
+
+/* From now on the @nth place where this thread can fail does. */
+static void fault_begin(unsigned int nth)
+{
+	char text[16];
+
+	fail_nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	snprintf(text, sizeof(text), "%u", nth);
+	if (pwrite(fail_nth, text, strlen(text), 0) < 0)
+		abort();
+}
+
+/* Whether that has happened. Nothing fails any more. */
+static bool fault_end(void)
+{
+	char text[16] = "";
+	bool failed = pread(fail_nth, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
+
+	/* The first write may be what fails. */
+	while (pwrite(fail_nth, "0", 1, 0) < 0)
+		;
+	close(fail_nth);
+	return failed;
+}
+
+/* What may wait for memory fails as well; none of it is told to the log. */
+static void set_up_faults(void)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	static const char *const settings[][2] = {
+		{ "ignore-gfp-wait", "N" }, { "ignore-gfp-highmem", "N" }, { "verbose", "0" },
+	};
+	char path[128];
+
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kinds[kind],
+				 settings[i][0]);
+			write_file(path, settings[i][1]);
+		}
+	}
+}
+
+FIXTURE_SETUP(faults)
+{
+	memset(self, 0, sizeof(*self));
+	if (access(FAIL_NTH, W_OK))
+		SKIP(return, "this kernel injects no faults");
+	set_up_faults();
+	umcg_test_begin(STRESS_SECONDS);
+}
+
+FIXTURE_TEARDOWN(faults)
+{
+	/* In case that a test has failed half-way; it is loaded already if it has not. */
+	module_load();
+}
+
+/* An error that says what there was too little of, or which could not be reached. */
+static bool is_honest(int err)
+{
+	return err == 0 || err == -ENOMEM || err == -EFAULT || err == -EAGAIN || err == -EINTR;
+}
+
+/* Has @call fail at one place after the other. The number of its places. */
+static unsigned int sweep(struct __test_metadata *_metadata, const char *name,
+			  struct outcome (*call)(unsigned int nth))
+{
+	unsigned int refused = 0;
+
+	for (unsigned int nth = 1; nth < MANY; nth++) {
+		const struct outcome outcome = call(nth);
+
+		EXPECT_TRUE(is_honest(outcome.err))
+			TH_LOG("%s, place %u: error %d", name, nth, outcome.err);
+		EXPECT_TRUE(nothing_is_left())
+			TH_LOG("%s, place %u, left something behind", name, nth);
+		refused += outcome.err != 0;
+		if (!outcome.failed) {
+			EXPECT_EQ(0, outcome.err);
+			FIGURE("%s: %u places, %u of them refuse the call", name, nth - 1, refused);
+			return nth - 1;
+		}
+	}
+	EXPECT_TRUE(false)
+		TH_LOG("%s never comes to its end", name);
+	return 0;
+}
+
+static struct outcome open_device(unsigned int nth)
+{
+	struct outcome outcome;
+	int fd;
+
+	fault_begin(nth);
+	fd = open(UMCG_DEVICE, O_RDWR | O_CLOEXEC);
+	outcome.err = fd < 0 ? -errno : 0;
+	outcome.failed = fault_end();
+	if (fd >= 0)
+		close(fd);
+	return outcome;
+}
+
+TEST_F_TIMEOUT(faults, open_fails_with_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "open", open_device));
+}
+
+static struct outcome ask_version(unsigned int nth)
+{
+	struct umcg_version_args args = { .size = sizeof(args) };
+	struct outcome outcome;
+
+	fault_begin(nth);
+	outcome.err = umcg_ioctl(UMCG_IOC_VERSION, &args);
+	outcome.failed = fault_end();
+	return outcome;
+}
+
+TEST_F_TIMEOUT(faults, version_fails_with_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_VERSION", ask_version));
+}
+
+static void *new_page(int sharing)
+{
+	return mmap(NULL, PAGE, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
+}
+
+static struct outcome register_server_in(void *page, unsigned int nth)
+{
+	struct outcome outcome;
+
+	server_task_init(page);
+	fault_begin(nth);
+	outcome.err = umcg_ctl(SERVER_FLAGS, page);
+	outcome.failed = fault_end();
+	if (!outcome.err)
+		umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+	munmap(page, PAGE);
+	return outcome;
+}
+
+static struct outcome register_server_private(unsigned int nth)
+{
+	return register_server_in(new_page(MAP_PRIVATE), nth);
+}
+
+static struct outcome register_server_shared(unsigned int nth)
+{
+	return register_server_in(new_page(MAP_SHARED), nth);
+}
+
+TEST_F_TIMEOUT(faults, a_server_registers_or_gets_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server", register_server_private));
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server in shared memory",
+			   register_server_shared));
+}
+
+/* A worker and the words of its group, each in a page of its own. */
+struct member {
+	struct umcg_thread *worker;
+	struct umcg_group *group;
+	unsigned int nth;
+	struct outcome outcome;
+	/* What it does when it is run. */
+	void (*body)(struct member *self);
+};
+
+static void join_group(struct umcg_thread *thread)
+{
+	struct member *self = thread->arg;
+	const bool at_registration = !self->body;
+
+	worker_task_init(&self->worker->task, self->group);
+	self->worker->tid = gettid();
+	if (at_registration)
+		fault_begin(self->nth);
+	self->outcome.err = umcg_ctl(WORKER_FLAGS, &self->worker->task);
+	if (at_registration)
+		self->outcome.failed = fault_end();
+	if (!self->outcome.err) {
+		if (self->body)
+			self->body(self);
+		worker_leave(self->worker);
+	}
+	thread->phase = 1;
+}
+
+/* The caller serves a worker until its thread has come to its end. */
+static struct outcome serve_member(unsigned int nth, void (*body)(struct member *self))
+{
+	struct umcg_thread server = {}, thread = {};
+	struct member member = {
+		.worker = new_page(MAP_PRIVATE),
+		.group = new_page(MAP_PRIVATE),
+		.nth = nth,
+		.body = body,
+	};
+
+	*member.group = (struct umcg_group)UMCG_GROUP_INIT;
+	thread.arg = &member;
+	server_register(&server);
+	thread_start(&thread, join_group);
+	while (!thread.phase) {
+		struct umcg_thread *worker = group_take_idle(member.group);
+
+		if (worker) {
+			state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+			server_run(&server, worker);
+		} else {
+			sleep_ms(1);
+		}
+	}
+	thread_ends(&thread);
+	umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+	munmap(member.worker, PAGE);
+	munmap(member.group, PAGE);
+	return member.outcome;
+}
+
+static struct outcome register_worker(unsigned int nth)
+{
+	return serve_member(nth, NULL);
+}
+
+TEST_F_TIMEOUT(faults, a_worker_registers_or_gets_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, worker", register_worker));
+}
+
+static void nap(struct member *self)
+{
+	const struct timespec time = { .tv_nsec = NSEC_PER_MSEC };
+
+	fault_begin(self->nth);
+	self->outcome.err = nanosleep(&time, NULL) ? -errno : 0;
+	self->outcome.failed = fault_end();
+}
+
+static void wait_a_moment(struct member *self)
+{
+	set_next_tid(&self->worker->task, self->worker->server->tid);
+	state_change(&self->worker->task, RUNNING, IDLE | LOCKED);
+	state_change(&self->worker->server->task, IDLE, RUNNING);
+	fault_begin(self->nth);
+	self->outcome.err = umcg_wait(0, realtime_in_ms(2));
+	self->outcome.failed = fault_end();
+	/* The time is over, as it should be; or it has not waited, and is as it was. */
+	if (self->outcome.err == -ETIMEDOUT)
+		self->outcome.err = 0;
+}
+
+static void kick_oneself(struct member *self)
+{
+	struct umcg_kick_args args = { .size = sizeof(args), .tid = gettid() };
+
+	fault_begin(self->nth);
+	self->outcome.err = umcg_ioctl(UMCG_IOC_KICK, &args);
+	self->outcome.failed = fault_end();
+}
+
+static struct outcome member_naps(unsigned int nth)
+{
+	return serve_member(nth, nap);
+}
+
+static struct outcome member_waits(unsigned int nth)
+{
+	return serve_member(nth, wait_a_moment);
+}
+
+static struct outcome member_is_kicked(unsigned int nth)
+{
+	return serve_member(nth, kick_oneself);
+}
+
+TEST_F_TIMEOUT(faults, a_worker_blocks_waits_and_gives_way_or_gets_an_error, STRESS_SECONDS)
+{
+	sweep(_metadata, "nanosleep of a worker", member_naps);
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_WAIT of a worker", member_waits));
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_KICK", member_is_kicked));
+}
+
+/*
+ * Names another group, whose words are in a page that is not pinned yet. Nobody can be told
+ * that this fails: it happens on the way out of another call.
+ */
+static void change_group(struct member *self)
+{
+	struct umcg_group *other = new_page(MAP_PRIVATE);
+
+	*other = (struct umcg_group)UMCG_GROUP_INIT;
+	self->worker->task.idle_workers_ptr = (uintptr_t)&other->idle_workers;
+	self->worker->task.idle_server_tid_ptr = (uintptr_t)&other->idle_server_tid;
+	self->group = other;
+	nap(self);
+}
+
+static int change_group_alone(void *argument)
+{
+	const unsigned int nth = *(unsigned int *)argument;
+	const struct outcome outcome = serve_member(nth, change_group);
+
+	return outcome.failed ? 0 : outcome.err ? 2 : 1;
+}
+
+TEST_F_TIMEOUT(faults, a_change_of_the_group_succeeds_or_kills, STRESS_SECONDS)
+{
+	const long killed_before = umcg_stat("killed_memory");
+	unsigned int nth = 0;
+	int status = 0;
+
+	while (nth++ < MANY && (status == 0 || WIFSIGNALED(status))) {
+		status = process_ends(process_start(change_group_alone, &nth));
+		EXPECT_TRUE(nothing_is_left());
+		EXPECT_TRUE(WIFEXITED(status) || WTERMSIG(status) == SIGKILL)
+			TH_LOG("place %u: wait status %#x", nth, status);
+	}
+	/* The last one had no place left that could fail. */
+	EXPECT_EQ(1, WEXITSTATUS(status));
+	EXPECT_LT(killed_before, umcg_stat("killed_memory"));
+	FIGURE("change of the group: %u places, %ld of them kill", nth - 1,
+	       umcg_stat("killed_memory") - killed_before);
+}
+
+static int end_while_registered(void *argument)
+{
+	const unsigned int nth = *(unsigned int *)argument;
+	static struct umcg_thread server;
+
+	if (server_register(&server))
+		return 1;
+	fault_begin(nth);
+	if (nth & 1)
+		execl("/there/is/no/such/program", "none", NULL);
+	_exit(0);
+}
+
+TEST_F_TIMEOUT(faults, whoever_ends_is_taken_out, STRESS_SECONDS)
+{
+	for (unsigned int nth = 1; nth < ENDS; nth++) {
+		EXPECT_EQ(0, process_ends(process_start(end_while_registered, &nth)));
+		EXPECT_TRUE(nothing_is_left());
+	}
+}
+
+static struct outcome load_module(unsigned int nth)
+{
+	struct outcome outcome;
+
+	fault_begin(nth);
+	outcome.err = module_load();
+	outcome.failed = fault_end();
+	return outcome;
+}
+
+/* Most of the places are in the kernel's loader: the more there have been, the more are left out. */
+TEST_F_TIMEOUT(faults, the_module_is_loaded_or_not_there, STRESS_SECONDS)
+{
+	struct outcome outcome = { .failed = true };
+	unsigned int refused = 0, tried = 0, nth;
+
+	close(umcg_fd);
+	ASSERT_TRUE(SOON(!module_unload()));
+	for (nth = 1; outcome.failed && nth < 10 * MANY; nth += 1 + nth / 16) {
+		outcome = load_module(nth);
+		tried++;
+		refused += outcome.err != 0;
+		EXPECT_TRUE(is_honest(outcome.err) || outcome.err == -EINVAL)
+			TH_LOG("place %u: error %d", nth, outcome.err);
+		EXPECT_TRUE(outcome.err ? module_unload() == -ENOENT : SOON(!module_unload()));
+	}
+	EXPECT_FALSE(outcome.failed);
+	EXPECT_LT(0, refused);
+	EXPECT_EQ(0, module_load());
+	FIGURE("load: %u of less than %u places tried, %u of them refuse it", tried, nth, refused);
+}
+
+TEST_HARNESS_MAIN
