@@ -407,7 +407,7 @@ TEST(a_worker_that_waits_is_run_again_or_woken)
 
 static void wait_with_timeout(struct member *self)
 {
-	uint64_t end = umcg_get_time_ns() + 20000000;
+	uint64_t end = umcg_get_time_ns() + 50000000ULL * slowness();
 
 	MUST(umcg_wait(end) == -1 && errno == ETIMEDOUT && umcg_get_time_ns() >= end);
 	MUST(!umcg_wake(umcg_get_utid(), false));

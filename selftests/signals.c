@@ -19,7 +19,7 @@
 
 /* What has to happen at once has this long to happen, on a slow machine. */
 #define AT_ONCE_MS	(2000 * slowness())
-#define STORM_MS	2000
+#define STORM_MS	(2000 * slowness())
 #define HANDLED_MS	100
 
 FIXTURE(signals) {
