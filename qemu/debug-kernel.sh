@@ -18,7 +18,7 @@ make_kernel()
 {
 	rm -rf --one-file-system "$folder"
 	mkdir "$folder"
-	run_step "building the $kind kernel (25 minutes on two cores)" "$cache/$kind.log" \
+	run_step "building the $kind kernel (10 to 20 minutes on two cores)" "$cache/$kind.log" \
 		"$here/in-root.sh" "$here/debug-kernel-dir.sh" "$folder" "$kind" "$source"
 	touch "$folder/whole"
 }
