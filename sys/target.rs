@@ -43,7 +43,8 @@ impl<'g> Target<'g> {
     /// # Errors
     ///
     /// `ESRCH` if there is none, or if it is exiting; `EPERM` if it is a kernel thread, or has
-    /// another address space.
+    /// another address space. Of a task of another process no more is told than `kill(2)` tells: that
+    /// it is there.
     #[inline]
     pub(crate) fn find(tid: u32, _guard: &'g rcu::Guard) -> Result<Self> {
         let tid = i32::try_from(tid).map_err(|_| ESRCH)?;
@@ -58,17 +59,21 @@ impl<'g> Target<'g> {
         let flags = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).flags) };
         // SAFETY: As above. Only compared, never followed.
         let mm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).mm) };
+        // SAFETY: As above. A task keeps its own, whatever becomes of it.
+        let process = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).signal) };
+        let current = Task::current_raw();
         // SAFETY: The current task alone changes its own.
-        let own_mm = unsafe { (*Task::current_raw()).mm };
+        let own_mm = unsafe { (*current).mm };
+        // SAFETY: As above.
+        let own_process = unsafe { (*current).signal };
 
-        if flags & bindings::PF_KTHREAD != 0 {
+        // A task that has given up its address space may have had ours.
+        let is_own = mm == own_mm || mm.is_null() && process == own_process;
+        if !is_own || flags & bindings::PF_KTHREAD != 0 {
             return Err(EPERM);
         }
         if flags & bindings::PF_EXITING != 0 || mm.is_null() {
             return Err(ESRCH);
-        }
-        if mm != own_mm {
-            return Err(EPERM);
         }
 
         Ok(Self {

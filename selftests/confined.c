@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * More rules of SECURITY.md: programs that gain privileges, system call filters,
+ * and the kernel's log. As in security.c, a process that ends with a number other
+ * than 0 tells the step that went wrong.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "umcg_test.h"
+
+#define USER		1000
+#define PROGRAM		"/tmp/umcg-setuid"
+#define STACK_SIZE	65536
+#define BREACHES	15
+
+/* A server and a worker of a process without privileges, and what the worker blocks on. */
+static struct umcg_group group = UMCG_GROUP_INIT;
+static struct umcg_thread server, worker;
+static int pipe_fds[2];
+
+FIXTURE(confined) {
+	_Atomic int *step;
+};
+
+FIXTURE_SETUP(confined)
+{
+	umcg_test_begin(TEST_SECONDS);
+	self->step = mmap(NULL, sizeof(*self->step), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->step);
+	ASSERT_EQ(0, pipe(pipe_fds));
+}
+
+FIXTURE_TEARDOWN(confined)
+{
+	EXPECT_TRUE(nothing_is_left());
+}
+
+static bool become(uid_t user)
+{
+	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
+}
+
+static int result_of_process(int (*body)(void *), void *argument)
+{
+	int status = process_ends(process_start(body, argument));
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The program that is owned by root: it tells how it was started, and stays for a while. */
+__attribute__((constructor)) static void run_as_setuid_program(void)
+{
+	const char *fd = getenv("UMCG_SETUID");
+
+	if (!fd)
+		return;
+	umcg_fd = atoi(fd);
+	if (geteuid() != 0 || !getauxval(AT_SECURE))
+		_exit(2);
+	if (umcg_wait(0, 0) != -EINVAL || umcg_ctl(UMCG_CTL_UNREGISTER, NULL) != -EINVAL)
+		_exit(3);
+	write(STDOUT_FILENO, "x", 1);
+	sleep_ms(500);
+	_exit(0);
+}
+
+/* Shares the memory of its parent, and is registered, until it starts the program. */
+static int start_the_program(void *argument)
+{
+	char *const argv[] = { PROGRAM, NULL };
+	char fd[32], *const envp[] = { fd, NULL };
+
+	(void)argument;
+	snprintf(fd, sizeof(fd), "UMCG_SETUID=%d", dup(umcg_fd));
+	worker.result = server_register(&worker);
+	worker.phase = 1;
+	while (worker.phase == 1)
+		sleep_ms(1);
+	dup2(pipe_fds[1], STDOUT_FILENO);
+	execve(PROGRAM, argv, envp);
+	_exit(1);
+}
+
+static int meet_a_setuid_program(void *argument)
+{
+	static char stack[STACK_SIZE] __attribute__((aligned(16)));
+	struct umcg_kick_args args = { .size = sizeof(args) };
+	int status;
+	char byte;
+	pid_t pid;
+
+	(void)argument;
+	if (!become(USER) || server_register(&server))
+		return 1;
+	pid = clone(start_the_program, stack + STACK_SIZE, CLONE_VM | SIGCHLD, NULL);
+	if (pid < 0 || !SOON(worker.phase == 1) || worker.result)
+		return 2;
+	set_next_tid(&server.task, pid);
+	if (umcg_wait(UMCG_WAIT_WAKE_ONLY, 0))
+		return 3;
+	worker.phase = 2;
+	if (read(pipe_fds[0], &byte, 1) != 1)
+		return 4;
+	args.tid = pid;
+	if (umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) != -EPERM || umcg_ioctl(UMCG_IOC_KICK, &args) != -EPERM)
+		return 5;
+	/* Its old memory says that it is gone, and nobody writes there any more. */
+	if (state_of(&worker.task) != NONE)
+		return 6;
+	status = process_ends(pid);
+	return WIFEXITED(status) ? 10 * WEXITSTATUS(status) : 7;
+}
+
+static bool copy_program(void)
+{
+	char buffer[4096];
+	int from = open("/proc/self/exe", O_RDONLY), to = open(PROGRAM, O_WRONLY | O_CREAT, 0700);
+	ssize_t length;
+	bool good = from >= 0 && to >= 0;
+
+	while (good && (length = read(from, buffer, sizeof(buffer))) > 0)
+		good = write(to, buffer, length) == length;
+	good &= !fchmod(to, 04755);
+	close(from);
+	close(to);
+	return good;
+}
+
+TEST_F(confined, a_program_that_gains_privileges_is_out_of_reach)
+{
+	ASSERT_TRUE(copy_program());
+	EXPECT_EQ(0, result_of_process(meet_a_setuid_program, NULL));
+	EXPECT_EQ(0, unlink(PROGRAM));
+}
+
+/* Fails the ioctl @command with EPERM from now on. */
+static bool filter_ioctl(unsigned int command)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int register_under_a_filter(void *argument)
+{
+	(void)argument;
+	if (!become(USER) || server_register(&server) || umcg_ctl(UMCG_CTL_UNREGISTER, NULL))
+		return 1;
+	if (!filter_ioctl(UMCG_IOC_CTL) || server_register(&server) != -EPERM)
+		return 2;
+	/* The other calls are another matter, and do nothing for a thread that is not registered. */
+	if (umcg_wait(0, 0) != -EINVAL || lseek(umcg_fd, 0, SEEK_SET) != -1 || errno != EINVAL)
+		return 3;
+	return 0;
+}
+
+TEST_F(confined, a_filter_can_refuse_registration)
+{
+	EXPECT_EQ(0, result_of_process(register_under_a_filter, NULL));
+}
+
+/* Goes into the strict mode, in which there is read(), write() and _exit() only. */
+static void block_in_strict_mode(struct umcg_thread *self)
+{
+	char byte;
+
+	self->phase = prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) ? -1 : 1;
+	read(pipe_fds[0], &byte, 1);
+	self->phase = 2;
+	if (self->arg)
+		syscall(SYS_getpid);
+	syscall(SYS_exit, 0);
+}
+
+/* The worker is reported, queued and run as any other, and started its server with its end. */
+static int run_in_strict_mode(void *argument)
+{
+	if (!become(USER) || server_register(&server))
+		return 1;
+	worker.arg = argument;
+	worker_start(&worker, &group, block_in_strict_mode);
+	if (server_next_worker(&server, &group) != &worker || server_run(&server, &worker))
+		return 2;
+	if (worker.phase != 1 || state_of(&worker.task) != BLOCKED)
+		return 3;
+	if (write(pipe_fds[1], "x", 1) != 1 || server_next_worker(&server, &group) != &worker)
+		return 4;
+	if (worker.phase != 1 || server_run(&server, &worker))
+		return 5;
+	if (worker.phase != 2 || !SOON(state_of(&worker.task) == NONE))
+		return 6;
+	return thread_ends(&worker) ? 0 : 7;
+}
+
+TEST_F(confined, a_worker_may_be_in_the_strict_mode)
+{
+	EXPECT_EQ(0, result_of_process(run_in_strict_mode, NULL));
+}
+
+TEST_F(confined, a_worker_that_seccomp_kills_starts_its_server)
+{
+	EXPECT_EQ(0, result_of_process(run_in_strict_mode, self));
+}
+
+static void break_the_contract(struct umcg_thread *self)
+{
+	const long how = (long)self->arg;
+	uint64_t word = state_word(&self->task);
+
+	if (how == 0)
+		state_replace(&self->task, word, NONE);
+	else if (how == 1)
+		set_next_tid(&self->task, 0);
+	else
+		self->task.idle_workers_ptr = KERNEL_ADDRESS;
+	/* The first call ends it if it is RUNNING, else the second one. */
+	umcg_ioctl(UMCG_IOC_KICK, &(struct umcg_kick_args){ .size = 16, .tid = self->tid });
+	umcg_wait(0, 0);
+}
+
+static int be_killed(void *argument)
+{
+	if (!become(USER) || server_register(&server))
+		return 1;
+	worker.arg = argument;
+	worker_start(&worker, &group, break_the_contract);
+	if (server_next_worker(&server, &group) != &worker)
+		return 2;
+	server_run(&server, &worker);
+	sleep_ms(SOON_MS);
+	return 3;
+}
+
+/* Reads what is new in the log; whether a line of it is of the module. */
+static bool log_has_umcg(int log)
+{
+	char record[8192];
+	ssize_t length;
+	bool found = false;
+
+	while ((length = read(log, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		record[length > 0 ? length : 0] = '\0';
+		found |= !!strstr(record, "umcg");
+	}
+	return found;
+}
+
+static long killed(void)
+{
+	return umcg_stat("killed_state") + umcg_stat("killed_server") + umcg_stat("killed_memory");
+}
+
+TEST_F(confined, breaches_of_the_contract_leave_no_line_in_the_log)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	const long before = killed();
+
+	ASSERT_LE(0, log);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+	for (long i = 0; i < BREACHES; i++) {
+		EXPECT_EQ(-1, result_of_process(be_killed, (void *)(i % 3)))
+			TH_LOG("breach %ld", i % 3);
+	}
+	EXPECT_EQ(before + BREACHES, killed());
+	EXPECT_FALSE(log_has_umcg(log));
+}
+
+TEST_HARNESS_MAIN
