@@ -21,7 +21,7 @@ use crate::{
         pages,
         registry,
         sched,
-        stats, //
+        show, //
     },
 };
 use kernel::{
@@ -52,9 +52,9 @@ module! {
 #[pin_data]
 struct UmcgModule {
     #[pin]
-    device: MiscDeviceRegistration<device::Stateless<Umcg>>,
+    device: MiscDeviceRegistration<device::OpenFile<Umcg>>,
     #[pin]
-    files: stats::Files,
+    files: show::Files,
     hooks: Hooks,
     reaper: Reaper,
 }
@@ -72,7 +72,7 @@ impl kernel::InPlaceModule for UmcgModule {
         try_pin_init!(Self {
             reaper: Reaper::start(&startup),
             hooks: Hooks::new(&startup)?,
-            files <- stats::Files::new(),
+            files <- show::Files::new(),
             device <- device::register::<Umcg>(c"umcg"),
         })
     }

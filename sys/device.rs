@@ -5,7 +5,10 @@
 //! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
-use super::context::TaskContext;
+use super::{
+    bindings as helpers,
+    context::TaskContext, //
+};
 use core::marker::PhantomData;
 use kernel::{
     bindings,
@@ -15,9 +18,16 @@ use kernel::{
         MiscDeviceOptions,
         MiscDeviceRegistration, //
     },
-    mm::virt::VmaNew,
+    mm::{
+        virt::VmaNew,
+        Mm, //
+    },
     prelude::*,
-    sync::SetOnce, //
+    seq_file::SeqFile,
+    sync::{
+        aref::ARef,
+        SetOnce, //
+    },
 };
 
 /// What a device does.
@@ -42,10 +52,16 @@ pub(crate) trait Calls: Send + Sync + 'static {
     ///
     /// `EINVAL` if the device has no such memory.
     fn mmap(vma: &VmaNew) -> Result;
+
+    /// Tells of an address space in `/proc/PID/fdinfo/FD`. May sleep.
+    fn show(mm: &Mm, out: &SeqFile);
 }
 
-/// An open file of a device that does `D`. It has no state.
-pub(crate) struct Stateless<D>(PhantomData<D>);
+/// An open file of a device that does `D`. It knows who has opened it; no ioctl depends on that.
+pub(crate) struct OpenFile<D> {
+    opener: Option<ARef<Mm>>,
+    _device: PhantomData<D>,
+}
 
 /// The operations of a `MiscDevice`, and the one that it does not have.
 struct Operations(bindings::file_operations);
@@ -65,7 +81,7 @@ static OPERATIONS: SetOnce<Operations> = SetOnce::new();
 /// What `misc_register()` fails with.
 pub(crate) fn register<D: Calls>(
     name: &'static CStr,
-) -> impl PinInit<MiscDeviceRegistration<Stateless<D>>, Error> {
+) -> impl PinInit<MiscDeviceRegistration<OpenFile<D>>, Error> {
     MiscDeviceRegistration::register(MiscDeviceOptions { name }).pin_chain(|device| {
         // SAFETY: The registered device is valid, and its operations are a static.
         let operations = unsafe { *(*device.as_raw()).fops };
@@ -100,7 +116,7 @@ unsafe extern "C" fn seek<D: Calls>(
 }
 
 #[vtable]
-impl<D: Calls> MiscDevice for Stateless<D> {
+impl<D: Calls> MiscDevice for OpenFile<D> {
     type Ptr = KBox<Self>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
@@ -110,10 +126,15 @@ impl<D: Calls> MiscDevice for Stateless<D> {
             unsafe { (*file.as_ptr()).f_op = operations };
         }
 
-        Ok(KBox::new(Self(PhantomData), GFP_KERNEL)?)
+        let open_file = Self {
+            opener: current!().mm().map(|mm| ARef::from(&**mm)),
+            _device: PhantomData,
+        };
+
+        Ok(KBox::new(open_file, GFP_KERNEL_ACCOUNT)?)
     }
 
-    fn ioctl(_device: &Self, _file: &File, command: u32, arg: usize) -> Result<isize> {
+    fn ioctl(_open_file: &Self, _file: &File, command: u32, arg: usize) -> Result<isize> {
         // SAFETY: A system call that the VFS hands over with no lock held; system calls do not nest.
         let ctx = unsafe { TaskContext::enter() };
 
@@ -123,4 +144,21 @@ impl<D: Calls> MiscDevice for Stateless<D> {
     fn mmap(_device: &Self, _file: &File, vma: &VmaNew) -> Result {
         D::mmap(vma)
     }
+
+    fn show_fdinfo(open_file: &Self, out: &SeqFile, _file: &File) {
+        if let Some(mm) = open_file.opener.as_ref() {
+            if may_see(mm) {
+                D::show(mm, out);
+            }
+        }
+    }
+}
+
+/// Whether the current task may be told of an address space: its own, or any if it may look into all.
+/// To have inherited or been sent a descriptor is not enough.
+fn may_see(mm: &Mm) -> bool {
+    let own = current!().mm().map(|mm| mm.as_raw());
+
+    // SAFETY: In process context; asks for a capability of the current task.
+    own == Some(mm.as_raw()) || unsafe { helpers::umcg_may_see_all() }
 }

@@ -147,6 +147,11 @@ int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user
 	return copy_struct_from_user(dst, size, u64_to_user_ptr(user_ptr), user_size);
 }
 
+bool umcg_may_see_all(void)
+{
+	return capable(CAP_SYS_PTRACE);
+}
+
 void *umcg_page_address(const struct page *page)
 {
 	return page_address(page);

@@ -9,6 +9,8 @@
 
 #include <linux/umcg.h>
 
+#include "trace.h"
+
 #ifdef __BINDGEN__
 #define bool _Bool
 #endif
@@ -80,6 +82,9 @@ bool umcg_irqs_disabled(void);
 
 /* copy_struct_from_user(): 0, -EFAULT, or -E2BIG. */
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size);
+
+/* Whether the current task may look into all others: CAP_SYS_PTRACE, in the initial namespace. */
+bool umcg_may_see_all(void);
 
 /* page_address(): inline or a macro. */
 void *umcg_page_address(const struct page *page);

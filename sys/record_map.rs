@@ -132,6 +132,30 @@ impl<T: TaskRecord> RecordMap<T> {
         })
     }
 
+    /// Calls `f` with the record that has the lowest number from `first` on, and returns that number.
+    /// `f` runs within an RCU read-side critical section. Any context.
+    pub(crate) fn with_next(
+        &'static self,
+        first: usize,
+        f: impl FnOnce(&Record<T>),
+    ) -> Option<usize> {
+        let mut number = first;
+        let _guard = rcu::read_lock();
+        // SAFETY: `init()` has made the map usable.
+        let entry = unsafe {
+            bindings::xa_find(
+                self.entries.get(),
+                &raw mut number,
+                usize::MAX,
+                bindings::XA_PRESENT,
+            )
+        };
+        // SAFETY: As in `find()`.
+        f(unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() });
+
+        Some(number)
+    }
+
     /// The record that [`RecordMap::find`] has last found for `last_found`, if that was by `name` and
     /// nothing has been removed since. It is valid until the guard goes. Any context.
     #[inline]

@@ -10,7 +10,7 @@ use super::{
         UMCG_CTL_UNREGISTER,
         UMCG_CTL_WORKER, //
     },
-    hooks,
+    activity, hooks,
     limits::Share,
     pages::PageRef,
     protocol::SharedWord,
@@ -45,7 +45,7 @@ pub(crate) fn ctl(ctx: TaskContext, args: &umcg_ctl_args) -> Result {
     match args.flags {
         REGISTER_SERVER => register(&ctx, Kind::Server, args.self_),
         REGISTER_WORKER => register(&ctx, Kind::Worker, args.self_),
-        UMCG_CTL_UNREGISTER if args.self_ == 0 => task::leave(ctx),
+        UMCG_CTL_UNREGISTER if args.self_ == 0 => task::unregister(ctx),
         _ => Err(EINVAL),
     }
 }
@@ -62,13 +62,12 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
     let words = TaskWords::new(PageRef::pin(ctx, address)?, address);
     let group = check(ctx, kind, &words)?;
 
-    // CAST: The PID of a user task is positive.
-    let number = current!().pid() as usize;
-    let owned = Owned::new(number, hooks::Use::new(kind)?, group);
+    let owned = Owned::new(hooks::Use::new(kind)?, group);
     let record = TaskRef::new(ctx, owned, Task::new(kind, words))?;
-    registry::insert(number, record.clone())?;
+    registry::insert_current(record.clone())?;
     let current = ctx.attach(record);
     current.owned().share.set(Some(share));
+    activity::registers(&current);
 
     if kind == Kind::Worker {
         // A new worker is blocked: it becomes idle, and runs when a server runs it.

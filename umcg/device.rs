@@ -22,6 +22,7 @@ use super::{
     ctl,
     kick,
     sched,
+    show,
     wait, //
 };
 use crate::sys::{
@@ -33,8 +34,12 @@ use crate::sys::{
     },
 };
 use kernel::{
-    mm::virt::VmaNew,
-    prelude::*, //
+    mm::{
+        virt::VmaNew,
+        Mm, //
+    },
+    prelude::*,
+    seq_file::SeqFile, //
 };
 
 /// The device.
@@ -67,6 +72,10 @@ impl Calls for Umcg {
 
     fn mmap(vma: &VmaNew) -> Result {
         sched::area::map(vma)
+    }
+
+    fn show(mm: &Mm, out: &SeqFile) {
+        show::show_process(mm, out);
     }
 }
 

@@ -109,6 +109,29 @@ impl PageRef {
     }
 }
 
+/// How many pages are pinned for an address space. May sleep.
+pub(crate) fn count(mm: &Mm) -> usize {
+    let mm = mm.as_raw() as usize;
+    let mut pages = PAGES.lock();
+    let mut cursor = pages
+        .as_mut()
+        .and_then(|pages| pages.cursor_lower_bound_mut(&(mm, 0)));
+    let mut count = 0;
+
+    while let Some(at) = cursor.filter(|at| at.current().0 .0 == mm) {
+        count += 1;
+        cursor = at.move_next();
+    }
+    count
+}
+
+impl PageRef {
+    /// Whether the page belongs to this address space.
+    pub(crate) fn is_in(&self, mm: &Mm) -> bool {
+        self.0.charge.mm().as_raw() == mm.as_raw()
+    }
+}
+
 impl Deref for PageRef {
     type Target = PinnedPage;
 

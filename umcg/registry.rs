@@ -32,18 +32,24 @@ pub(crate) fn init(startup: &Startup) {
     TASKS.init(startup);
 }
 
-/// Adds the current task, whose number is this. May sleep.
+/// Adds the current task. May sleep.
 ///
 /// # Errors
 ///
 /// `ENOMEM`.
-pub(crate) fn insert(number: usize, record: ARef<TaskRef>) -> Result {
-    TASKS.insert(number, record)
+pub(crate) fn insert_current(record: ARef<TaskRef>) -> Result {
+    TASKS.insert(own_number(), record)
 }
 
 /// Takes the current task out.
-pub(crate) fn remove(number: usize) {
-    drop(TASKS.remove(number));
+pub(crate) fn remove_current() {
+    drop(TASKS.remove(own_number()));
+}
+
+/// The number of the current task. It changes in exec only, and no task is registered there.
+fn own_number() -> usize {
+    // CAST: The PID of a user task is positive.
+    current!().pid() as usize
 }
 
 /// Calls `f` with the registered task that user space calls `tid`.
@@ -83,6 +89,18 @@ pub(crate) fn with_task<R>(
     match TASKS.with_task_found_again(last_found, tid, &mut f) {
         Some(result) => Ok(result),
         None => Ok(f(find(last_found, tid, &rcu::read_lock())?.task())),
+    }
+}
+
+/// Calls `f` with each registered task. Those that come and go meanwhile may be missed.
+///
+/// `f` runs within an RCU read-side critical section: it must not sleep.
+pub(crate) fn for_each(mut f: impl FnMut(&TaskRef)) {
+    let mut next = 0;
+
+    // A section for each task: there may be very many.
+    while let Some(number) = TASKS.with_next(next, &mut f) {
+        next = number + 1;
     }
 }
 

@@ -131,6 +131,18 @@ impl StateWord {
         Self(self.0 & !flags).moved_to(State::None, now_ns)
     }
 
+    /// How long before `now_ns` the word was stamped; zero if user space has dated it ahead.
+    pub(crate) const fn age_ns(self, now_ns: u64) -> u64 {
+        let stamped = self.0 & !(UMCG_TASK_STATE_MASK_FULL as u64);
+        let age = timestamp(now_ns).wrapping_sub(stamped);
+
+        if age < 1 << 63 {
+            age >> UMCG_STATE_TIMESTAMP_SHIFT << UMCG_STATE_TIMESTAMP_GRANULARITY
+        } else {
+            0
+        }
+    }
+
     /// Stamps `bits` so that the word differs from this one and does not go back in time, even if
     /// the clock of another CPU, or user space, was ahead. The timestamp wraps.
     #[inline]
@@ -199,6 +211,21 @@ mod tests {
         assert_eq!(stamp(same_moment), 0);
         assert_eq!(stamp(next_moment), 5);
         assert!(same_moment.is(State::Running) && next_moment.is(State::Running));
+    }
+
+    #[test]
+    fn the_age_of_a_word_is_that_of_its_timestamp() {
+        let before = word(State::Idle, 0);
+
+        assert_eq!(before.age_ns(3 * SECOND), 2 * SECOND);
+        assert_eq!(before.age_ns(SECOND / 2), 0);
+    }
+
+    #[test]
+    fn the_age_of_a_word_does_not_mind_that_timestamps_wrap() {
+        let last = StateWord(!0);
+
+        assert_eq!(last.age_ns(0), 16);
     }
 
     #[test]

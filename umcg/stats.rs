@@ -2,25 +2,17 @@
 
 //! What there is and what has happened, for `/sys/kernel/debug/umcg/stats`.
 
-use super::hooks;
-use kernel::{
-    debugfs::{
-        Dir,
-        File, //
-    },
-    fmt,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
 };
 
 /// A number of things. Only ever looked at by people and tests, so nothing is ordered by it.
 pub(crate) struct Gauge(Atomic<u64>);
 
 impl Gauge {
-    const fn new() -> Self {
+    /// Zero.
+    pub(crate) const fn new() -> Self {
         Self(Atomic::new(0))
     }
 
@@ -35,7 +27,13 @@ impl Gauge {
         self.0.add(1, Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// Adds this many events, for good. Any context.
+    pub(crate) fn add(&self, events: u64) {
+        self.0.add(events, Relaxed);
+    }
+
+    /// The number.
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -70,40 +68,3 @@ pub(crate) static KILLED_MEMORY: Gauge = Gauge::new();
 /// Passes of registered tasks through the scheduler that could not be looked at: not zero means that
 /// this kernel calls the hook where nothing may be woken.
 pub(crate) static MISSED: Gauge = Gauge::new();
-
-/// The files in debugfs. Where there is no debugfs, nothing is missed.
-#[pin_data]
-pub(crate) struct Files {
-    #[pin]
-    stats: File<()>,
-    dir: Dir,
-}
-
-impl Files {
-    /// Makes the files.
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            dir: Dir::new(c"umcg"),
-            stats <- dir.read_callback_file(c"stats", (), &|(), f| show(f)),
-        }? Error)
-    }
-}
-
-fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let tasks = hooks::registered();
-    let probes = hooks::attached();
-
-    writeln!(f, "servers {}", tasks.servers)?;
-    writeln!(f, "workers {}", tasks.workers)?;
-    writeln!(f, "records {}", RECORDS.get())?;
-    writeln!(f, "pinned_pages {}", PINNED_PAGES.get())?;
-    writeln!(f, "watched {}", tasks.watched)?;
-    writeln!(f, "slot_pages {}", SLOT_PAGES.get())?;
-    writeln!(f, "lifetime_probes {}", u8::from(probes.lifetime))?;
-    writeln!(f, "sched_probe {}", u8::from(probes.activity))?;
-    writeln!(f, "switch_notifiers {}", u8::from(probes.switches))?;
-    writeln!(f, "killed_state {}", KILLED_STATE.get())?;
-    writeln!(f, "killed_server {}", KILLED_SERVER.get())?;
-    writeln!(f, "killed_memory {}", KILLED_MEMORY.get())?;
-    writeln!(f, "missed {}", MISSED.get())
-}

@@ -3,9 +3,17 @@
 //! A registered task.
 
 use super::{
+    activity::{
+        self,
+        Activity,
+        Reason, //
+    },
     hooks,
     limits::Share,
-    protocol,
+    protocol::{
+        self,
+        SharedWord, //
+    },
     registry,
     sched,
     stats,
@@ -25,6 +33,7 @@ use crate::{
             Record, //
         },
         record_map::LastFound,
+        trace::Role,
         tracepoint,
         wake::{
             self,
@@ -33,7 +42,10 @@ use crate::{
     },
 };
 use core::cell::Cell;
-use kernel::prelude::*;
+use kernel::{
+    mm::Mm,
+    prelude::*, //
+};
 
 /// What a task is registered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +56,27 @@ pub(crate) enum Kind {
     Worker,
 }
 
+impl Kind {
+    /// What tracers call it.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Kind::Server => Role::Server,
+            Kind::Worker => Role::Worker,
+        }
+    }
+}
+
 /// A registered task, as all tasks of its process see it.
 pub(crate) struct Task {
     kind: Kind,
     words: TaskWords,
+    /// What has happened to it.
+    pub(crate) activity: Activity,
     _count: stats::Count,
 }
 
 /// What only the task itself touches.
 pub(crate) struct Owned {
-    /// Its number in the registry.
-    pub(crate) number: usize,
     /// Whom it has last dealt with.
     pub(crate) last_found: LastFound<Task>,
     /// The probes that it needs, until it leaves.
@@ -82,10 +104,9 @@ pub(crate) struct Interrupted {
 }
 
 impl Owned {
-    /// What belongs to a task that registers, whose number is `number`.
-    pub(crate) fn new(number: usize, hooks: hooks::Use, group: Option<Group>) -> Self {
+    /// What belongs to a task that registers.
+    pub(crate) fn new(hooks: hooks::Use, group: Option<Group>) -> Self {
         Self {
-            number,
             last_found: LastFound::new(),
             hooks: Cell::new(Some(hooks)),
             share: Cell::new(None),
@@ -101,6 +122,7 @@ impl Task {
         Self {
             kind,
             words,
+            activity: Activity::new(),
             _count: stats::RECORDS.count(),
         }
     }
@@ -109,6 +131,24 @@ impl Task {
     #[inline]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether it is a task of this address space.
+    pub(crate) fn is_in(&self, mm: &Mm) -> bool {
+        self.words.is_in(mm)
+    }
+
+    /// The bits of its state word.
+    pub(crate) fn state_bits(&self) -> u64 {
+        SharedWord::load(self.words.state())
+    }
+
+    /// The server that a worker names; zero for a server.
+    pub(crate) fn server(&self) -> u32 {
+        match self.kind {
+            Kind::Server => 0,
+            Kind::Worker => self.words.next_tid(),
+        }
     }
 }
 
@@ -119,23 +159,24 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
 }
 
 /// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
-/// RUNNING at `now_ns`. A server that is not idle has been started by somebody else.
+/// RUNNING at `now_ns`. Returns false for a server that is not idle: somebody else has started it.
 ///
 /// Any context without a run-queue lock.
 ///
 /// # Errors
 ///
 /// `ESRCH` if the process has no such server, `EPERM` if it is a task of another address space.
-pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Result {
+pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Result<bool> {
     registry::with(&current.owned().last_found, tid, |record| {
         let started = record.visit(|server| {
             (server.kind == Kind::Server)
                 .then(|| protocol::start_server(server.words.state(), now_ns))
         });
-        if started.flatten().ok_or(ESRCH)? {
+        let started = started.flatten().ok_or(ESRCH)?;
+        if started {
             wake::wake(record.task(), Placement::ThisCpu);
         }
-        Ok(())
+        Ok(started)
     })?
 }
 
@@ -148,7 +189,7 @@ pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -
 /// run.
 pub(crate) fn preempt(tid: u32) -> Result {
     registry::with(&LastFound::new(), tid, |record| {
-        record
+        let kicked = record
             .visit(|worker| {
                 if worker.kind != Kind::Worker {
                     return Err(EINVAL);
@@ -159,8 +200,22 @@ pub(crate) fn preempt(tid: u32) -> Result {
                 worker.nudge();
                 Ok(())
             })
-            .ok_or(ESRCH)?
+            .ok_or(ESRCH)?;
+        if kicked.is_ok() {
+            activity::is_kicked(record.task());
+        }
+        kicked
     })?
+}
+
+/// The current task unregisters.
+///
+/// # Errors
+///
+/// `EINVAL` if it is not registered.
+pub(crate) fn unregister(ctx: TaskContext) -> Result {
+    activity::unregisters(&*ctx.current::<Task>().ok_or(EINVAL)?);
+    leave(ctx)
 }
 
 /// Takes the current task out: from here on the kernel does not touch its words.
@@ -168,30 +223,34 @@ pub(crate) fn preempt(tid: u32) -> Result {
 /// # Errors
 ///
 /// `EINVAL` if it is not registered.
-pub(crate) fn leave(mut ctx: TaskContext) -> Result {
-    let number = ctx.current::<Task>().ok_or(EINVAL)?.owned().number;
-    registry::remove(number);
+fn leave(mut ctx: TaskContext) -> Result {
+    if ctx.current::<Task>().is_none() {
+        return Err(EINVAL);
+    }
+    registry::remove_current();
 
     // The probes stay until the record is off the task: they are what finds it.
     if let Some(record) = ctx.detach::<Task>() {
         drop(record.owned().hooks.take());
         drop(record.owned().share.take());
+        activity::leaves(&record);
     }
 
     Ok(())
 }
 
 /// The current task goes without having said so. What it leaves behind says that it is gone.
-fn vanish(ctx: TaskContext) {
+fn vanish(ctx: TaskContext, reason: Reason) {
     if let Some(current) = ctx.current::<Task>() {
         let words = own_words(&current);
         let server = words.next_tid();
         let now = clock::monotonic_ns();
+        activity::vanishes(&current, reason);
         let was_running = protocol::leave(words.state(), now);
 
         if current.kind == Kind::Worker && was_running && server != 0 {
             // A server that is gone too has nothing to be told.
-            let _ = start_server(&current, server, now);
+            activity::starts(server, start_server(&current, server, now), reason);
         }
         // It is registered, so this does not fail.
         let _ = leave(ctx);
@@ -228,12 +287,12 @@ impl tracepoint::Hooks for Task {
 
     fn exits(mut ctx: TaskContext) {
         sched::vanish(&mut ctx);
-        vanish(ctx);
+        vanish(ctx, Reason::Exit);
     }
 
     fn execs(mut ctx: TaskContext) {
         sched::vanish(&mut ctx);
-        vanish(ctx);
+        vanish(ctx, Reason::Exec);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
         UMCG_WAIT_WAKE_ONLY,
         UMCG_WAIT_WF_CURRENT_CPU, //
     },
+    activity,
     protocol::{
         self,
         SharedWord, //
@@ -66,10 +67,13 @@ pub(crate) fn wait(ctx: &TaskContext, flags: u32, abs_timeout: u64) -> Result {
 #[inline(never)]
 fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u32) -> Result {
     match flags {
-        WAKE => wake_next(current, next, Placement::Anywhere),
-        WAKE_ON_THIS_CPU => wake_next(current, next, Placement::ThisCpu),
-        _ => Err(EINVAL),
+        WAKE => wake_next(current, next, Placement::Anywhere)?,
+        WAKE_ON_THIS_CPU => wake_next(current, next, Placement::ThisCpu)?,
+        _ => return Err(EINVAL),
     }
+    activity::wakes(next);
+
+    Ok(())
 }
 
 /// Inlined, and so is [`server_waits`]: this is the way of a switch.
@@ -105,8 +109,12 @@ fn server_waits(
             woken?;
         }
     }
+    activity::waits(current, next, !has_woken);
     match sleep_until(ctx, deadline, || !idles()) {
-        Ended::Done => Ok(()),
+        Ended::Done => {
+            activity::runs(current);
+            Ok(())
+        }
         Ended::TimedOut => Err(ETIMEDOUT),
         Ended::Signalled => {
             interrupt(current, next, deadline);
@@ -129,15 +137,18 @@ fn worker_waits(
     let result = match current.owned().interrupted.take() {
         Some(wait) if protocol::is_running(state) && wait.timed_out => Err(ETIMEDOUT),
         Some(_) if protocol::is_running(state) => Ok(()),
-        _ => give_way(current, next).and_then(|()| match worker::hold(ctx, current, deadline) {
-            Ended::Done => Ok(()),
-            Ended::TimedOut if protocol::time_out(state, clock::monotonic_ns()) => Err(ETIMEDOUT),
-            // A server has begun to run it: wake detection waits for the rest.
-            Ended::TimedOut => Ok(()),
-            Ended::Signalled => {
-                interrupt(current, next, deadline);
-                signal::look_on_return();
-                Err(ERESTARTNOINTR)
+        _ => give_way(current, next).and_then(|()| {
+            activity::waits(current, next, true);
+            match worker::hold(ctx, current, deadline) {
+                Ended::Done => Ok(()),
+                Ended::TimedOut if worker::times_out(current) => Err(ETIMEDOUT),
+                // A server has begun to run it: wake detection waits for the rest.
+                Ended::TimedOut => Ok(()),
+                Ended::Signalled => {
+                    interrupt(current, next, deadline);
+                    signal::look_on_return();
+                    Err(ERESTARTNOINTR)
+                }
             }
         }),
     };

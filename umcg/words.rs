@@ -10,6 +10,7 @@ use super::{
 use crate::sys::context::TaskContext;
 use core::mem::offset_of;
 use kernel::{
+    mm::Mm,
     prelude::*,
     sync::atomic::{
         Acquire,
@@ -78,6 +79,11 @@ impl TaskWords {
     /// `umcg_task::flags`.
     pub(crate) fn flags(&self) -> u32 {
         self.word32(offset_of!(umcg_task, flags)).load(Relaxed)
+    }
+
+    /// Whether they belong to this address space.
+    pub(crate) fn is_in(&self, mm: &Mm) -> bool {
+        self.page.is_in(mm)
     }
 
     /// Whether the task names the words of a group.

@@ -3,6 +3,11 @@
 //! What happens to workers between user mode and sleep: block detection and wake detection.
 
 use super::{
+    activity::{
+        self,
+        Breach,
+        Reason, //
+    },
     protocol::{
         self,
         Block,
@@ -36,17 +41,6 @@ use core::cell::Cell;
 /// How often in a row the word of a worker may change between a look at it and the change that
 /// follows. User space adds the preemption flag once; more is a fight that nobody has to win.
 const RACES: u32 = 64;
-
-/// How a process has broken the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Breach {
-    /// A state word says what cannot be.
-    State,
-    /// A worker is to run in user mode without a server.
-    Server,
-    /// A word that a worker shares with its group is not in its memory.
-    Memory,
-}
 
 /// What only a worker itself touches.
 pub(crate) struct Owned {
@@ -110,7 +104,8 @@ fn block(current: &Current<'_, Task>) {
         Block::Reported => {
             current.queue_work(Notify::Resume);
             // If the server is gone, the worker finds another one when it wakes.
-            let _ = task::start_server(current, server, now);
+            let started = task::start_server(current, server, now);
+            activity::blocks(current, server, started);
         }
         Block::Broken => {
             current.owned().worker.condemn();
@@ -131,6 +126,7 @@ pub(crate) fn takes_signal(current: &Current<'_, Task>) {
 /// Wake detection: the current worker is about to return to user mode. May sleep.
 pub(crate) fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Task>) {
     if let Err(breach) = settle(ctx, current) {
+        activity::breaks(current, breach);
         match breach {
             Breach::State => stats::KILLED_STATE.increment(),
             Breach::Server => stats::KILLED_SERVER.increment(),
@@ -146,6 +142,7 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
     let settled = !owned.condemned.get() && verdict(current) == Resume::Run;
 
     if settled {
+        activity::runs(current);
         owned.idles.set(false);
     }
     settled
@@ -176,7 +173,9 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
         }
         match verdict(current) {
             Resume::Run => {
-                owned.idles.set(false);
+                if owned.idles.replace(false) {
+                    activity::runs(current);
+                }
                 forget_deadline(current);
                 break;
             }
@@ -237,10 +236,21 @@ fn give_up(current: &Current<'_, Task>) {
     let interrupted = &current.owned().interrupted;
 
     interrupted.set(interrupted.get().map(|wait| Interrupted {
-        timed_out: protocol::time_out(own_words(current).state(), clock::monotonic_ns()),
+        timed_out: times_out(current),
         deadline: None,
         ..wait
     }));
+}
+
+/// The current worker, which has waited long enough, becomes blocked. Returns false if somebody runs
+/// it.
+pub(crate) fn times_out(current: &Current<'_, Task>) -> bool {
+    let timed_out = protocol::time_out(own_words(current).state(), clock::monotonic_ns());
+
+    if timed_out {
+        activity::times_out(current);
+    }
+    timed_out
 }
 
 /// The current worker waits no more: a server has run it in time, or it is on the list. A signal
@@ -272,7 +282,13 @@ fn queue(
     let now = clock::monotonic_ns();
     let queued = protocol::become_idle(words.state(), seen, now);
     let mut server = 0;
+    let reason = if preempted {
+        Reason::Preempt
+    } else {
+        Reason::Wake
+    };
     if queued {
+        activity::is_queued(current, reason);
         forget_deadline(current);
         owned.idles.set(true);
         protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
@@ -286,7 +302,7 @@ fn queue(
 
     if server != 0 {
         // Whoever names a server that is gone finds the worker on the list.
-        let _ = task::start_server(current, server, now);
+        activity::starts(server, task::start_server(current, server, now), reason);
     }
     Ok(queued)
 }

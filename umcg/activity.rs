@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to tasks: counted for each of them, and told to who traces.
+//!
+//! Each function is for the place where that happens, and costs a few instructions while nobody
+//! traces. Any context without a run-queue lock; where no task is named it is the current one.
+
+use super::{
+    abi::{
+        UMCG_TASK_BLOCKED,
+        UMCG_TASK_IDLE,
+        UMCG_TASK_RUNNING, //
+    },
+    stats::Gauge,
+    task::Task, //
+};
+pub(crate) use crate::sys::trace::{
+    Breach,
+    Reason, //
+};
+use crate::sys::{
+    owner_written::OwnerWritten,
+    record::Current,
+    trace, //
+};
+use kernel::{
+    prelude::*,
+    task::Task as KernelTask, //
+};
+
+/// What is counted: the name of the counter, and of the reason. In the order of [`Reason`], where
+/// registration comes before them.
+pub(crate) const COUNTED: [(&str, &str); 4] = [
+    ("blocked", "block"),
+    ("woken", "wake"),
+    ("preempted", "preempt"),
+    ("timed_out", "timeout"),
+];
+
+const _: () = assert!(Reason::Register as usize == 0 && Reason::TimeOut as usize == COUNTED.len());
+
+/// What has happened to tasks that have left since.
+static OF_GONE_TASKS: [Gauge; COUNTED.len()] = [const { Gauge::new() }; COUNTED.len()];
+
+/// What has happened to a task: written by itself, read by whoever looks.
+pub(crate) struct Activity {
+    counters: [OwnerWritten; COUNTED.len()],
+    last: OwnerWritten,
+}
+
+impl Activity {
+    /// Nothing has happened yet but registration.
+    pub(crate) const fn new() -> Self {
+        Self {
+            counters: [const { OwnerWritten::new(0) }; COUNTED.len()],
+            last: OwnerWritten::new(Reason::Register as u32),
+        }
+    }
+
+    /// Counts something that is [`COUNTED`]. For the owner.
+    #[inline(always)]
+    fn count(&self, reason: Reason) {
+        self.counters[reason as usize - 1].increment();
+        self.last.set(reason as u32);
+    }
+
+    /// The reason that was counted last, by name.
+    pub(crate) fn last(&self) -> &'static str {
+        // CAST: It is small.
+        match self.last.get() as usize {
+            0 => "register",
+            last => COUNTED.get(last - 1).map_or("wait", |(_, reason)| reason),
+        }
+    }
+
+    /// The counters, in the order of [`COUNTED`].
+    pub(crate) fn counts(&self) -> [u32; COUNTED.len()] {
+        self.counters.each_ref().map(OwnerWritten::get)
+    }
+
+    /// Keeps the counters of a task that leaves.
+    fn keep(&self) {
+        for (gauge, count) in OF_GONE_TASKS.iter().zip(self.counts()) {
+            gauge.add(count.into());
+        }
+    }
+}
+
+/// The counters of the tasks that have left.
+pub(crate) fn of_gone_tasks() -> [u64; COUNTED.len()] {
+    OF_GONE_TASKS.each_ref().map(Gauge::get)
+}
+
+/// The current task has registered.
+pub(crate) fn registers(current: &Current<'_, Task>) {
+    if trace::is_on() {
+        trace::register(current.kind().role());
+    }
+}
+
+/// It has unregistered.
+pub(crate) fn unregisters(task: &Task) {
+    if trace::is_on() {
+        trace::unregister(task.kind().role());
+    }
+}
+
+/// It is gone from the registry, for whatever reason.
+pub(crate) fn leaves(task: &Task) {
+    task.activity.keep();
+}
+
+/// It goes without having unregistered.
+pub(crate) fn vanishes(current: &Current<'_, Task>, reason: Reason) {
+    if trace::is_on() {
+        trace::exit(current.kind().role(), current.state_bits(), reason);
+    }
+}
+
+/// A worker, running under this server, has become blocked, and has started the server or not.
+#[inline(always)]
+pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: Result<bool>) {
+    current.activity.count(Reason::Block);
+    if trace::is_on() {
+        tell_block(server, started);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_block(server: u32, started: Result<bool>) {
+    trace::block(server);
+    starts(server, started, Reason::Block);
+}
+
+/// A worker has become idle and is on the list.
+pub(crate) fn is_queued(current: &Current<'_, Task>, reason: Reason) {
+    current.activity.count(reason);
+    if trace::is_on() {
+        let old = if reason == Reason::Preempt {
+            UMCG_TASK_RUNNING
+        } else {
+            UMCG_TASK_BLOCKED
+        };
+        trace::state(current.kind().role(), old, UMCG_TASK_IDLE, reason);
+    }
+}
+
+/// A worker has waited long enough, and is blocked by that.
+pub(crate) fn times_out(current: &Current<'_, Task>) {
+    current.activity.count(Reason::TimeOut);
+    if trace::is_on() {
+        trace::state(
+            current.kind().role(),
+            UMCG_TASK_IDLE,
+            UMCG_TASK_BLOCKED,
+            Reason::TimeOut,
+        );
+    }
+}
+
+/// It is about to wait; it has named `next`, if that is not zero, and woken it, if it `wakes`.
+///
+/// Not counted: the scheduler does that, as voluntary switches.
+#[inline(always)]
+pub(crate) fn waits(current: &Current<'_, Task>, next: u32, wakes: bool) {
+    current.activity.last.set(Reason::Wait as u32);
+    if trace::is_on() {
+        tell_wait(current, next, wakes);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_wait(current: &Current<'_, Task>, next: u32, wakes: bool) {
+    trace::wait(current.kind().role(), current.state_bits(), next);
+    if wakes && next != 0 {
+        trace::wake(next);
+    }
+}
+
+/// Its wait, or its time on the list, is over: it runs.
+#[inline(always)]
+pub(crate) fn runs(current: &Current<'_, Task>) {
+    if trace::is_on() {
+        tell_run(current);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_run(current: &Current<'_, Task>) {
+    trace::run(
+        current.kind().role(),
+        current.state_bits(),
+        current.server(),
+    );
+}
+
+/// A server has become running, because of this, and has been woken, if it was `started`.
+pub(crate) fn starts(server: u32, started: Result<bool>, reason: Reason) {
+    if trace::is_on() && started == Ok(true) {
+        trace::start(server, reason);
+    }
+}
+
+/// The task that user space calls `tid` has been woken.
+pub(crate) fn wakes(tid: u32) {
+    if trace::is_on() {
+        trace::wake(tid);
+    }
+}
+
+/// A running worker has been asked to give way.
+pub(crate) fn is_kicked(worker: &KernelTask) {
+    if trace::is_on() {
+        trace::kick(worker);
+    }
+}
+
+/// The process has broken the contract, and is about to be killed.
+pub(crate) fn breaks(current: &Current<'_, Task>, breach: Breach) {
+    if trace::is_on() {
+        trace::broken(current.state_bits(), breach);
+    }
+}
