@@ -22,7 +22,7 @@
 /* Bits of the word: the number of the owner's slot plus one, and whether somebody sleeps. */
 #define ADAPTIVE_SLEEPERS	0x80000000U
 /* After so many looks at an owner that stays on its CPU, it is no short section. */
-#define ADAPTIVE_MAX_SPINS	10000
+#define ADAPTIVE_MAX_SPINS	1000
 
 struct adaptive_mutex {
 	_Atomic uint32_t word;
