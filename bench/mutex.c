@@ -33,6 +33,7 @@ struct contest {
 	_Atomic unsigned long turns;
 	enum lock lock;
 	enum sections sections;
+	pthread_barrier_t begin;
 };
 
 static double turns_per_ns;
@@ -86,6 +87,7 @@ static void *contender(void *argument)
 
 	if (contest->lock == ADAPTIVE && !adaptive_thread_init(&self))
 		bench_die("umcg_sched_state_register() fails");
+	pthread_barrier_wait(&contest->begin);
 	/* Once at least, so that there is something to divide by. */
 	do {
 		const bool is_long = contest->sections == MIXED && count % 10 == 0;
@@ -110,15 +112,20 @@ static double hold_contest(enum sections sections, enum lock lock)
 {
 	struct contest contest = { .lock = lock, .sections = sections };
 	pthread_t threads[THREADS];
-	uint64_t begin = bench_clock();
+	uint64_t begin, end;
 
+	pthread_barrier_init(&contest.begin, NULL, THREADS + 1);
 	for (int i = 0; i < THREADS; i++)
 		threads[i] = bench_thread(contender, &contest);
+	pthread_barrier_wait(&contest.begin);
+	begin = bench_clock();
 	sleep_us(ROUND_US);
 	contest.over = true;
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	return (double)(bench_clock() - begin) / contest.turns;
+	end = bench_clock();
+	pthread_barrier_destroy(&contest.begin);
+	return (double)(end - begin) / contest.turns;
 }
 
 void mutex_measure(void)
