@@ -180,12 +180,22 @@ long own_switches(void)
 	return usage.ru_nvcsw + usage.ru_nivcsw;
 }
 
+static long own_sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
 void block_once(void)
 {
-	const struct timespec moment = { .tv_nsec = 20000 };
-	const long before = own_switches();
+	struct timespec moment = { .tv_nsec = 20000 };
+	const long before = own_sleeps();
 
 	/* If the time is over before the thread sleeps, it stays where it is. */
-	while (own_switches() == before)
+	do {
 		nanosleep(&moment, NULL);
+		moment.tv_nsec *= 2;
+	} while (own_sleeps() == before);
 }
