@@ -31,6 +31,12 @@
  *
  * The constants BUG_* leave out what keeps the protocol right. run.sh shows that
  * each of them is found.
+ *
+ * Where a run fails that should not, run.sh prints the last steps of one way to
+ * that state: process and number, which is the number of the task; the line; the
+ * statement; below it, the values that it has changed. At the end come all values,
+ * and where each process stands. If it is an end state that is not valid, the
+ * processes without that remark are those that are forgotten.
  */
 
 /* Tasks: 1 and 2 are servers, 3 to 5 are workers. */
