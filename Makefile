@@ -124,6 +124,14 @@ lib-check:
 examples:
 	@$(in_root) make $(quiet) $(jobs) -C examples O=$(build)/examples
 
+.PHONY: tools
+tools:
+	@$(in_root) make $(quiet) -C tools O=$(build)/tools
+
+.PHONY: tools-check
+tools-check:
+	@$(in_root) make $(quiet) -C tools check O=$(build)/tools
+
 .PHONY: selftests
 selftests:
 	@kdir=$(kdir) && $(in_root) make $(quiet) $(jobs) -C selftests O=$(build)/selftests \

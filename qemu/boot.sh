@@ -62,6 +62,15 @@ add_tests()
 		cp "$build/selftests/$name" "$guest/tests/"
 	done
 	cp -r "$build/doc/tutorial" "$guest/"
+	add_tools
+}
+
+# Where they are not built their tests are skipped.
+add_tools()
+{
+	[[ -e $build/tools/umcgtop && -e $build/examples/demo ]] || return 0
+	mkdir "$guest/tools"
+	cp "$build"/tools/umcg{top,-trace} "$build/examples/demo" "$guest/tools/"
 }
 
 add_benchmarks()

@@ -104,6 +104,7 @@ if [[ -z $pattern && -z $kind ]]; then
 	test_stage "host tests" make host-test
 	test_stage "model" make model
 	test_stage "library" make lib-check
+	test_stage "tools" make tools-check
 	stage "examples" make examples benchmarks || true
 elif [[ -z $pattern ]]; then
 	stage "module" build_module_anew || built=false
@@ -111,6 +112,10 @@ else
 	stage "module" make modules || built=false
 fi
 stage "programs" make selftests tutorial runner || built=false
+# They take a while, and other tests do not need them.
+if [[ -z $pattern || $pattern == *tools* ]]; then
+	stage "programs for people" make tools examples || true
+fi
 
 if $built; then
 	guest_tests "$kdir"

@@ -171,6 +171,21 @@ TEST_F(seen, the_life_of_a_worker_is_told_in_order)
 			       server, tgid));
 }
 
+TEST_F(seen, a_stack_trace_says_where_a_worker_blocks)
+{
+	char path[128];
+
+	ASSERT_TRUE(instance_write(self, "events/umcg/umcg_block/trigger",
+				   "hist:keys=common_stacktrace:sort=hitcount"));
+	ASSERT_TRUE(run_once(self, block_once));
+	snprintf(path, sizeof(path), "%s/events/umcg/umcg_block/hist", self->instance);
+	ASSERT_TRUE(read_text(self, path));
+	EXPECT_TRUE(comes_next(self, "nanosleep"));
+	EXPECT_TRUE(comes_next(self, "hitcount:"));
+	EXPECT_TRUE(instance_write(self, "events/umcg/umcg_block/trigger",
+				   "!hist:keys=common_stacktrace:sort=hitcount"));
+}
+
 TEST_F(seen, a_kick_and_what_follows_from_it_are_told)
 {
 	pid_t tgid = getpid(), worker;

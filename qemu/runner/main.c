@@ -51,6 +51,7 @@ static void set_up_guest(void)
 
 	snprintf(hung_task_seconds, sizeof(hung_task_seconds), "%u", HUNG_TASK_SECONDS * slowness());
 	mount_at("devtmpfs", "/dev");
+	mount_at("devpts", "/dev/pts");
 	mount_at("proc", "/proc");
 	mount_at("sysfs", "/sys");
 	mount_at("debugfs", "/sys/kernel/debug");

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * umcgtop and umcg-trace as people run them. The programs are in /tools, and so is
+ * the demo, which is what they look at.
+ *
+ * The trace and the picture of the demo stay in /out.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "umcg_crew.h"
+#include "umcg_scene.h"
+
+#define TOP		"/tools/umcgtop"
+#define TRACE		"/tools/umcg-trace"
+/* From its own folder, so that this is what stands above the picture. */
+#define DEMO		"./demo"
+#define INSTANCES	"/sys/kernel/tracing/instances"
+#define JSON		"/out/umcg-trace.json"
+#define PICTURE		"/out/umcg-trace.svg"
+#define TEXT_SIZE	(16 << 20)
+#define MAX_WORDS	16
+#define DEMO_SECONDS	60
+#define NOBODY		65534
+/* What env(1) and timeout(1) end with if it is their own fault, or there is no such command. */
+#define FAILED		125
+#define NOT_FOUND	127
+
+FIXTURE(tools) {
+	/* What a program has printed, to either side. */
+	char *text;
+	int status;
+};
+
+FIXTURE_SETUP(tools)
+{
+	umcg_test_begin(STRESS_SECONDS);
+	self->text = malloc(TEXT_SIZE);
+	ASSERT_NE(NULL, self->text);
+	if (access(TOP, X_OK))
+		SKIP(return, "the tools are not built");
+}
+
+FIXTURE_TEARDOWN(tools)
+{
+}
+
+static void read_all(FIXTURE_DATA(tools) *self, int fd)
+{
+	size_t length = 0;
+	ssize_t count;
+
+	while ((count = read(fd, self->text + length, TEXT_SIZE - 1 - length)) > 0)
+		length += count;
+	self->text[length] = '\0';
+	close(fd);
+}
+
+/* Starts a program as this user. Its output comes from @output. */
+static pid_t start(uid_t user, int *output, const char *const words[])
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (pid) {
+		close(ends[1]);
+		*output = ends[0];
+		return pid;
+	}
+	dup2(ends[1], STDOUT_FILENO);
+	dup2(ends[1], STDERR_FILENO);
+	if (chdir("/tools"))
+		_exit(97);
+	if (user && (setgroups(0, NULL) || setgid(user) || setuid(user)))
+		_exit(99);
+	execv(words[0], (char *const *)words);
+	_exit(98);
+}
+
+/* The exit status of a program that ends of its own accord, or -1. */
+static int wait_for(FIXTURE_DATA(tools) *self, pid_t pid, int output)
+{
+	int status;
+
+	read_all(self, output);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static int run_as(FIXTURE_DATA(tools) *self, uid_t user, const char *const words[])
+{
+	int output;
+	pid_t pid = start(user, &output, words);
+
+	return pid < 0 ? -1 : wait_for(self, pid, output);
+}
+
+#define RUN(...) run_as(self, 0, (const char *const []){ __VA_ARGS__, NULL })
+#define RUN_AS(user, ...) run_as(self, user, (const char *const []){ __VA_ARGS__, NULL })
+
+#define EXPECT_SAYS(wanted) do {						\
+	EXPECT_NE(NULL, strstr(self->text, wanted))				\
+		TH_LOG("not said: %s\n%.2000s", wanted, self->text);		\
+} while (0)
+
+static bool read_file(FIXTURE_DATA(tools) *self, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	read_all(self, fd);
+	return true;
+}
+
+static int count(const char *text, const char *wanted)
+{
+	int found = 0;
+
+	while ((text = strstr(text, wanted))) {
+		text += strlen(wanted);
+		found++;
+	}
+	return found;
+}
+
+/* Whether no trace buffer of the tools is left. */
+static bool no_instance_is_left(void)
+{
+	DIR *directory = opendir(INSTANCES);
+	struct dirent *entry;
+	bool left = false;
+
+	if (!directory)
+		return false;
+	while ((entry = readdir(directory)))
+		left |= !strncmp(entry->d_name, "umcg", 4);
+	closedir(directory);
+	return !left;
+}
+
+TEST_F_TIMEOUT(tools, a_trace_of_the_demo_has_all_its_threads, DEMO_SECONDS)
+{
+	ASSERT_EQ(0, RUN(TRACE, "record", "-o", JSON, "--svg", PICTURE, "--", DEMO))
+		TH_LOG("%.2000s", self->text);
+	EXPECT_SAYS(" threads in ");
+	EXPECT_EQ(NULL, strstr(self->text, "did not fit"));
+	EXPECT_TRUE(no_instance_is_left());
+
+	ASSERT_TRUE(read_file(self, JSON));
+	EXPECT_EQ(0, strncmp(self->text, "{\"displayTimeUnit\":", 19));
+	EXPECT_LE(2, count(self->text, "\"role\":\"server\""));
+	EXPECT_EQ(16, count(self->text, "\"role\":\"worker\""));
+	/* More than 300 times workers block, see what the demo prints. */
+	EXPECT_LE(300, count(self->text, "\"name\":\"blocked\""));
+	EXPECT_LE(300, count(self->text, "\"name\":\"queued\""));
+	EXPECT_LE(300, count(self->text, "\"name\":\"running\""));
+
+	ASSERT_TRUE(read_file(self, PICTURE));
+	EXPECT_EQ(0, strncmp(self->text, "<svg ", 5));
+	EXPECT_SAYS("</svg>\n");
+	EXPECT_EQ(16, count(self->text, ">worker "));
+	EXPECT_LE(2, count(self->text, ">server "));
+	/* Each thread has bars, and workers those of both servers. */
+	EXPECT_LE(16, count(self->text, "<path class=\"b\""));
+	EXPECT_LE(2, count(self->text, "<path class=\"r1\""));
+
+	EXPECT_EQ(0, RUN(TRACE, "svg", JSON, "--from", "2", "--to", "20", "--width", "900"));
+	EXPECT_EQ(0, strncmp(self->text, "<svg ", 5));
+	EXPECT_SAYS("width=\"900\"");
+	EXPECT_EQ(FAILED, RUN(TRACE, "svg", JSON, "--from", "1000000"));
+	EXPECT_SAYS("nothing happens there");
+	EXPECT_EQ(FAILED, RUN(TRACE, "svg", PICTURE));
+	EXPECT_SAYS("no JSON");
+}
+
+TEST_F(tools, the_status_of_the_command_is_passed_on)
+{
+	EXPECT_EQ(2, RUN(TRACE, "record", "-o", "/tmp/trace.json", "--", DEMO, "--no-such-option"));
+	EXPECT_EQ(0, RUN(TRACE, "record", "-o", "/tmp/trace.json", DEMO, "-h"));
+	EXPECT_SAYS("0 events of 0 threads");
+	EXPECT_EQ(0, unlink("/tmp/trace.json"));
+	EXPECT_EQ(NOT_FOUND, RUN(TRACE, "record", "-o", "/tmp/trace.json", "/no/such/command"));
+	EXPECT_EQ(-1, access("/tmp/trace.json", F_OK));
+	EXPECT_EQ(FAILED, RUN(TRACE, "record", "-o", "/no/such/folder/trace", "--", DEMO, "-h"));
+	EXPECT_SAYS("/no/such/folder/trace: No such file");
+	EXPECT_TRUE(no_instance_is_left());
+}
+
+TEST_F(tools, a_trace_is_whole_when_the_command_is_ended)
+{
+	const char *const words[] = {
+		TRACE, "record", "-o", "/tmp/trace.json", "--", DEMO, NULL
+	};
+	int output;
+	pid_t pid = start(0, &output, words);
+
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(SOON(umcg_stat("workers") == 16));
+	ASSERT_EQ(0, kill(pid, SIGTERM));
+	EXPECT_EQ(128 + SIGTERM, wait_for(self, pid, output));
+	ASSERT_TRUE(read_file(self, "/tmp/trace.json"));
+	EXPECT_EQ(0, strcmp(self->text + strlen(self->text) - 4, "\n]}\n"));
+	EXPECT_TRUE(no_instance_is_left());
+	EXPECT_EQ(0, unlink("/tmp/trace.json"));
+}
+
+TEST_F(tools, top_shows_who_does_what)
+{
+	struct scene *scene = scene_begin(BLOCKS);
+	char wanted[64];
+
+	ASSERT_NE(NULL, scene);
+	ASSERT_EQ(0, RUN(TOP, "--once", "-d", "0.2"))
+		TH_LOG("%s", self->text);
+	EXPECT_SAYS("umcgtop: 1 processes, 1 servers, 1 workers");
+	snprintf(wanted, sizeof(wanted), "\n%7d ", scene->pid);
+	EXPECT_SAYS(wanted);
+	snprintf(wanted, sizeof(wanted), "\n%7d worker BLOCKED ", scene->worker.tid);
+	EXPECT_SAYS(wanted);
+	snprintf(wanted, sizeof(wanted), " %7d block ", scene->server.tid);
+	EXPECT_SAYS(wanted);
+	EXPECT_EQ(NULL, strchr(self->text, '\033'));
+	EXPECT_EQ(0, RUN(TOP, "--once", "-d", "0.2", "--no-trace", "-p", "1"));
+	EXPECT_SAYS("nobody is registered");
+	EXPECT_TRUE(no_instance_is_left());
+	EXPECT_TRUE(scene_ends(scene));
+}
+
+/* What is shown of a worker in each place; the views stay in /out/places.txt. */
+static const struct {
+	enum place place;
+	const char *state;
+	const char *last;
+} places[] = {
+	{ RUNS, "RUNNING", "wake" },
+	{ BLOCKS, "BLOCKED", "block" },
+	{ QUEUED, "IDLE", "wake" },
+	{ WAITS, "IDLE", "wait" },
+	{ IS_LOCKED, "RUNNING+L", "wake" },
+};
+
+TEST_F(tools, top_tells_where_a_worker_is)
+{
+	FILE *views = fopen("/out/places.txt", "we");
+
+	ASSERT_NE(NULL, views);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct scene *scene = scene_begin(places[i].place);
+		char wanted[64], last[32];
+		char *line;
+
+		ASSERT_NE(NULL, scene);
+		ASSERT_EQ(0, RUN(TOP, "--once", "-d", "0.1", "--no-trace"));
+		fprintf(views, "%s\n", self->text);
+		snprintf(wanted, sizeof(wanted), "\n%7d worker %-10s ", scene->worker.tid,
+			 places[i].state);
+		snprintf(last, sizeof(last), " %-8s ", places[i].last);
+		line = strstr(self->text, wanted);
+		ASSERT_NE(NULL, line)
+			TH_LOG("not shown: %s\n%s", wanted, self->text);
+		line[strcspn(line + 1, "\n") + 1] = '\0';
+		EXPECT_NE(NULL, strstr(line, last))
+			TH_LOG("not last: %s%s", last, line);
+		EXPECT_TRUE(scene_ends(scene));
+	}
+	fclose(views);
+}
+
+/* Workers that block again and again, until the test has seen enough. */
+static struct umcg_crew crew;
+static _Atomic bool seen_enough;
+
+static void take_turns(struct umcg_thread *self)
+{
+	while (!seen_enough) {
+		crew_take_turn(self);
+		sleep_ms(2);
+	}
+	crew_leave(self);
+}
+
+static bool crew_works(void)
+{
+	seen_enough = false;
+	crew = (struct umcg_crew){};
+	crew_start(&crew, 2, 8, take_turns);
+	return SOON(umcg_stat("workers") == 8);
+}
+
+static bool crew_goes(void)
+{
+	seen_enough = true;
+	return crew_ends(&crew);
+}
+
+TEST_F_TIMEOUT(tools, top_counts_what_workers_do, DEMO_SECONDS)
+{
+	unsigned int workers, running, idle, blocked;
+	unsigned long switches, blocks;
+	char process[64], *line;
+
+	ASSERT_TRUE(crew_works());
+	ASSERT_EQ(0, RUN(TOP, "--batch", "-n", "1", "-d", "0.5"));
+	EXPECT_TRUE(crew_goes());
+	snprintf(process, sizeof(process), "\n%7d tools ", getpid());
+	line = strstr(self->text, process);
+	ASSERT_NE(NULL, line)
+		TH_LOG("%s", self->text);
+	ASSERT_EQ(6, sscanf(line + strlen(process), " 2 %u %u %u %u %lu %lu", &workers, &running,
+			    &idle, &blocked, &switches, &blocks))
+		TH_LOG("%s", line);
+	EXPECT_EQ(8, workers);
+	EXPECT_EQ(workers, running + idle + blocked);
+	EXPECT_LT(0, blocks);
+	EXPECT_LE(blocks, switches);
+	EXPECT_SAYS("woken until it runs, longest ");
+	EXPECT_SAYS(" #");
+}
+
+TEST_F(tools, what_is_missing_is_said)
+{
+	EXPECT_EQ(1, RUN_AS(NOBODY, TOP, "--once"));
+	EXPECT_SAYS("only root can trace\n");
+	EXPECT_EQ(1, RUN_AS(NOBODY, TOP, "--once", "--no-trace"));
+	EXPECT_SAYS("only root can see what all processes do\n");
+	EXPECT_EQ(FAILED, RUN_AS(NOBODY, TRACE, "record", "-o", "/tmp/x", "--", DEMO));
+	EXPECT_SAYS("only root can trace\n");
+	EXPECT_EQ(1, RUN(TOP, "--once", "-d", "0"));
+	EXPECT_SAYS("an interval has ");
+
+	close(umcg_fd);
+	ASSERT_TRUE(SOON(!module_unload()));
+	EXPECT_EQ(1, RUN(TOP, "--once"));
+	EXPECT_SAYS("the module is not loaded: modprobe umcg\n");
+	EXPECT_EQ(1, RUN(TOP, "--once", "--no-trace"));
+	EXPECT_SAYS("the module is not loaded: modprobe umcg\n");
+	EXPECT_EQ(0, module_load());
+}
+
+TEST_HARNESS_MAIN

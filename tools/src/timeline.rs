@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What each thread did when, made from the events.
+
+use crate::event::{Event, Role, What};
+use std::collections::HashMap;
+
+/// What a thread does for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Runs, or may run.
+    Running,
+    /// Has been made to run, and has not come so far.
+    Starting,
+    /// A worker that is blocked in the kernel.
+    Blocked,
+    /// A worker that is on the list of idle workers.
+    Queued,
+    /// Waits of its own accord; a server most often for its worker.
+    Waiting,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [State; 5] = [
+        State::Running,
+        State::Starting,
+        State::Blocked,
+        State::Queued,
+        State::Waiting,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Starting => "starting",
+            State::Blocked => "blocked",
+            State::Queued => "queued",
+            State::Waiting => "waiting",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A while. Times are in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// When it begins.
+    pub start: u64,
+    /// When it ends.
+    pub end: u64,
+    /// What the thread does.
+    pub state: State,
+    /// The server of a running worker, or zero.
+    pub server: u32,
+    /// Why the state was entered, or nothing.
+    pub reason: String,
+}
+
+/// A moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: u64,
+    /// What has happened.
+    pub text: String,
+}
+
+/// A thread, from its registration to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The thread.
+    pub tid: u32,
+    /// Its process.
+    pub tgid: u32,
+    /// What it is registered as.
+    pub role: Role,
+    /// What it is called.
+    pub name: String,
+    /// What it did, in order, without gaps.
+    pub spans: Vec<Span>,
+    /// What happened to it.
+    pub marks: Vec<Mark>,
+}
+
+/// A thread wakes another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wake {
+    /// When.
+    pub at: u64,
+    /// Who wakes, and its process.
+    pub from: u32,
+    /// Who is woken.
+    pub to: u32,
+    /// The process of both.
+    pub tgid: u32,
+}
+
+/// Threads and what they did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    /// By process, servers first, in the order in which they came.
+    pub threads: Vec<Thread>,
+    /// In the order of time.
+    pub wakes: Vec<Wake>,
+    /// How many events are missing.
+    pub lost: u64,
+}
+
+impl Timeline {
+    /// When the first span begins.
+    pub fn start(&self) -> u64 {
+        let starts = self.threads.iter().flat_map(|thread| thread.spans.first());
+
+        starts.map(|span| span.start).min().unwrap_or(0)
+    }
+
+    /// When the last span ends.
+    pub fn end(&self) -> u64 {
+        let ends = self.threads.iter().flat_map(|thread| thread.spans.last());
+
+        ends.map(|span| span.end).max().unwrap_or(0)
+    }
+}
+
+/// Makes a timeline of events that come in the order of time.
+#[derive(Default)]
+pub struct Builder {
+    timeline: Timeline,
+    /// Where those are that have not ended.
+    alive: HashMap<u32, usize>,
+    now: u64,
+}
+
+impl Builder {
+    /// How many threads have been seen.
+    pub fn threads(&self) -> usize {
+        self.timeline.threads.len()
+    }
+
+    /// Notes that events are missing.
+    pub fn lose(&mut self, events: u64) {
+        self.timeline.lost += events;
+    }
+
+    /// Takes an event.
+    pub fn take(&mut self, event: Event) {
+        // The clocks of CPUs may differ a little: no time runs backwards here.
+        self.now = self.now.max(event.at);
+
+        match event.what {
+            What::Register(role, ref name) => {
+                self.end(event.tid);
+                let index = self.add(&event, role, name.clone());
+                let state = match role {
+                    Role::Server => State::Running,
+                    Role::Worker => State::Blocked,
+                };
+                self.enter(index, state, 0, "register");
+            }
+            What::Leave => self.end(event.tid),
+            What::State {
+                role,
+                ref new,
+                ref reason,
+            } => {
+                let state = match new.as_str() {
+                    "BLOCKED" => State::Blocked,
+                    "IDLE" => State::Queued,
+                    _ => State::Starting,
+                };
+                let index = self.find(&event, role);
+                self.enter(index, state, 0, reason);
+            }
+            What::Wait(role) => {
+                let index = self.find(&event, role);
+                self.enter(index, State::Waiting, 0, "");
+            }
+            What::Run { role, server, .. } => {
+                let index = self.find(&event, role);
+                self.enter(index, State::Running, server, "");
+            }
+            What::Wake(by) => self.wake(&event, by),
+            What::Kick(by) => self.mark(event.tid, format!("kicked by {by}")),
+            What::Broken(ref breach) => self.mark(event.tid, format!("contract broken: {breach}")),
+        }
+    }
+
+    /// Ends all spans.
+    pub fn finish(mut self) -> Timeline {
+        let alive: Vec<_> = self.alive.keys().copied().collect();
+
+        alive.into_iter().for_each(|tid| self.end(tid));
+        self.timeline
+            .threads
+            .retain(|thread| !thread.spans.is_empty());
+        self.timeline
+            .threads
+            .sort_by_key(|thread| (thread.tgid, thread.role));
+        self.timeline
+    }
+
+    fn add(&mut self, event: &Event, role: Role, name: String) -> usize {
+        let index = self.timeline.threads.len();
+
+        self.timeline.threads.push(Thread {
+            tid: event.tid,
+            tgid: event.tgid,
+            role,
+            name,
+            spans: Vec::new(),
+            marks: Vec::new(),
+        });
+        self.alive.insert(event.tid, index);
+        index
+    }
+
+    /// Finds a thread; it may have registered before the trace began.
+    fn find(&mut self, event: &Event, role: Role) -> usize {
+        match self.alive.get(&event.tid) {
+            Some(index) => *index,
+            None => self.add(event, role, String::new()),
+        }
+    }
+
+    fn enter(&mut self, index: usize, state: State, server: u32, reason: &str) {
+        let now = self.now;
+        let spans = &mut self.timeline.threads[index].spans;
+
+        close(spans, now);
+        spans.push(Span {
+            start: now,
+            end: now,
+            state,
+            server,
+            reason: reason.to_string(),
+        });
+    }
+
+    fn end(&mut self, tid: u32) {
+        if let Some(index) = self.alive.remove(&tid) {
+            close(&mut self.timeline.threads[index].spans, self.now);
+        }
+    }
+
+    fn wake(&mut self, event: &Event, by: u32) {
+        let Some(index) = self.alive.get(&event.tid).copied() else {
+            return;
+        };
+        let last = self.timeline.threads[index].spans.last();
+
+        self.timeline.wakes.push(Wake {
+            at: self.now,
+            from: by,
+            to: event.tid,
+            tgid: event.tgid,
+        });
+        if last.is_some_and(|span| matches!(span.state, State::Queued | State::Waiting)) {
+            self.enter(index, State::Starting, 0, "wake");
+        }
+    }
+
+    fn mark(&mut self, tid: u32, text: String) {
+        if let Some(index) = self.alive.get(&tid) {
+            let at = self.now;
+            self.timeline.threads[*index].marks.push(Mark { at, text });
+        }
+    }
+}
+
+/// Ends the last span; one that takes no time is none.
+fn close(spans: &mut Vec<Span>, now: u64) {
+    match spans.last_mut() {
+        Some(last) if last.start == now => {
+            spans.pop();
+        }
+        Some(last) => last.end = now,
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{parse, Line};
+
+    /// Makes a timeline of lines `time name tid fields`, of the process 1.
+    fn timeline(lines: &[&str]) -> Timeline {
+        let mut builder = Builder::default();
+
+        for line in lines {
+            let mut words = line.splitn(4, ' ');
+            let mut word = || words.next().unwrap();
+            let (at, name, tid, fields) = (word(), word(), word(), word());
+            let line = format!("t-{tid} [0] . 0.{at:0>6}: umcg_{name}: tid={tid} tgid=1 {fields}");
+            match parse(&line) {
+                Line::Event(event) => builder.take(event),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        builder.finish()
+    }
+
+    fn states(thread: &Thread) -> Vec<(State, u64, u64)> {
+        thread
+            .spans
+            .iter()
+            .map(|span| (span.state, span.start, span.end))
+            .collect()
+    }
+
+    #[test]
+    fn a_round_of_a_worker_has_each_of_its_states() {
+        let timeline = timeline(&[
+            "10 register 2 role=server",
+            "20 register 3 role=worker",
+            "30 state 3 role=worker old=BLOCKED new=IDLE reason=wake",
+            "40 wait 2 role=server state=IDLE next=3",
+            "41 wake 3 by=2",
+            "45 run 3 role=worker server=2 delay=1000",
+            "60 state 3 role=worker old=RUNNING new=BLOCKED reason=block",
+            "61 state 2 role=server old=IDLE new=RUNNING reason=block",
+            "62 wake 2 by=3",
+            "65 run 2 role=server server=0 delay=1",
+            "80 unregister 2 role=server",
+        ]);
+
+        let [server, worker] = timeline.threads.as_slice() else {
+            panic!("{timeline:?}");
+        };
+        assert_eq!(
+            states(server),
+            [
+                (State::Running, 10, 40),
+                (State::Waiting, 40, 61),
+                (State::Starting, 61, 65),
+                (State::Running, 65, 80),
+            ]
+        );
+        assert_eq!(
+            states(worker),
+            [
+                (State::Blocked, 20, 30),
+                (State::Queued, 30, 41),
+                (State::Starting, 41, 45),
+                (State::Running, 45, 60),
+                (State::Blocked, 60, 80),
+            ]
+        );
+        assert_eq!(worker.spans[3].server, 2);
+        assert_eq!(worker.spans[4].reason, "block");
+        assert_eq!(timeline.wakes.len(), 2);
+        assert_eq!((timeline.start(), timeline.end()), (10, 80));
+    }
+
+    #[test]
+    fn threads_that_came_before_the_trace_are_there() {
+        let timeline = timeline(&[
+            "10 run 3 role=worker server=2 delay=0",
+            "20 state 3 role=worker old=RUNNING new=BLOCKED reason=block",
+        ]);
+
+        assert_eq!(states(&timeline.threads[0]), [(State::Running, 10, 20)]);
+    }
+
+    #[test]
+    fn a_number_that_is_used_again_is_another_thread() {
+        let timeline = timeline(&[
+            "10 register 3 role=worker",
+            "20 exit 3 role=worker state=BLOCKED reason=exit",
+            "30 register 3 role=server",
+            "40 unregister 3 role=server",
+        ]);
+
+        assert_eq!(timeline.threads.len(), 2);
+        assert_eq!(timeline.threads[0].role, Role::Server);
+        assert_eq!(states(&timeline.threads[1]), [(State::Blocked, 10, 20)]);
+    }
+
+    #[test]
+    fn time_does_not_run_backwards() {
+        let timeline = timeline(&[
+            "20 register 3 role=server",
+            "19 wait 3 role=server state=IDLE next=0",
+            "30 run 3 role=server server=0 delay=0",
+            "40 unregister 3 role=server",
+        ]);
+
+        assert_eq!(
+            states(&timeline.threads[0]),
+            [(State::Waiting, 20, 30), (State::Running, 30, 40)]
+        );
+    }
+
+    #[test]
+    fn kicks_and_broken_contracts_are_marked() {
+        let timeline = timeline(&[
+            "10 run 3 role=worker server=2 delay=0",
+            "12 kick 3 by=2",
+            "13 broken 3 word=0x7 breach=state",
+            "14 exit 3 role=worker state=NONE reason=exit",
+        ]);
+        let texts: Vec<_> = timeline.threads[0]
+            .marks
+            .iter()
+            .map(|mark| &mark.text)
+            .collect();
+
+        assert_eq!(texts, ["kicked by 2", "contract broken: state"]);
+    }
+}
