@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * More rules of SECURITY.md: programs that gain privileges, system call filters,
- * and the kernel's log. As in security.c, a process that ends with a number other
- * than 0 tells the step that went wrong.
+ * control groups, and the kernel's log. As in security.c, a process that ends
+ * with a number other than 0 tells the step that went wrong.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,7 +26,10 @@
 #define USER		1000
 #define PROGRAM		"/tmp/umcg-setuid"
 #define STACK_SIZE	65536
+#define CROWD		300
 #define BREACHES	15
+/* The kernel sums the statistics of control groups up every two seconds. */
+#define STATISTICS_MS	2500
 
 /* A server and a worker of a process without privileges, and what the worker blocks on. */
 static struct umcg_group group = UMCG_GROUP_INIT;
@@ -287,6 +291,92 @@ TEST_F(confined, breaches_of_the_contract_leave_no_line_in_the_log)
 	}
 	EXPECT_EQ(before + BREACHES, killed());
 	EXPECT_FALSE(log_has_umcg(log));
+}
+
+static pthread_barrier_t all_started, all_registered, all_looked_at;
+static _Atomic int registered;
+
+static void register_with_all(struct umcg_thread *self)
+{
+	pthread_barrier_wait(&all_started);
+	registered += !server_register(self);
+	pthread_barrier_wait(&all_registered);
+	pthread_barrier_wait(&all_looked_at);
+}
+
+static bool write_file(const char *folder, const char *name, const char *value)
+{
+	char path[256];
+	int fd;
+	bool good;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_WRONLY);
+	good = fd >= 0 && write(fd, value, strlen(value)) > 0;
+	close(fd);
+	return good;
+}
+
+/* The bytes of kernel memory that a control group uses. */
+static long kernel_memory(const char *cgroup)
+{
+	char path[256], key[64];
+	FILE *file;
+	long value, found = -1;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", cgroup);
+	file = fopen(path, "r");
+	while (file && found < 0 && fscanf(file, "%63s %ld", key, &value) == 2)
+		if (!strcmp(key, "slab"))
+			found = value;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* In the control group. The threads are there before the memory is looked at. */
+static int register_a_crowd(void *argument)
+{
+	static struct umcg_thread crowd[CROWD];
+	const char *cgroup = argument;
+	long before, after;
+
+	pthread_barrier_init(&all_started, NULL, CROWD + 1);
+	pthread_barrier_init(&all_registered, NULL, CROWD + 1);
+	pthread_barrier_init(&all_looked_at, NULL, CROWD + 1);
+	if (!write_file(cgroup, "cgroup.procs", "0") || !become(USER))
+		return 1;
+	for (int i = 0; i < CROWD; i++)
+		thread_start(&crowd[i], register_with_all);
+	sleep_ms(STATISTICS_MS);
+	before = kernel_memory(cgroup);
+	pthread_barrier_wait(&all_started);
+	pthread_barrier_wait(&all_registered);
+	sleep_ms(STATISTICS_MS);
+	after = kernel_memory(cgroup);
+	pthread_barrier_wait(&all_looked_at);
+	if (registered != CROWD || before < 0 || after < 0)
+		return 2;
+	/* A record has 256 bytes; the counter may be some pages behind on each CPU. */
+	return after - before >= CROWD * 256L * 3 / 4 ? 0 : 3;
+}
+
+TEST_F(confined, memory_of_registered_threads_is_charged_to_their_control_group)
+{
+	char root[] = "/tmp/cgroup-XXXXXX", cgroup[64];
+
+	ASSERT_NE(NULL, mkdtemp(root));
+	if (mount("none", root, "cgroup2", 0, NULL)) {
+		rmdir(root);
+		SKIP(return, "no cgroup2: %s", strerror(errno));
+	}
+	snprintf(cgroup, sizeof(cgroup), "%s/umcg-charge", root);
+	EXPECT_TRUE(write_file(root, "cgroup.subtree_control", "+memory"));
+	EXPECT_EQ(0, mkdir(cgroup, 0755));
+	EXPECT_EQ(0, result_of_process(register_a_crowd, cgroup));
+	EXPECT_TRUE(SOON(!rmdir(cgroup)));
+	EXPECT_EQ(0, umount(root));
+	EXPECT_EQ(0, rmdir(root));
 }
 
 TEST_HARNESS_MAIN
