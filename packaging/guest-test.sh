@@ -97,6 +97,17 @@ program_builds()
 	ldd /usr/local/bin/umcg-example | grep -q 'libumcg.so.0 => /'
 }
 
+umcgtop_shows_a_view()
+{
+	umcgtop --once >view && grep . view
+}
+
+umcg_trace_records_it()
+{
+	umcg-trace record -o trace.json --svg trace.svg -- umcg-example &&
+		grep -q blocked trace.json && grep -q '<svg' trace.svg
+}
+
 static_program_builds()
 {
 	# shellcheck disable=SC2046
@@ -217,6 +228,10 @@ check "a program builds with pkg-config" program_builds
 check "two users are made" make_users
 check "a member of the group runs it" member_runs_it
 check "others are refused, and told why" stranger_is_refused
+if packages | grep -qx umcg-tools; then
+	check "umcgtop shows a view" umcgtop_shows_a_view
+	check "umcg-trace records a program" umcg_trace_records_it
+fi
 check "a static program builds and runs" static_program_builds
 check "the doctor says yes" doctor_says_yes
 check "the doctor says why not" doctor_says_why_not
