@@ -189,7 +189,7 @@ verdict()
 	((status == 0)) || die "QEMU ended with status $status"
 	[[ $end == "# end of results: "* ]] ||
 		die "the guest ended before it was through, at $(last_of_console)"
-	cpio -id --quiet --no-absolute-filenames -D "$out" <"$build/files.cpio" ||
+	cpio -idu --quiet --no-absolute-filenames -D "$out" <"$build/files.cpio" ||
 		die "the files of the guest did not arrive whole"
 	[[ $end == *passed ]] || die "the run in the guest failed, see the lines above"
 }

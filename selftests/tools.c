@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -326,6 +327,59 @@ TEST_F_TIMEOUT(tools, top_counts_what_workers_do, DEMO_SECONDS)
 	EXPECT_LE(blocks, switches);
 	EXPECT_SAYS("woken until it runs, longest ");
 	EXPECT_SAYS(" #");
+}
+
+/* Runs the view in a terminal of this size for a while, and then presses q. */
+static bool view_in_terminal(FIXTURE_DATA(tools) *self, int columns, int lines)
+{
+	const struct winsize size = { .ws_col = columns, .ws_row = lines };
+	const char *const words[] = { TOP, "-d", "0.3", NULL };
+	size_t length = 0;
+	ssize_t count;
+	int terminal;
+	pid_t pid = forkpty(&terminal, NULL, NULL, &size);
+
+	if (!pid) {
+		setenv("TERM", "xterm", 1);
+		execv(words[0], (char *const *)words);
+		_exit(98);
+	}
+	if (pid < 0)
+		return false;
+	/* Some views, of which the first shows no rates yet. */
+	sleep_ms(2000);
+	if (write(terminal, "q", 1) != 1)
+		return false;
+	while ((count = read(terminal, self->text + length, TEXT_SIZE - 1 - length)) > 0)
+		length += count;
+	self->text[length] = '\0';
+	close(terminal);
+	return waitpid(pid, &self->status, 0) == pid;
+}
+
+TEST_F_TIMEOUT(tools, top_fills_a_terminal_and_gives_it_back, DEMO_SECONDS)
+{
+	const int sizes[][2] = { { 80, 24 }, { 200, 50 } };
+
+	ASSERT_TRUE(crew_works());
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char path[64];
+		FILE *screen;
+
+		ASSERT_TRUE(view_in_terminal(self, sizes[i][0], sizes[i][1]));
+		EXPECT_EQ(0, self->status)
+			TH_LOG("%s", self->text);
+		EXPECT_SAYS("\033[?1049h");
+		EXPECT_SAYS("umcgtop:");
+		EXPECT_SAYS("\033[?1049l");
+		snprintf(path, sizeof(path), "/out/umcgtop-%dx%d", sizes[i][0], sizes[i][1]);
+		screen = fopen(path, "we");
+		ASSERT_NE(NULL, screen);
+		fputs(self->text, screen);
+		fclose(screen);
+	}
+	EXPECT_TRUE(crew_goes());
+	EXPECT_TRUE(no_instance_is_left());
 }
 
 TEST_F(tools, what_is_missing_is_said)
