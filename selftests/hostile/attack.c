@@ -4,11 +4,7 @@
  * seed alone, whatever the kernel answers.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

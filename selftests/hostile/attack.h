@@ -69,7 +69,7 @@ struct attack {
 	_Atomic unsigned long thrown[ATTACKERS];
 };
 
-/* The body of the process; does not return before somebody kills it or it has enough. */
+/* The body of the process; returns only if it could not begin. */
 int attack_run(void *attack);
 
 /* Throws one system call. Relaxed: a count. */

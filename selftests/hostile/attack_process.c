@@ -5,8 +5,6 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -8,7 +8,6 @@
  *   UMCG_OPERATIONS=n  how many system calls to throw; else UMCG_SECONDS=n, how long
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,10 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "umcg_crew.h"
