@@ -15,8 +15,8 @@
 
 /* Those that measure the kernel without the module come first, and load it. */
 static const char *const instruction_programs[] = {
-	"/bench/others", "/bench/sched", "/bench/pairs", "/bench/events", "/bench/many",
-	"/bench/memory", NULL
+	"/bench/others", "/bench/pairs", "/bench/events", "/bench/many", "/bench/memory",
+	"/bench/sched", NULL
 };
 static const char *const time_programs[] = { "/bench/pairs", "/bench/sched", NULL };
 
