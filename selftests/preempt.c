@@ -30,15 +30,6 @@ FIXTURE(preempt) {
 	struct umcg_thread preempter;
 };
 
-static void pin(pid_t tid, int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	sched_setaffinity(tid, sizeof(cpus), &cpus);
-}
-
 FIXTURE_SETUP(preempt)
 {
 	umcg_test_begin(TEST_SECONDS);
@@ -130,9 +121,9 @@ static void preempt_spinning(struct __test_metadata *_metadata, FIXTURE_DATA(pre
 	uint64_t stamp;
 	long count;
 
-	pin(0, worker_cpu);
+	allow_cpus(0, worker_cpu, worker_cpu);
 	ASSERT_TRUE(start_worker(self, spin));
-	pin(0, FIRST_CPU);
+	allow_cpus(0, FIRST_CPU, FIRST_CPU);
 	ASSERT_TRUE(publish_bystander(self));
 	stamp = state_stamp(&self->worker.task);
 	self->preempter.arg = &self->worker;
@@ -463,7 +454,7 @@ TEST_F(preempt, two_workers_that_spin_share_their_server)
 	struct umcg_thread workers[2] = {};
 	int turns[2] = {};
 
-	pin(0, FIRST_CPU);
+	allow_cpus(0, FIRST_CPU, FIRST_CPU);
 	worker_start(&workers[0], &self->group, spin);
 	worker_start(&workers[1], &self->group, spin);
 	ASSERT_TRUE(SOON(thread_waits(&workers[0]) && thread_waits(&workers[1])));
