@@ -192,10 +192,10 @@ rustdoc: modules
 PREFIX := /usr/local
 stage  := $(build)/stage
 listed := $(PREFIX)/share/umcg/installed-files
-programs := $(if $(wildcard tools/Makefile),$(addprefix $(build)/tools/,umcgtop umcg-trace))
+programs := $(addprefix $(build)/tools/,umcgtop umcg-trace)
 
 .PHONY: stage install uninstall
-stage: modules lib $(if $(programs),tools)
+stage: modules lib tools
 ifdef KDIR
 	@rm -rf $(stage)
 	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(build)/module modules_install \
@@ -203,7 +203,7 @@ ifdef KDIR
 		cmd_depmod=: CONFIG_MODULE_SIG_ALL=
 	@$(MAKE) -s -C lib install O=$(build)/lib DESTDIR=$(stage) PREFIX=$(PREFIX)
 	@$(MAKE) -s -C Documentation install-man DESTDIR=$(stage) PREFIX=$(PREFIX)
-	@$(if $(programs),install -D -m 755 $(programs) -t $(stage)$(PREFIX)/bin)
+	@install -D -m 755 $(programs) -t $(stage)$(PREFIX)/bin
 	@install -D -m 644 packaging/60-umcg.rules -t $(stage)/etc/udev/rules.d
 	@install -D -m 644 packaging/umcg.sysusers $(stage)/etc/sysusers.d/umcg.conf
 else
