@@ -24,11 +24,11 @@ bool kernel_finds_leaks(void)
 }
 
 /*
- * Models of the scheduler that hold for this kernel. Two more react to it without the
+ * Models of the scheduler that hold for this kernel. Three more react to it without the
  * module, too: opid to wake-ups with interrupts on, sts to switches after interrupts
- * were on within the scheduler.
+ * were on within the scheduler, snroc to the idle task of a processor that comes back.
  */
-static const char *const monitors[] = { "nrp", "sco", "scpd", "snep", "snroc", "sssw" };
+static const char *const monitors[] = { "nrp", "sco", "scpd", "snep", "sssw" };
 
 /*
  * Reactions go to the log, where a pattern makes them a fault of the test that runs: the

@@ -383,36 +383,4 @@ TEST_F_TIMEOUT(faults, whoever_ends_is_taken_out, STRESS_SECONDS)
 	}
 }
 
-static struct outcome load_module(unsigned int nth)
-{
-	struct outcome outcome;
-
-	fault_begin(nth);
-	outcome.err = module_load();
-	outcome.failed = fault_end();
-	return outcome;
-}
-
-/* Most of the places are in the kernel's loader: the more there have been, the more are left out. */
-TEST_F_TIMEOUT(faults, the_module_is_loaded_or_not_there, STRESS_SECONDS)
-{
-	struct outcome outcome = { .failed = true };
-	unsigned int refused = 0, tried = 0, nth;
-
-	close(umcg_fd);
-	ASSERT_TRUE(SOON(!module_unload()));
-	for (nth = 1; outcome.failed && nth < 10 * MANY; nth += 1 + nth / 16) {
-		outcome = load_module(nth);
-		tried++;
-		refused += outcome.err != 0;
-		EXPECT_TRUE(is_honest(outcome.err) || outcome.err == -EINVAL)
-			TH_LOG("place %u: error %d", nth, outcome.err);
-		EXPECT_TRUE(outcome.err ? module_unload() == -ENOENT : SOON(!module_unload()));
-	}
-	EXPECT_FALSE(outcome.failed);
-	EXPECT_LT(0, refused);
-	EXPECT_EQ(0, module_load());
-	FIGURE("load: %u of less than %u places tried, %u of them refuse it", tried, nth, refused);
-}
-
 TEST_HARNESS_MAIN
