@@ -16,6 +16,8 @@ logs=build/check${kind:+-$kind}
 passed=0
 failed=0
 skipped=0
+# Tests that failed, and passed when they were run again.
+second_tries=()
 
 print_totals()
 {
@@ -23,6 +25,7 @@ print_totals()
 
 	# A step that ended the script, such as the making of the build root, has failed.
 	((status == 0 || failed > 0)) || failed=1
+	((${#second_tries[@]} == 0)) || printf 'at the second try: %s\n' "${second_tries[@]}"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	((failed == 0 && passed > 0)) || exit 1
 }
@@ -83,6 +86,7 @@ guest_tests()
 	guest_failed=$(grep -c '^not ok ' "$results" || true)
 	failed=$((failed + guest_failed))
 	count_ok_lines "$results"
+	mapfile -t second_tries < <(sed -n 's/^ok [0-9]* \(.*\) # at the second try$/\1/p' "$results")
 	if ((status != 0 && guest_failed == 0)); then
 		failed=$((failed + 1))
 		echo "not ok boot"
