@@ -29,12 +29,14 @@
 #define CROWD		300
 #define BREACHES	15
 /* The kernel sums the statistics of control groups up every two seconds. */
-#define STATISTICS_MS	2500
+#define STATISTICS_MS	(2500 * slowness())
 
 /* A server and a worker of a process without privileges, and what the worker blocks on. */
 static struct umcg_group group = UMCG_GROUP_INIT;
 static struct umcg_thread server, worker;
 static int pipe_fds[2];
+/* What is written here ends the program. */
+static int end_fds[2];
 
 FIXTURE(confined) {
 	_Atomic int *step;
@@ -47,6 +49,7 @@ FIXTURE_SETUP(confined)
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->step);
 	ASSERT_EQ(0, pipe(pipe_fds));
+	ASSERT_EQ(0, pipe(end_fds));
 }
 
 FIXTURE_TEARDOWN(confined)
@@ -66,10 +69,11 @@ static int result_of_process(int (*body)(void *), void *argument)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The program that is owned by root: it tells how it was started, and stays for a while. */
+/* The program that is owned by root: it tells how it was started, and stays until it is told to go. */
 __attribute__((constructor)) static void run_as_setuid_program(void)
 {
 	const char *fd = getenv("UMCG_SETUID");
+	char byte;
 
 	if (!fd)
 		return;
@@ -79,8 +83,7 @@ __attribute__((constructor)) static void run_as_setuid_program(void)
 	if (umcg_wait(0, 0) != -EINVAL || umcg_ctl(UMCG_CTL_UNREGISTER, NULL) != -EINVAL)
 		_exit(3);
 	write(STDOUT_FILENO, "x", 1);
-	sleep_ms(500);
-	_exit(0);
+	_exit(read(STDIN_FILENO, &byte, 1) != 1);
 }
 
 /* Shares the memory of its parent, and is registered, until it starts the program. */
@@ -96,6 +99,8 @@ static int start_the_program(void *argument)
 	while (worker.phase == 1)
 		sleep_ms(1);
 	dup2(pipe_fds[1], STDOUT_FILENO);
+	dup2(end_fds[0], STDIN_FILENO);
+	close(end_fds[1]);
 	execve(PROGRAM, argv, envp);
 	_exit(1);
 }
@@ -126,6 +131,7 @@ static int meet_a_setuid_program(void *argument)
 	/* Its old memory says that it is gone, and nobody writes there any more. */
 	if (state_of(&worker.task) != NONE)
 		return 6;
+	write(end_fds[1], "x", 1);
 	status = process_ends(pid);
 	return WIFEXITED(status) ? 10 * WEXITSTATUS(status) : 7;
 }

@@ -83,7 +83,7 @@ static bool run_suspect(struct suspect *suspect, void (*body)(struct umcg_thread
 /* By then the suspect has been killed. */
 static int survived(void)
 {
-	sleep_ms(1000);
+	sleep_ms(1000 * slowness());
 	return 42;
 }
 

@@ -270,11 +270,11 @@ static void wake_and_wait_in_handler(int signal)
 	handler_runs++;
 }
 
-/* Waits to be started, and starts the server of the test after a while. */
+/* Waits to be started, and starts the server of the test when its handler is through. */
 static void start_server_late(struct umcg_thread *self)
 {
 	self->result = server_wait(self, 0);
-	sleep_ms(4 * STILL_MS);
+	SOON(handler_runs);
 	self->phase = handler_runs;
 	self->result |= server_wake(self, self->arg, 0);
 }

@@ -16,7 +16,8 @@
 #define SECONDS		(100 * slowness())
 #define WORKERS		64
 #define PAIRS		8
-#define ROUNDS		200
+#define BLOCKS		20000
+#define ROUNDS		(BLOCKS / 2 / WORKERS)
 #define TOKENS		1000
 
 /* Pairs share a place here: worker i and worker i ^ 1. */
@@ -24,6 +25,9 @@ static struct member workers[WORKERS];
 static _Atomic pid_t threads[WORKERS];
 static _Atomic int tokens[WORKERS];
 static int pipes[WORKERS][2];
+/* How many rounds a pair does: more, until there were enough blocks. */
+static _Atomic int rounds[WORKERS / 2];
+static _Atomic long blocks;
 static _Atomic bool is_over;
 
 /* Nothing is set up: a fixture is what can have a time limit of its own. */
@@ -67,19 +71,47 @@ static long join_workers(int count)
 	return done;
 }
 
+/* When its state has changed last: if it has blocked meanwhile, this is another time. */
+static uint64_t last_change(void)
+{
+	uint64_t since = 0;
+
+	umcg_get_task_state(umcg_get_utid(), &since);
+	return since;
+}
+
+static void read_byte(int fd)
+{
+	const uint64_t before = last_change();
+	char byte;
+
+	MUST(read(fd, &byte, 1) == 1);
+	blocks += last_change() != before;
+}
+
+static void nap(int microseconds)
+{
+	const uint64_t before = last_change();
+
+	usleep(microseconds);
+	blocks += last_change() != before;
+}
+
 /* Sends a byte to and fro, sleeps now and then, and leaves in one of three ways. */
 static void block_a_lot(struct member *self)
 {
-	const int i = index_of(self), partner = i ^ 1;
-	char byte;
+	const int i = index_of(self), partner = i ^ 1, pair = i / 2;
 
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < rounds[pair]; round++) {
 		if (i & 1)
-			MUST(read(pipes[i][0], &byte, 1) == 1);
+			read_byte(pipes[i][0]);
+		/* Before the last byte, which tells the partner so. */
+		else if (round + 1 == rounds[pair] && blocks < BLOCKS)
+			rounds[pair]++;
 		MUST(write(pipes[partner][1], "", 1) == 1);
 		if (!(i & 1))
-			MUST(read(pipes[i][0], &byte, 1) == 1);
-		usleep(1 + (i * 7 + round) % 50);
+			read_byte(pipes[i][0]);
+		nap(1 + (i * 7 + round) % 50);
 		self->done++;
 	}
 	if (i % 3 == 1)
@@ -90,17 +122,23 @@ static void block_a_lot(struct member *self)
 
 TEST_F_TIMEOUT(load, twenty_thousand_blocks, SECONDS)
 {
-	long runs;
+	long runs, done, wanted = 0;
 
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < WORKERS; i++) {
 		ASSERT_EQ(0, pipe(pipes[i]));
+		rounds[i / 2] = ROUNDS;
+	}
 	start_servers(2, 0);
 	start_workers(WORKERS, block_a_lot);
-	EXPECT_EQ(WORKERS * ROUNDS, join_workers(WORKERS));
+	done = join_workers(WORKERS);
+	for (int i = 0; i < WORKERS; i++)
+		wanted += rounds[i / 2];
+	EXPECT_EQ(wanted, done);
 	runs = stop_servers();
 	/* Each run but the last one of a worker ends when it blocks. */
-	EXPECT_LE(20000 + WORKERS, runs);
-	TH_LOG("the servers ran workers %ld times", runs);
+	EXPECT_LE(BLOCKS, blocks);
+	EXPECT_LE(WORKERS + blocks, runs);
+	TH_LOG("%ld blocks, the servers ran workers %ld times", (long)blocks, runs);
 }
 
 /* Waits until the partner has given the token, in any of the ways there are. */

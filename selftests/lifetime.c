@@ -18,7 +18,6 @@
 #include "umcg_crew.h"
 #include "umcg_scene.h"
 
-#define AT_ONCE_MS	(2000 * slowness())
 #define NAPS		10
 /* Tells this program that it has been executed by a test. */
 #define EXECUTED	"UMCG_EXECUTED"

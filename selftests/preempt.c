@@ -444,7 +444,7 @@ static void kick_in_slices(struct umcg_thread *self)
 	struct umcg_thread *workers = self->arg;
 
 	for (int i = 0; self->phase == 0; i++) {
-		sleep_ms(2);
+		sleep_ms(2 * slowness());
 		worker_kick(&workers[i % 2]);
 	}
 }

@@ -18,7 +18,6 @@
 #include "umcg_scene.h"
 
 /* What has to happen at once has this long to happen, on a slow machine. */
-#define AT_ONCE_MS	(2000 * slowness())
 #define STORM_MS	(2000 * slowness())
 #define HANDLED_MS	100
 

@@ -22,7 +22,6 @@
 #include "umcg_scene.h"
 
 /* What has to happen at once has this long to happen, on a slow machine. */
-#define AT_ONCE_MS	(2000 * slowness())
 #define STILL_MS	50
 #define STEPS		50
 #define STOPS		50
@@ -339,11 +338,13 @@ TEST_F_TIMEOUT(stopped, a_group_at_work_is_stopped_50_times_and_does_its_work, S
 	}
 }
 
+#define TIMEOUT_MS	(500 * slowness())
+
 /* The worker waits with a timeout and is on no list; what came of it is the exit status. */
 static void wait_with_timeout(struct umcg_thread *self)
 {
 	self->phase = 1;
-	self->result = worker_yield(self, realtime_in_ms(400));
+	self->result = worker_yield(self, realtime_in_ms(TIMEOUT_MS));
 }
 
 static int time_out_under_stops(void *argument)
@@ -369,7 +370,7 @@ static int time_out_under_stops(void *argument)
 TEST_F(stopped, the_timeout_of_a_worker_counts_after_a_stop)
 {
 	/* The time passes while the process is stopped, or after that. */
-	static const unsigned int stop_ms[] = { 800, 100 };
+	const unsigned int stop_ms[] = { 2 * TIMEOUT_MS, 100 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(stop_ms); i++) {
 		struct umcg_thread *worker = &self->crew->workers[0];

@@ -15,8 +15,7 @@
 #define SERVERS		2
 #define WORKERS		64
 #define BLOCKS		20000
-/* A partner may have written before one reads: that is no block. So do some more. */
-#define TURNS		(BLOCKS * 5 / 4 / WORKERS)
+#define TURNS		(BLOCKS / WORKERS)
 #define PROCESSES	60
 
 /* Two workers that pass a number to and fro: who has it adds one. */
@@ -24,13 +23,16 @@ struct pair {
 	int first_to_second[2];
 	int second_to_first[2];
 	_Atomic uint32_t futex;
+	/* How many turns each of the two does: more, until there were enough blocks. */
+	_Atomic int turns;
 };
 
 struct player {
 	struct umcg_thread thread;
 	struct pair *pair;
 	bool (*turn)(struct player *player, uint32_t number);
-	bool second;
+	/* The one that is answered, and the one that nobody has to be told by that turns are more. */
+	bool second, leads;
 };
 
 FIXTURE(stress) {
@@ -40,6 +42,7 @@ FIXTURE(stress) {
 	struct player players[WORKERS];
 	struct pair pairs[WORKERS / 2];
 	_Atomic int workers_left;
+	_Atomic long blocks;
 	_Atomic long runs;
 };
 
@@ -116,9 +119,20 @@ static bool turn_by_sleep(struct player *player, uint32_t number)
 static void play(struct umcg_thread *self)
 {
 	struct player *player = (struct player *)self;
+	struct pair *pair = player->pair;
 
-	while (self->phase < TURNS && player->turn(player, self->phase))
+	while (self->phase < pair->turns) {
+		const uint64_t before = state_word(&self->task);
+
+		/* Before the last turn, which tells the other one so. */
+		if (player->leads && self->phase + 1 == pair->turns && stress->blocks < BLOCKS)
+			pair->turns++;
+		if (!player->turn(player, self->phase))
+			break;
+		/* A message may be there before it is waited for: that is no block. */
+		stress->blocks += state_word(&self->task) != before;
 		self->phase++;
+	}
 	stress->workers_left--;
 }
 
@@ -152,9 +166,11 @@ static bool make_players(FIXTURE_DATA(stress) *self)
 		player->pair = &self->pairs[pair];
 		player->turn = turns[kind];
 		player->second = i % 2;
+		player->leads = !player->second || player->turn == turn_by_sleep;
 		player->thread.idle_server_tid = &self->idle_server_tids[i / 2 % SERVERS];
 		if (!player->second && !make_pair(player->pair, kind))
 			return false;
+		player->pair->turns = TURNS;
 		worker_start(&player->thread, &self->group, play);
 	}
 	return true;
@@ -233,17 +249,19 @@ static int play_all(struct __test_metadata *_metadata, FIXTURE_DATA(stress) *sel
 	for (int i = 0; i < WORKERS; i++) {
 		ASSERT_TRUE(thread_ends(&self->players[i].thread));
 		EXPECT_EQ(0, self->players[i].thread.result);
-		EXPECT_EQ(TURNS, self->players[i].thread.phase);
+		EXPECT_EQ(self->pairs[i / 2].turns, self->players[i].thread.phase);
 	}
 	ASSERT_TRUE(stop_servers(self));
 	for (int i = 0; i < SERVERS; i++)
 		EXPECT_EQ(0, self->servers[i].result);
 
 	/* Every worker came once as new, and once after each block. */
-	EXPECT_LE(WORKERS + BLOCKS, self->runs);
+	EXPECT_LE(BLOCKS, self->blocks);
+	EXPECT_LE(WORKERS + self->blocks, self->runs);
 	EXPECT_EQ(0, self->group.idle_workers);
 	EXPECT_EQ(NULL, self->group.taken);
-	TH_LOG("%ld runs, %d signals", self->runs, signals_handled);
+	TH_LOG("%ld blocks, %ld runs, %d signals", (long)self->blocks, (long)self->runs,
+	       signals_handled);
 	return sent;
 }
 

@@ -28,6 +28,8 @@
 
 /* What has to happen soon has this long to happen. */
 #define SOON_MS			(8000 * slowness())
+/* What waits for nothing has this long: less, to tell it from what came by itself. */
+#define AT_ONCE_MS		(4000 * slowness())
 
 #define SERVER_FLAGS		UMCG_CTL_REGISTER
 #define WORKER_FLAGS		(UMCG_CTL_REGISTER | UMCG_CTL_WORKER)

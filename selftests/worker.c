@@ -319,7 +319,7 @@ TEST_F(worker, a_worker_that_is_run_in_time_is_not_queued)
 }
 
 #define TIMED_ROUNDS	200
-#define TIMEOUT_MS	5
+#define TIMEOUT_MS	(5 * slowness())
 
 /* Waits again and again; the deadline is in `arg`, and what came of it in `result`. */
 static void wait_with_timeout_many_times(struct umcg_thread *self)

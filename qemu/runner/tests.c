@@ -42,7 +42,7 @@ static bool matches(const char *program, const char *name, const char *pattern)
 	char full_name[1024];
 
 	snprintf(full_name, sizeof(full_name), "%s.%s", base_name(program), name);
-	return strstr(full_name, pattern) || !fnmatch(pattern, full_name, 0);
+	return strstr(full_name, pattern) || !fnmatch(pattern, full_name, FNM_EXTMATCH);
 }
 
 static void add_test(const char *program, const char *fixture, const char *variant,

@@ -16,7 +16,6 @@
 #define STACK_SIZE	(64 * 1024)
 #define WORKERS		4
 #define NAPS		5
-#define AT_ONCE_MS	2000
 
 /* The test is a server; the other one is a process that shares its memory. */
 FIXTURE(bad_server) {
