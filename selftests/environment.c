@@ -130,7 +130,7 @@ static pid_t start_worker_process(FIXTURE_DATA(environment) *self,
 static void nap(struct umcg_thread *self)
 {
 	for (self->phase = 0; self->phase < NAPS; self->phase++) {
-		sleep_ms(1);
+		sleep_ms(20);
 		worker_yield(self, 0);
 	}
 }

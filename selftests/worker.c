@@ -9,6 +9,8 @@
 
 #define MANY	5
 #define ROUNDS	1000
+/* Long enough for others to see it. */
+#define BLOCKED_MS	300
 
 /* The test is the server. */
 FIXTURE(worker) {
@@ -200,7 +202,7 @@ static void swap_and_return(struct umcg_thread *self)
 static void block_once(struct umcg_thread *self)
 {
 	self->phase = 1;
-	sleep_ms(50 * slowness());
+	sleep_ms(BLOCKED_MS);
 	self->phase = 2;
 }
 
@@ -261,7 +263,7 @@ TEST_F(worker, a_worker_that_names_no_server_is_not_reported)
 static void be_preempted_and_block(struct umcg_thread *self)
 {
 	state_change(&self->task, RUNNING, RUNNING | PREEMPTED);
-	sleep_ms(50);
+	sleep_ms(BLOCKED_MS);
 	self->phase = 1;
 }
 
