@@ -155,38 +155,6 @@ TEST_F(security, a_descriptor_acts_on_who_calls_not_on_who_has_opened_it)
 	EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 }
 
-static bool send_descriptor(int socket, int fd)
-{
-	char data = 0, control[CMSG_SPACE(sizeof(fd))] = "";
-	struct iovec part = { .iov_base = &data, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	return sendmsg(socket, &message, 0) == 1;
-}
-
-static int receive_descriptor(int socket)
-{
-	char data, control[CMSG_SPACE(sizeof(int))];
-	struct iovec part = { .iov_base = &data, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(socket, &message, 0) == 1 && CMSG_FIRSTHDR(&message))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-	return fd;
-}
-
 static int use_what_is_sent(void *argument)
 {
 	struct umcg_thread self = {};

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,8 +24,7 @@
 
 _Atomic int signals_handled;
 
-/* Reads the number in a "key value" line; @separator ends the key. */
-static long value_in_file(const char *path, const char *key, char separator, int base)
+long number_in_file(const char *path, const char *key, int base)
 {
 	const size_t length = strlen(key);
 	FILE *file = fopen(path, "r");
@@ -34,7 +34,7 @@ static long value_in_file(const char *path, const char *key, char separator, int
 	if (!file)
 		return -1;
 	while (value < 0 && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, key, length) && line[length] == separator)
+		if (!strncmp(line, key, length) && strchr(": \t", line[length]))
 			value = strtol(line + length + 1, NULL, base);
 	}
 	fclose(file);
@@ -70,7 +70,7 @@ static long value_in_status(pid_t tid, const char *key, int base)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	return value_in_file(path, key, ':', base);
+	return number_in_file(path, key, base);
 }
 
 long thread_voluntary_switches(pid_t tid)
@@ -129,9 +129,42 @@ int process_ends(pid_t pid)
 	return SOON(waitpid(pid, &status, WNOHANG) == pid) ? status : -1;
 }
 
+bool send_descriptor(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return sendmsg(socket, &message, 0) == 1;
+}
+
+int receive_descriptor(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&message))
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
+}
+
 long umcg_stat(const char *key)
 {
-	return value_in_file(STATS_FILE, key, ' ', 10);
+	return number_in_file(STATS_FILE, key, 10);
 }
 
 static bool nothing_is_registered(void)

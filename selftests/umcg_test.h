@@ -188,6 +188,12 @@ pid_t process_start(int (*body)(void *argument), void *argument);
 /* The wait status of a process that ends soon, or -1. */
 int process_ends(pid_t pid);
 
+/* An open file for another process; -1 if none came. */
+bool send_descriptor(int socket, int fd);
+int receive_descriptor(int socket);
+
+/* The number that follows a key in a file of lines of both, or -1. */
+long number_in_file(const char *path, const char *key, int base);
 /* A number that the module gives in debugfs, or -1. */
 long umcg_stat(const char *key);
 /* Whether nothing is registered or pinned soon. */

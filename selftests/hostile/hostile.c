@@ -51,23 +51,6 @@ uint64_t seed_of_run(void)
 	return number_from_environment("UMCG_SEED", monotonic_ns());
 }
 
-long number_in_file(const char *path, const char *key)
-{
-	const size_t length = strlen(key);
-	FILE *file = fopen(path, "r");
-	long number = -1;
-	char line[256];
-
-	if (!file)
-		return -1;
-	while (number < 0 && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, key, length) && strchr(": \t", line[length]))
-			number = strtol(line + length + 1, NULL, 10);
-	}
-	fclose(file);
-	return number;
-}
-
 bool write_file(const char *path, const char *text)
 {
 	const int fd = open(path, O_WRONLY | O_CLOEXEC);

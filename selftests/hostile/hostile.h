@@ -33,9 +33,6 @@ uint64_t number_from_environment(const char *name, uint64_t otherwise);
 /* UMCG_SEED, or another one each time. */
 uint64_t seed_of_run(void);
 
-/* The number that follows a key in a file of lines of both, or -1. */
-long number_in_file(const char *path, const char *key);
-
 /* Whether all of the text could be written. */
 bool write_file(const char *path, const char *text);
 

@@ -129,7 +129,7 @@ TEST_F_TIMEOUT(machine, groups_that_were_stopped_go_on, STRESS_SECONDS)
 
 static bool is_frozen(void)
 {
-	return number_in_file(CGROUP "/cgroup.events", "frozen") == 1;
+	return number_in_file(CGROUP "/cgroup.events", "frozen", 10) == 1;
 }
 
 TEST_F_TIMEOUT(machine, groups_that_were_frozen_go_on, STRESS_SECONDS)

@@ -128,11 +128,11 @@ static struct usage usage_now(void)
 	/* The counts of each processor come together. */
 	write_file("/proc/sys/vm/stat_refresh", "1");
 	return (struct usage){
-		.pins = number_in_file("/proc/vmstat", "nr_foll_pin_acquired") -
-			number_in_file("/proc/vmstat", "nr_foll_pin_released"),
-		.slab_kb = number_in_file("/proc/meminfo", "Slab"),
-		.available_kb = number_in_file("/proc/meminfo", "MemAvailable"),
-		.own_pins_kb = number_in_file("/proc/self/status", "VmPin"),
+		.pins = number_in_file("/proc/vmstat", "nr_foll_pin_acquired", 10) -
+			number_in_file("/proc/vmstat", "nr_foll_pin_released", 10),
+		.slab_kb = number_in_file("/proc/meminfo", "Slab", 10),
+		.available_kb = number_in_file("/proc/meminfo", "MemAvailable", 10),
+		.own_pins_kb = number_in_file("/proc/self/status", "VmPin", 10),
 	};
 }
 
