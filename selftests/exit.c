@@ -3,12 +3,13 @@
  * Threads that end or vanish while they are registered.
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
-#include "umcg_test.h"
+#include "umcg_crew.h"
 
 #define USER_BITS	0x2a000U
 #define TURNS		300
@@ -141,6 +142,62 @@ TEST_F(leaving, wakes_that_meet_a_thread_that_leaves_do_no_harm)
 	EXPECT_LT(0, woken);
 	EXPECT_EQ(-ESRCH, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
 	EXPECT_TRUE(SOON(umcg_stat("records") == 1));
+}
+
+static void kick_without_end(struct umcg_thread *self)
+{
+	while (!self->phase) {
+		worker_kick(self->arg);
+		self->result++;
+	}
+}
+
+/* A worker that leaves: what it finds in its word after that, it has written itself. */
+static void leave_and_look(struct umcg_thread *self)
+{
+	struct umcg_thread *kicker = self->arg;
+
+	for (int i = 0; i < TURNS && !self->result; i++) {
+		long kicks;
+
+		worker_task_init(&self->task, self->group);
+		self->result = umcg_ctl(WORKER_FLAGS, &self->task) ?: worker_leave(self);
+		self->task.state_ts = RUNNING;
+		/* A kick that had begun before is over when the next one is. */
+		kicks = kicker->result;
+		while (kicker->result < kicks + 2)
+			sched_yield();
+		if (self->task.state_ts != RUNNING)
+			self->result = -EBADE;
+	}
+	self->phase = 1;
+}
+
+TEST_F(leaving, a_kick_that_comes_too_late_changes_nothing)
+{
+	struct umcg_thread kicker = { .arg = &self->other };
+
+	allow_cpus(0, 0, 0);
+	self->other.group = &self->group;
+	self->other.arg = &kicker;
+	thread_start(&self->other, leave_and_look);
+	allow_cpus(0, 1, 1);
+	thread_start(&kicker, kick_without_end);
+	allow_cpus(0, 0, 0);
+	while (!self->other.phase) {
+		struct umcg_thread *worker = group_take_idle(&self->group);
+
+		if (!worker) {
+			sched_yield();
+			continue;
+		}
+		state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+		ASSERT_EQ(0, server_run(&self->server, worker));
+	}
+	kicker.phase = 1;
+	ASSERT_TRUE(thread_ends(&self->other));
+	ASSERT_TRUE(thread_ends(&kicker));
+	EXPECT_EQ(0, self->other.result);
 }
 
 /* Registers with memory that it takes away. */

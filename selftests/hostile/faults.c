@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 
 #include "kselftest_harness.h"
 #include "hostile.h"
+#include "umcg_sched.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
 #define PAGE		4096UL
@@ -60,12 +62,13 @@ static bool fault_end(void)
 	return failed;
 }
 
-/* What may wait for memory fails as well; none of it is told to the log. */
+/* What may wait for memory fails as well, and single pages; none of it is told to the log. */
 static void set_up_faults(void)
 {
 	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 	static const char *const settings[][2] = {
 		{ "ignore-gfp-wait", "N" }, { "ignore-gfp-highmem", "N" }, { "verbose", "0" },
+		{ "min-order", "0" },
 	};
 	char path[128];
 
@@ -110,7 +113,7 @@ static unsigned int sweep(struct __test_metadata *_metadata, const char *name,
 
 		EXPECT_TRUE(is_honest(outcome.err))
 			TH_LOG("%s, place %u: error %d", name, nth, outcome.err);
-		EXPECT_TRUE(nothing_is_left())
+		EXPECT_TRUE(nothing_is_left() && SOON(umcg_stat("slot_pages") == 0))
 			TH_LOG("%s, place %u, left something behind", name, nth);
 		refused += outcome.err != 0;
 		if (!outcome.failed) {
@@ -360,6 +363,188 @@ TEST_F_TIMEOUT(faults, a_change_of_the_group_succeeds_or_kills, STRESS_SECONDS)
 	EXPECT_LT(killed_before, umcg_stat("killed_memory"));
 	FIGURE("change of the group: %u places, %ld of them kill", nth - 1,
 	       umcg_stat("killed_memory") - killed_before);
+}
+
+static struct outcome take_slot(unsigned int nth)
+{
+	struct outcome outcome;
+	int slot;
+
+	fault_begin(nth);
+	slot = slot_register(UMCG_SCHED_STATE_VCPU);
+	outcome.failed = fault_end();
+	outcome.err = slot < 0 ? slot : 0;
+	if (!outcome.err)
+		slot_unregister();
+	return outcome;
+}
+
+static struct outcome give_slot_back(unsigned int nth)
+{
+	struct outcome outcome;
+
+	if (slot_register(0))
+		return (struct outcome){ .err = -ENODEV };
+	fault_begin(nth);
+	outcome.err = slot_unregister();
+	outcome.failed = fault_end();
+	if (outcome.err)
+		slot_unregister();
+	return outcome;
+}
+
+/* Whoever has a slot already is told which, and keeps it. */
+static struct outcome ask_for_slot(unsigned int nth)
+{
+	struct umcg_sched_state_args args = {
+		.size = sizeof(args),
+		.flags = UMCG_SCHED_STATE_REGISTER,
+		.slot = UINT32_MAX,
+	};
+	struct outcome outcome;
+
+	slot_register(0);
+	fault_begin(nth);
+	outcome.err = umcg_ioctl(UMCG_IOC_SCHED_STATE, &args);
+	outcome.failed = fault_end();
+	if (outcome.err == -EEXIST)
+		outcome.err = args.slot;
+	slot_unregister();
+	return outcome;
+}
+
+TEST_F_TIMEOUT(faults, a_slot_is_taken_and_given_back_or_there_is_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_SCHED_STATE", take_slot));
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_SCHED_STATE with a slot", ask_for_slot));
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_SCHED_STATE back", give_slot_back));
+}
+
+/* A look at a page that cannot be had yet is another look, with no help of the program. */
+static struct outcome map_slots(unsigned int nth)
+{
+	struct outcome outcome = {};
+	bool mapped;
+
+	fault_begin(nth);
+	mapped = slots_map();
+	if (!mapped)
+		outcome.err = -errno;
+	else if (slot_state(0) || slot_state(UMCG_SCHED_STATE_SLOTS - 1))
+		outcome.err = -EIO;
+	outcome.failed = fault_end();
+	if (mapped)
+		munmap((void *)slots, UMCG_SCHED_STATE_SIZE);
+	return outcome;
+}
+
+TEST_F_TIMEOUT(faults, slots_are_mapped_or_there_is_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "mmap and a look", map_slots));
+}
+
+static struct outcome add_notification(unsigned int nth)
+{
+	_Atomic uint64_t *word = new_page(MAP_PRIVATE);
+	struct outcome outcome;
+
+	fault_begin(nth);
+	outcome.err = desched_add(COOKIE, ALWAYS, (void *)word, 8, MARK);
+	outcome.failed = fault_end();
+	if (!outcome.err)
+		desched_remove(COOKIE);
+	munmap((void *)word, PAGE);
+	return outcome;
+}
+
+static struct outcome remove_notification(unsigned int nth)
+{
+	static _Atomic uint64_t word;
+	struct outcome outcome;
+
+	desched_add(COOKIE, ALWAYS, (void *)&word, 8, MARK);
+	fault_begin(nth);
+	outcome.err = desched_remove(COOKIE);
+	outcome.failed = fault_end();
+	if (outcome.err)
+		desched_remove(COOKIE);
+	return outcome;
+}
+
+TEST_F_TIMEOUT(faults, a_notification_comes_and_goes_or_there_is_an_error, STRESS_SECONDS)
+{
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_DESCHED_ADD", add_notification));
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_DESCHED_REMOVE", remove_notification));
+}
+
+/* The word has lost its page: it gets another one on the way to user mode, or none. */
+static int depart_without_page(void *argument)
+{
+	const unsigned int nth = *(unsigned int *)argument;
+	_Atomic uint64_t *word = new_page(MAP_PRIVATE);
+	bool failed;
+
+	if (desched_add(COOKIE, ALWAYS, (void *)word, 8, MARK))
+		return 2;
+	madvise((void *)word, PAGE, MADV_DONTNEED);
+	fault_begin(nth);
+	/* Sleeps, with nothing to copy or to allocate for itself. */
+	poll(NULL, 0, 1);
+	failed = fault_end();
+	return *word != MARK ? 3 : failed ? 0 : 1;
+}
+
+TEST_F_TIMEOUT(faults, a_word_is_written_or_its_process_gets_SIGSEGV, STRESS_SECONDS)
+{
+	unsigned int nth = 0, killed = 0;
+	int status = 0;
+
+	while (nth++ < MANY && (status == 0 || WIFSIGNALED(status))) {
+		status = process_ends(process_start(depart_without_page, &nth));
+		EXPECT_TRUE(nothing_is_left());
+		EXPECT_TRUE(WIFEXITED(status) || WTERMSIG(status) == SIGSEGV)
+			TH_LOG("place %u: wait status %#x", nth, status);
+		killed += WIFSIGNALED(status);
+	}
+	/* The last one had no place left that could fail. */
+	EXPECT_EQ(1, WEXITSTATUS(status));
+	FIGURE("word without a page: %u places, %u of them kill", nth - 1, killed);
+}
+
+static void swap_back(struct umcg_thread *self)
+{
+	struct umcg_thread *first = self->arg;
+
+	self->result = server_wait(self, 0);
+	while (!self->result && !first->phase)
+		self->result = server_swap(self, first);
+}
+
+/* A server that waits by lseek() until the one that it has woken wakes it. */
+static struct outcome swap_by_seek(unsigned int nth)
+{
+	struct umcg_thread first = {}, second = { .arg = &first };
+	struct outcome outcome = { .err = -EBUSY };
+
+	umcg_waits_by_seek = true;
+	server_register(&first);
+	server_start(&second, swap_back);
+	if (SOON(thread_waits(&second)) && server_swap(&first, &second) == 0) {
+		fault_begin(nth);
+		outcome.err = server_swap(&first, &second);
+		outcome.failed = fault_end();
+	}
+	first.phase = 1;
+	server_wake(&first, &second, 0);
+	thread_ends(&second);
+	umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+	umcg_waits_by_seek = false;
+	return outcome;
+}
+
+TEST_F_TIMEOUT(faults, the_short_wait_has_nothing_to_fail, STRESS_SECONDS)
+{
+	EXPECT_EQ(0, sweep(_metadata, "lseek of a server", swap_by_seek));
 }
 
 static int end_while_registered(void *argument)
