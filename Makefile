@@ -61,6 +61,11 @@ check:
 check-debug:
 	@KERNEL=debug qemu/check.sh "$(T)"
 
+# And on one that finds data races.
+.PHONY: check-kcsan
+check-kcsan:
+	@KERNEL=kcsan qemu/check.sh "$(T)"
+
 # The randomised test for as long as one likes; UMCG_SEED= begins as another run did.
 guest_environment = UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED)
 .PHONY: soak

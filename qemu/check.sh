@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check.sh [PATTERN]: all checks of the project, then the tests in the guest. With
-# a pattern only the tests in the guest that match. With KERNEL=debug the guest has that
-# kernel (see debug-kernel.sh), and what needs no guest is left out. The last line has the
+# a pattern only the tests in the guest that match. With KERNEL=debug or kcsan the guest has
+# that kernel (see debug-kernel.sh), and what needs no guest is left out. The last line has the
 # totals.
 set -euo pipefail
 # shellcheck source=qemu/lib.sh

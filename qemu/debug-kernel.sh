@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 source "$here/lib.sh"
 
 kind=${1:?usage: debug-kernel.sh KIND}
-[[ -e $here/$kind.config ]] || die "KERNEL=$kind is not known: there is debug"
+[[ -e $here/$kind.config ]] || die "KERNEL=$kind is not known: there are debug and kcsan"
 
 # A folder that a killed run left behind is not "whole", and is made anew.
 make_kernel()

@@ -3,8 +3,8 @@
 #
 # Prints the KDIR of a stock Debian kernel: a folder to build Rust modules with.
 # It is made once and lives in the cache, in the folder of its kernel (see
-# kernel-dir.sh). Which kernel: see choose_kernel(). With KERNEL=debug it is the KDIR of
-# one that watches the module (see debug-kernel.sh).
+# kernel-dir.sh). Which kernel: see choose_kernel(). With KERNEL=debug or kcsan it is
+# the KDIR of one that watches the module (see debug-kernel.sh).
 #
 # KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release. The choice stands
 # until "kernel.sh --update", so that a second run is fast and needs no network.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Watches the kernel's log for faults; /log-patterns says what is one. */
+/*
+ * Watches the kernel's log for faults; /log-patterns says what is one. A report of a data
+ * race is one if the module has a part in it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,11 +14,24 @@
 #define MAX_PATTERNS 64
 #define MAX_REPORTED 20
 
+/* A report of KCSAN is from its title to a rule; functions of the module are marked. */
+#define RACE "BUG: KCSAN:"
+#define RULE "=========="
+#define OURS "[umcg]"
+
 static int kmsg = -1;
 static int note = -1;
 static FILE *copy;
 static char *patterns[MAX_PATTERNS];
 static unsigned int pattern_count;
+
+/* The report that is being read, and whether there is one. */
+static struct {
+	char title[256];
+	bool is_open, ours;
+} race;
+
+unsigned int races_of_the_kernel;
 
 static void read_patterns(void)
 {
@@ -53,8 +69,29 @@ void kernel_log_note(const char *text)
 	dprintf(note, "<4>runner: %s\n", text);
 }
 
+/*
+ * Whether a report ends here that the module has a part in. The kernel has data races of its
+ * own, so it is known at its end only what a report is.
+ */
+static bool race_of_ours_ends(const char *message)
+{
+	if (strstr(message, RACE)) {
+		snprintf(race.title, sizeof(race.title), "%.255s", message);
+		race.is_open = true;
+		race.ours = false;
+	}
+	race.ours |= !!strstr(message, OURS);
+	if (!race.is_open || strncmp(message, RULE, strlen(RULE)))
+		return false;
+	race.is_open = false;
+	races_of_the_kernel += !race.ours;
+	return race.ours;
+}
+
 static bool tells_of_fault(const char *message)
 {
+	if (strstr(message, RACE))
+		return false;
 	for (unsigned int i = 0; i < pattern_count; i++)
 		if (strstr(message, patterns[i]))
 			return true;
@@ -83,7 +120,11 @@ unsigned int kernel_log_report_faults(void)
 		message[strcspn(message, "\n")] = '\0';
 		fprintf(copy, "[%5llu.%06llu] %s\n", microseconds / 1000000,
 			microseconds % 1000000, message);
-		if (tells_of_fault(message) && faults++ < MAX_REPORTED)
+		if (race_of_ours_ends(message))
+			message = race.title;
+		else if (!tells_of_fault(message))
+			continue;
+		if (faults++ < MAX_REPORTED)
 			fprintf(results, "# kernel log: %s\n", message);
 	}
 	fflush(copy);

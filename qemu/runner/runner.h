@@ -42,6 +42,9 @@ void kernel_log_note(const char *text);
  */
 unsigned int kernel_log_report_faults(void);
 
+/* Data races reported so far that the module has no part in. */
+extern unsigned int races_of_the_kernel;
+
 /* process.c: programs with a time limit */
 
 struct outcome {
@@ -95,6 +98,11 @@ bool kernel_proves_locks(void);
 
 /* Whether it has done so to the end: after a fault, or out of memory, it leaves off. */
 bool locks_still_proved(void);
+
+bool kernel_finds_races(void);
+
+/* Whether it has looked for them to the end; tells on @results what it has seen. */
+bool races_still_found(void);
 
 /* tests.c */
 

@@ -306,6 +306,7 @@ static const struct final_test {
 	{ "module.removed_after_all_tests", module_is_removed, NULL },
 	{ "module.leaks_nothing_once_removed", nothing_leaked, kernel_finds_leaks },
 	{ "kernel.proved_locks_to_the_end", locks_still_proved, kernel_proves_locks },
+	{ "kernel.looked_for_races_to_the_end", races_still_found, kernel_finds_races },
 };
 
 #define FINAL_TESTS (sizeof(final_tests) / sizeof(final_tests[0]))

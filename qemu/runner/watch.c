@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a debug kernel watches besides its log: memory that nobody refers to any more, the
- * order of locks, and the scheduler's steps. Other kernels have nothing of it.
+ * order of locks, data races, and the scheduler's steps. Other kernels have nothing of it.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define LOCKDEP_STATS	"/proc/lockdep_stats"
+#define KCSAN		"/sys/kernel/debug/kcsan"
 #define MONITORS	"/sys/kernel/tracing/rv/monitors/sched"
 
 /* Younger objects are not reported: their owner may not have stored the reference yet. */
@@ -21,6 +22,11 @@
 bool kernel_finds_leaks(void)
 {
 	return !access(KMEMLEAK, F_OK);
+}
+
+bool kernel_finds_races(void)
+{
+	return !access(KCSAN, F_OK);
 }
 
 /*
@@ -49,8 +55,10 @@ bool watch_begin(void)
 {
 	bool good = true;
 
+	if (kernel_finds_races())
+		good = write_setting(KCSAN, "on");
 	if (access(MONITORS, F_OK))
-		return true;
+		return good;
 	for (unsigned int i = 0; i < sizeof(monitors) / sizeof(monitors[0]); i++)
 		good &= start_monitor(monitors[i]);
 	fprintf(results, "# models of the scheduler %s\n", good ? "are watched" : "cannot be watched");
@@ -89,16 +97,28 @@ bool kernel_proves_locks(void)
 	return !access(LOCKDEP_STATS, F_OK);
 }
 
+/* The number that a line of a file has after a text, or 0. */
+static long number_after(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "re");
+	char line[256], *found = NULL;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, text);
+	if (file)
+		fclose(file);
+	return found ? strtol(found + strlen(text), NULL, 10) : 0;
+}
+
 bool locks_still_proved(void)
 {
-	FILE *stats = fopen(LOCKDEP_STATS, "re");
-	char line[256];
-	int on = 0;
+	return number_after(LOCKDEP_STATS, "debug_locks:") != 0;
+}
 
-	while (stats && fgets(line, sizeof(line), stats) &&
-	       sscanf(line, " debug_locks: %d", &on) != 1)
-		;
-	if (stats)
-		fclose(stats);
-	return on;
+bool races_still_found(void)
+{
+	fprintf(results, "# figure: %ld accesses watched, %ld races seen; of %u reports the module "
+		"has no part in\n", number_after(KCSAN, "setup_watchpoints:"),
+		number_after(KCSAN, "data_races:"), races_of_the_kernel);
+	return number_after(KCSAN, "enabled:") == 1;
 }
