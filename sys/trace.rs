@@ -106,7 +106,7 @@ events! {
     fn start(tid: u32 => tid, reason: Reason => reason as u32) = umcg_trace_start;
     /// The task that the current one calls `tid` has been woken.
     fn wake(tid: u32 => tid) = umcg_trace_wake;
-    /// The current task waits, and has named `next`, if that is not zero.
+    /// The current task waits, and has woken `next` for that, if it is not zero.
     fn wait(role: Role => role as u32, word: u64 => word, next: u32 => next) = umcg_trace_wait;
     /// The current task, whose word this is, goes on.
     fn run(role: Role => role as u32, word: u64 => word, server: u32 => server) = umcg_trace_run;

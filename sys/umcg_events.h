@@ -187,7 +187,7 @@ DEFINE_EVENT_FN(umcg_target, umcg_kick,
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* The current task is about to wait; if it names a next one, it swaps. */
+/* The current task is about to wait; if it has woken a next one, it swaps. */
 TRACE_EVENT_FN(umcg_wait,
 	TP_PROTO(u32 role, u64 word, u32 next),
 	TP_ARGS(role, word, next),

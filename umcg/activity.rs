@@ -23,10 +23,7 @@ use crate::sys::{
     record::Current,
     trace, //
 };
-use kernel::{
-    prelude::*,
-    task::Task as KernelTask, //
-};
+use kernel::task::Task as KernelTask;
 
 /// What is counted: the name of the counter, and of the reason. In the order of [`Reason`], where
 /// registration comes before them.
@@ -119,7 +116,7 @@ pub(crate) fn vanishes(current: &Current<'_, Task>, reason: Reason) {
 
 /// A worker, running under this server, has become blocked, and has started the server or not.
 #[inline(always)]
-pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: Result<bool>) {
+pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: bool) {
     current.activity.count(Reason::Block);
     if trace::is_on() {
         tell_block(server, started);
@@ -128,22 +125,35 @@ pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: Result<b
 
 #[cold]
 #[inline(never)]
-fn tell_block(server: u32, started: Result<bool>) {
+fn tell_block(server: u32, started: bool) {
     trace::block(server);
     starts(server, started, Reason::Block);
 }
 
 /// A worker has become idle and is on the list.
+#[inline(always)]
 pub(crate) fn is_queued(current: &Current<'_, Task>, reason: Reason) {
-    current.activity.count(reason);
-    if trace::is_on() {
-        let old = if reason == Reason::Preempt {
-            UMCG_TASK_RUNNING
-        } else {
-            UMCG_TASK_BLOCKED
-        };
-        trace::state(current.kind().role(), old, UMCG_TASK_IDLE, reason);
+    // Either is a constant: nothing is computed to count.
+    if reason == Reason::Preempt {
+        current.activity.count(Reason::Preempt);
+    } else {
+        current.activity.count(Reason::Wake);
     }
+    if trace::is_on() {
+        tell_queued(current, reason);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_queued(current: &Current<'_, Task>, reason: Reason) {
+    let old = if reason == Reason::Preempt {
+        UMCG_TASK_RUNNING
+    } else {
+        UMCG_TASK_BLOCKED
+    };
+
+    trace::state(current.kind().role(), old, UMCG_TASK_IDLE, reason);
 }
 
 /// A worker has waited long enough, and is blocked by that.
@@ -159,30 +169,30 @@ pub(crate) fn times_out(current: &Current<'_, Task>) {
     }
 }
 
-/// It is about to wait; it has named `next`, if that is not zero, and woken it, if it `wakes`.
+/// It is about to wait, and has woken `next` for that, if it is not zero.
 ///
 /// Not counted: the scheduler does that, as voluntary switches.
 #[inline(always)]
-pub(crate) fn waits(current: &Current<'_, Task>, next: u32, wakes: bool) {
+pub(crate) fn waits(current: &Current<'_, Task>, next: u32) {
     current.activity.last.set(Reason::Wait as u32);
     if trace::is_on() {
-        tell_wait(current, next, wakes);
+        tell_wait(current, next);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn tell_wait(current: &Current<'_, Task>, next: u32, wakes: bool) {
+fn tell_wait(current: &Current<'_, Task>, next: u32) {
     trace::wait(current.kind().role(), current.state_bits(), next);
-    if wakes && next != 0 {
+    if next != 0 {
         trace::wake(next);
     }
 }
 
-/// Its wait, or its time on the list, is over: it runs.
+/// It runs. That is told of one whose wait, or time on the list, is over; who asks is who traces.
 #[inline(always)]
-pub(crate) fn runs(current: &Current<'_, Task>) {
-    if trace::is_on() {
+pub(crate) fn runs(current: &Current<'_, Task>, has_waited: impl FnOnce() -> bool) {
+    if trace::is_on() && has_waited() {
         tell_run(current);
     }
 }
@@ -198,8 +208,8 @@ fn tell_run(current: &Current<'_, Task>) {
 }
 
 /// A server has become running, because of this, and has been woken, if it was `started`.
-pub(crate) fn starts(server: u32, started: Result<bool>, reason: Reason) {
-    if trace::is_on() && started == Ok(true) {
+pub(crate) fn starts(server: u32, started: bool, reason: Reason) {
+    if trace::is_on() && started {
         trace::start(server, reason);
     }
 }

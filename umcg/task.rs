@@ -159,25 +159,23 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
 }
 
 /// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
-/// RUNNING at `now_ns`. Returns false for a server that is not idle: somebody else has started it.
+/// RUNNING at `now_ns`. Returns false if it is not idle, for then somebody else has started it; or if
+/// the process has no such server.
 ///
 /// Any context without a run-queue lock.
-///
-/// # Errors
-///
-/// `ESRCH` if the process has no such server, `EPERM` if it is a task of another address space.
-pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Result<bool> {
-    registry::with(&current.owned().last_found, tid, |record| {
+pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> bool {
+    let start = |record: &TaskRef| {
         let started = record.visit(|server| {
-            (server.kind == Kind::Server)
-                .then(|| protocol::start_server(server.words.state(), now_ns))
+            server.kind == Kind::Server && protocol::start_server(server.words.state(), now_ns)
         });
-        let started = started.flatten().ok_or(ESRCH)?;
+        let started = started == Some(true);
         if started {
             wake::wake(record.task(), Placement::ThisCpu);
         }
-        Ok(started)
-    })?
+        started
+    };
+
+    registry::with(&current.owned().last_found, tid, start) == Ok(true)
 }
 
 /// Makes the worker `tid` give way to its server when it is next in user mode, and at once if it is
@@ -185,8 +183,8 @@ pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -
 ///
 /// # Errors
 ///
-/// `ESRCH` and `EPERM` as for [`start_server`]; `EINVAL` if it is no worker; `EAGAIN` if it does not
-/// run.
+/// `ESRCH` if the process has no such task, `EPERM` if it is one of another address space; `EINVAL` if
+/// it is no worker; `EAGAIN` if it does not run.
 pub(crate) fn preempt(tid: u32) -> Result {
     registry::with(&LastFound::new(), tid, |record| {
         let kicked = record

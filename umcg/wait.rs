@@ -85,7 +85,7 @@ fn wake_next(current: &Current<'_, Task>, next: u32, placement: Placement) -> Re
 }
 
 /// A signal that interrupts the wait of a server is served by the Linux convention: the call starts
-/// again by itself, or fails with `EINTR`. What starts again does not wake its target twice.
+/// again by itself, or fails with `EINTR`.
 #[inline(always)]
 fn server_waits(
     ctx: &TaskContext,
@@ -94,25 +94,15 @@ fn server_waits(
     deadline: Option<u64>,
 ) -> Result {
     let state = own_words(current).state();
-    let idles = || protocol::should_idle(state);
-    let interrupted = current
-        .owned()
-        .interrupted
-        .take()
-        .filter(|wait| wait.next_tid == next);
-    let has_woken = interrupted.is_some_and(|wait| wait.state == SharedWord::load(state));
 
-    if next != 0 && !has_woken {
-        let woken = wake_next(current, next, Placement::ThisCpu);
-        // If the wait that starts again is over, its target may be gone since it was woken.
-        if interrupted.is_none() || idles() {
-            woken?;
-        }
-    }
-    activity::waits(current, next, !has_woken);
-    match sleep_until(ctx, deadline, || !idles()) {
+    let woken = match current.owned().interrupted.take() {
+        Some(wait) => starts_again(current, next, wait)?,
+        None => wake_named(current, next)?,
+    };
+    activity::waits(current, woken);
+    match sleep_until(ctx, deadline, || !protocol::should_idle(state)) {
         Ended::Done => {
-            activity::runs(current);
+            activity::runs(current, || true);
             Ok(())
         }
         Ended::TimedOut => Err(ETIMEDOUT),
@@ -120,6 +110,36 @@ fn server_waits(
             interrupt(current, next, deadline);
             Err(ERESTARTSYS)
         }
+    }
+}
+
+/// Wakes whom a server that waits has named, if anybody, and returns that.
+#[inline(always)]
+fn wake_named(current: &Current<'_, Task>, next: u32) -> Result<u32> {
+    if next != 0 {
+        wake_next(current, next, Placement::ThisCpu)?;
+    }
+    Ok(next)
+}
+
+/// The wait of a server starts again, or another one after it: nobody is woken twice. Returns whom it
+/// has woken, or 0.
+#[cold]
+fn starts_again(current: &Current<'_, Task>, next: u32, wait: Interrupted) -> Result<u32> {
+    let state = own_words(current).state();
+
+    if wait.next_tid != next {
+        return wake_named(current, next);
+    }
+    if wait.state == SharedWord::load(state) {
+        return Ok(0);
+    }
+    let woken = wake_named(current, next);
+    // If the wait that starts again is over, its target may be gone since it was woken.
+    if protocol::should_idle(state) {
+        woken
+    } else {
+        Ok(next)
     }
 }
 
@@ -138,7 +158,7 @@ fn worker_waits(
         Some(wait) if protocol::is_running(state) && wait.timed_out => Err(ETIMEDOUT),
         Some(_) if protocol::is_running(state) => Ok(()),
         _ => give_way(current, next).and_then(|()| {
-            activity::waits(current, next, true);
+            activity::waits(current, next);
             match worker::hold(ctx, current, deadline) {
                 Ended::Done => Ok(()),
                 Ended::TimedOut if worker::times_out(current) => Err(ETIMEDOUT),

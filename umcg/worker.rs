@@ -142,7 +142,7 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
     let settled = !owned.condemned.get() && verdict(current) == Resume::Run;
 
     if settled {
-        activity::runs(current);
+        activity::runs(current, || true);
         owned.idles.set(false);
     }
     settled
@@ -173,9 +173,8 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
         }
         match verdict(current) {
             Resume::Run => {
-                if owned.idles.replace(false) {
-                    activity::runs(current);
-                }
+                activity::runs(current, || owned.idles.get());
+                owned.idles.set(false);
                 forget_deadline(current);
                 break;
             }
