@@ -155,15 +155,16 @@ impl Top {
         self.durations = Durations::default();
     }
 
-    /// Takes what has been traced since, so that the buffer does not run over.
+    /// Takes some of what has been traced since, so that the buffer does not run over. What
+    /// comes faster than that is lost, and counted. Returns whether it was all.
     ///
     /// # Errors
     ///
     /// A text for people.
-    pub fn drain(&mut self) -> Result<(), String> {
+    pub fn drain(&mut self) -> Result<bool, String> {
         match self.trace.as_mut() {
             Some(trace) => trace.read(|line| self.durations.take(line)),
-            None => Ok(()),
+            None => Ok(true),
         }
     }
 

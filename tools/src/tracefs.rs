@@ -14,6 +14,9 @@ use std::{
 /// Where the tracer is, mounted by itself or below debugfs.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
+/// How much is read until others have their turn: a few milliseconds' work.
+const AT_ONCE: usize = 1 << 18;
+
 /// A buffer, which is gone when this is.
 pub struct Instance {
     path: PathBuf,
@@ -72,24 +75,42 @@ impl Instance {
         fs::write(&file, text).map_err(|e| format!("cannot write to {}: {e}", file.display()))
     }
 
-    /// Hands over what has been traced since. Does not wait for more.
+    /// Switches the events off: what has been traced can still be read.
     ///
     /// # Errors
     ///
     /// A text for people.
-    pub fn read(&mut self, mut take: impl FnMut(Line)) -> Result<(), String> {
-        let mut buffer = [0; 65536];
+    pub fn stop(&self) -> Result<(), String> {
+        self.write("events/umcg/enable", "0")
+    }
 
-        while let Some(pipe) = self.pipe.as_mut() {
+    /// Hands over what has been traced since. Does not wait for more, and comes back after
+    /// [`AT_ONCE`] bytes: who is traced may be faster than we are. Returns whether all has
+    /// been read.
+    ///
+    /// # Errors
+    ///
+    /// A text for people.
+    pub fn read(&mut self, mut take: impl FnMut(Line)) -> Result<bool, String> {
+        let mut buffer = [0; 65536];
+        let mut left = AT_ONCE;
+        let Some(pipe) = self.pipe.as_mut() else {
+            return Ok(true);
+        };
+
+        while left > 0 {
             match pipe.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => each_line(&mut self.rest, &buffer[..count], |line| take(parse(line))),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(0) => return Ok(true),
+                Ok(count) => {
+                    each_line(&mut self.rest, &buffer[..count], |line| take(parse(line)));
+                    left = left.saturating_sub(count);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(format!("cannot read the trace: {e}")),
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -97,7 +118,7 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.pipe = None;
         let done = self
-            .write("events/umcg/enable", "0")
+            .stop()
             .and_then(|()| fs::remove_dir(&self.path).map_err(|e| e.to_string()));
 
         if let Err(e) = done {
@@ -177,5 +198,16 @@ mod tests {
         }
         assert_eq!(lines, ["one", "two", "three"]);
         assert_eq!(rest, b"four");
+    }
+
+    #[test]
+    fn others_have_their_turn_though_the_trace_never_ends() {
+        let mut endless = Instance {
+            path: PathBuf::new(),
+            pipe: Some(File::open("/dev/zero").unwrap()),
+            rest: Vec::new(),
+        };
+
+        assert_eq!(endless.read(|_| {}), Ok(false));
     }
 }

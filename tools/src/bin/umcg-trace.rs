@@ -197,11 +197,15 @@ impl Recording {
         let status = loop {
             // Asked first, so that what is read after it is all that there was.
             let status = child.try_wait().map_err(|e| e.to_string())?;
-            trace.read(|line| self.take(line))?;
-            if let Some(status) = status {
+            if status.is_some() {
+                // Processes that the command has left behind may go on for ever.
+                trace.stop()?;
+            }
+            let all_read = trace.read(|line| self.take(line))?;
+            if let Some(status) = status.filter(|_| all_read) {
                 break status;
             }
-            if let Some(signal) = stop.take() {
+            if let Some(signal) = stop.take().filter(|_| status.is_none()) {
                 pass_on(&child, signal);
             }
             if shows && shown.elapsed() >= PROGRESS {
@@ -212,7 +216,9 @@ impl Recording {
                     began.elapsed().as_secs_f64()
                 );
             }
-            thread::sleep(DRAIN);
+            if all_read {
+                thread::sleep(DRAIN);
+            }
         };
         if shows && shown > began {
             eprint!("\r\x1b[K");

@@ -126,8 +126,9 @@ fn print_samples(mut top: Top, interval: Duration, samples: Option<u64>) -> Resu
             if stop.signal().is_some() {
                 return Ok(());
             }
-            thread::sleep(DRAIN.min(end.saturating_duration_since(Instant::now())));
-            top.drain()?;
+            if top.drain()? {
+                thread::sleep(DRAIN.min(end.saturating_duration_since(Instant::now())));
+            }
         }
         match print(&top.sample()?, count > 0) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => break,
@@ -192,20 +193,21 @@ impl Screen {
 
             let end = Instant::now() + self.interval;
             while !self.over && Instant::now() < end {
-                if self.handle_keys(end).map_err(|e| e.to_string())? {
+                let wait = match self.top.drain()? {
+                    true => DRAIN.min(end.saturating_duration_since(Instant::now())),
+                    false => Duration::ZERO,
+                };
+                if self.handle_keys(wait).map_err(|e| e.to_string())? {
                     self.draw(terminal).map_err(|e| e.to_string())?;
                 }
-                self.top.drain()?;
                 self.over |= stop.signal().is_some();
             }
         }
         Ok(())
     }
 
-    /// Waits for a key, but not for long. Returns whether there is something to draw.
-    fn handle_keys(&mut self, end: Instant) -> io::Result<bool> {
-        let wait = DRAIN.min(end.saturating_duration_since(Instant::now()));
-
+    /// Waits for a key. Returns whether there is something to draw.
+    fn handle_keys(&mut self, wait: Duration) -> io::Result<bool> {
         if !event::poll(wait)? {
             return Ok(false);
         }
