@@ -331,8 +331,14 @@ static char *small_pages(void)
 
 	madvise(pages, HUGE_PAGE, MADV_NOHUGEPAGE);
 	memset(pages, 0, HUGE_PAGE);
-	madvise(pages, HUGE_PAGE, MADV_HUGEPAGE);
 	return pages;
+}
+
+/* Puts a huge page in the place of small ones, which means that all of them are moved. */
+static int move_pages_together(char *pages)
+{
+	return madvise(pages, HUGE_PAGE, MADV_HUGEPAGE) ?:
+	       madvise(pages, HUGE_PAGE, MADV_COLLAPSE);
 }
 
 static void nap_once(struct umcg_thread *self)
@@ -355,12 +361,10 @@ TEST_F_TIMEOUT(number, of_a_page_with_words_stays_while_others_are_moved, STRESS
 	before = frame_of(worker);
 	ASSERT_NE(0, before);
 
-	/* A huge page in the place of small ones means that all of them are moved. */
-	if (madvise(control, HUGE_PAGE, MADV_COLLAPSE))
+	if (move_pages_together(control))
 		SKIP(goto end, "this kernel makes no huge pages");
-	if (control_before == frame_of(control + PAGE))
-		SKIP(goto end, "the pages were one huge page before, so nothing is moved");
-	EXPECT_EQ(-1, madvise(pages, HUGE_PAGE, MADV_COLLAPSE));
+	ASSERT_NE(control_before, frame_of(control + PAGE));
+	EXPECT_EQ(-1, move_pages_together(pages));
 	madvise(worker, PAGE, MADV_PAGEOUT);
 	EXPECT_TRUE(write_file("/proc/sys/vm/compact_memory", "1"));
 	EXPECT_EQ(before, frame_of(worker));
