@@ -11,6 +11,7 @@ pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod device;
 pub(crate) mod gate;
+pub(crate) mod hook_cell;
 pub(crate) mod mapping;
 pub(crate) mod module_ref;
 pub(crate) mod owner_written;

@@ -26,6 +26,7 @@ use super::{
 use crate::sys::{
     clock,
     context::TaskContext,
+    hook_cell::HookCell,
     record::{
         Current,
         Notify, //
@@ -42,16 +43,16 @@ use core::cell::Cell;
 /// follows. User space adds the preemption flag once; more is a fight that nobody has to win.
 const RACES: u32 = 64;
 
-/// What only a worker itself touches.
+/// What only a worker itself touches; in a [`HookCell`] what its scheduler hook needs.
 pub(crate) struct Owned {
     /// Whether it sleeps on purpose, so that this is no blocking.
-    sleeps_on_purpose: Cell<bool>,
+    sleeps_on_purpose: HookCell<bool>,
     /// Whether it is idle by the rules: it waits, or wake detection has queued it.
     idles: Cell<bool>,
     /// Whether it has been let out of the hold of wake detection, and must not reach user mode.
-    let_through: Cell<bool>,
+    let_through: HookCell<bool>,
     /// Whether it has been found to break the contract where nobody can be killed.
-    condemned: Cell<bool>,
+    condemned: HookCell<bool>,
     /// The words of its group.
     group: Cell<Option<Group>>,
 }
@@ -60,10 +61,10 @@ impl Owned {
     /// What belongs to a worker that registers in this group.
     pub(crate) fn new(group: Option<Group>) -> Self {
         Self {
-            sleeps_on_purpose: Cell::new(false),
+            sleeps_on_purpose: HookCell::new(false),
             idles: Cell::new(false),
-            let_through: Cell::new(false),
-            condemned: Cell::new(false),
+            let_through: HookCell::new(false),
+            condemned: HookCell::new(false),
             group: Cell::new(group),
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     sys::{
         clock,
         context::TaskContext,
+        hook_cell::HookCell,
         record::{
             Current,
             Notify,
@@ -58,12 +59,12 @@ struct Desched {
 struct Owned {
     stores: UserStores<MAX>,
     cookies: [Cell<u64>; MAX],
-    on_preempt: Cell<u32>,
-    on_block: Cell<u32>,
+    on_preempt: HookCell<u32>,
+    on_block: HookCell<u32>,
     /// Those that the hook could not write.
     missed: Atomic<u32>,
     /// When the thread has last left its CPU.
-    off_ns: Cell<u64>,
+    off_ns: HookCell<u64>,
     hooks: Cell<Option<hooks::Use>>,
 }
 
@@ -121,10 +122,10 @@ impl Owned {
         Ok(Self {
             stores: UserStores::new(),
             cookies: [const { Cell::new(0) }; MAX],
-            on_preempt: Cell::new(0),
-            on_block: Cell::new(0),
+            on_preempt: HookCell::new(0),
+            on_block: HookCell::new(0),
             missed: Atomic::new(0),
-            off_ns: Cell::new(clock::monotonic_fast_ns()),
+            off_ns: HookCell::new(clock::monotonic_fast_ns()),
             hooks: Cell::new(Some(hooks::Use::watched()?)),
         })
     }
