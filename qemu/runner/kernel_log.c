@@ -14,9 +14,14 @@
 #define MAX_PATTERNS 64
 #define MAX_REPORTED 20
 
-/* A report of KCSAN is from its title to a rule; functions of the module are marked. */
+/*
+ * A report of KCSAN is from its title to a rule; functions of the module are marked. Each stack
+ * begins with what is accessed where; an interrupt in it has come to whoever is below.
+ */
 #define RACE "BUG: KCSAN:"
 #define RULE "=========="
+#define STACK " of "
+#define INTERRUPT " asm_"
 #define OURS "[umcg]"
 
 static int kmsg = -1;
@@ -28,7 +33,7 @@ static unsigned int pattern_count;
 /* The report that is being read, and whether there is one. */
 static struct {
 	char title[256];
-	bool is_open, ours;
+	bool is_open, is_interrupted, ours;
 } race;
 
 unsigned int races_of_the_kernel;
@@ -76,11 +81,15 @@ void kernel_log_note(const char *text)
 static bool race_of_ours_ends(const char *message)
 {
 	if (strstr(message, RACE)) {
+		race.is_interrupted = false;
 		snprintf(race.title, sizeof(race.title), "%.255s", message);
 		race.is_open = true;
 		race.ours = false;
 	}
-	race.ours |= !!strstr(message, OURS);
+	if (strstr(message, STACK))
+		race.is_interrupted = false;
+	race.is_interrupted |= !!strstr(message, INTERRUPT);
+	race.ours |= !race.is_interrupted && strstr(message, OURS);
 	if (!race.is_open || strncmp(message, RULE, strlen(RULE)))
 		return false;
 	race.is_open = false;
