@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check-install.sh: installs the Debian packages in a Debian 13 with systemd, booted in
-# QEMU, uses them, and removes them. packaging/guest-test.sh is what runs there. The
-# last line has the totals.
+# QEMU, uses them, and removes them: packaging/guest-install.sh runs there. Then boots it by
+# Secure Boot, to load the module as `make sign` has signed it: guest-secure-boot.sh.
+# The last line has the totals.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=qemu/lib.sh
@@ -11,18 +12,20 @@ source "$here/lib.sh"
 
 out=$repository/out
 build=$repository/build/install
-results=$out/install-results.txt
-console=$out/install-console.log
 limit=${BOOT_TIMEOUT:-2400}
+passed=0
+failed=0
 
-# What the guest gets as its second disk: the test and what it works on.
+# What the guest gets as its second disk: the test NAME and what it works on.
 pack_test()
 {
-	rm -rf "$build"
-	mkdir -p "$build/test/debs"
-	cp "$repository/packaging/guest-test.sh" "$build/test/run"
-	cp "$here/log-patterns" "$build/test/"
-	find "$repository/build/deb" -name '*.deb' ! -name '*-dbgsym_*' -exec cp -t "$build/test/debs" {} +
+	local name=$1
+	shift
+
+	rm -rf "$build/test"
+	mkdir -p "$build/test"
+	cp "$repository/packaging/guest-$name.sh" "$build/test/run"
+	cp "$repository/packaging/guest-check.sh" "$here/log-patterns" "$@" "$build/test/"
 	tar -C "$build/test" -cf "$build/test.tar" .
 }
 
@@ -31,7 +34,7 @@ kvm_works()
 	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
 }
 
-# What the guest writes to its disk is thrown away.
+# start_guest OPTION...: what the guest writes to its disk is thrown away.
 start_guest()
 {
 	local accelerator=(-accel "tcg,thread=single" -cpu max)
@@ -47,36 +50,81 @@ start_guest()
 		-device virtio-rng-pci \
 		-device virtio-serial-pci \
 		-chardev "file,id=results,path=$results" \
-		-device virtserialport,chardev=results,name=umcg.results &
+		-device virtserialport,chardev=results,name=umcg.results "$@" &
 	guest_pid=$!
 }
 
-print_totals()
+count_results()
 {
-	local passed failed
-
-	passed=$(grep -c '^ok ' "$results" || true)
-	failed=$(grep -c '^not ok ' "$results" || true)
+	passed=$((passed + $(grep -c '^ok ' "$results" || true)))
+	failed=$((failed + $(grep -c '^not ok ' "$results" || true)))
 	if [[ $(tail -n 1 "$results") != "# end of results" ]]; then
 		failed=$((failed + 1))
 		echo "not ok the guest did not come to its end (status $1), it stands at" \
 			"${console#"$repository"/}:$(wc -l <"$console"): $(tail -n 1 "$console")"
 	fi
-	echo "$passed passed, $failed failed, 0 skipped"
-	((failed == 0 && passed > 0))
+}
+
+# run_guest NAME OPTION...: boots the guest for the test that is packed.
+run_guest()
+{
+	local name=$1 status=0
+	shift
+
+	results=$out/$name-results.txt
+	console=$out/$name-console.log
+	mkdir -p "$out"
+	truncate --size 0 "$results" "$console"
+	start_guest "$@"
+	tail -n +1 -s 0.5 --pid="$guest_pid" -f "$results" | sed -u '/^# end of results/d'
+	wait "$guest_pid" || status=$?
+	count_results "$status"
+}
+
+check_packages()
+{
+	mapfile -t debs < <(find "$repository/build/deb" -name '*.deb' ! -name '*-dbgsym_*')
+	pack_test install "${debs[@]}"
+	say "booting a Debian 13 with $release"
+	run_guest install
+}
+
+# A module without a signature, one that the key has signed which the firmware knows, and
+# one by a key of nobody.
+sign_modules()
+{
+	local module=$repository/build/module/umcg.ko
+
+	make -s -C "$repository" modules >&2
+	cp "$module" "$build/unsigned.ko"
+	"$here/in-root.sh" make -s -C "$repository" KDIR="$kdir" sign KEY="$disk/firmware/key.priv" \
+		CERT="$disk/firmware/key.der" >&2
+	mv "$module" "$build/signed.ko"
+	cp "$build/unsigned.ko" "$module"
+	cp "$build/unsigned.ko" "$build/strange.ko"
+	"$repository/packaging/sign.sh" "$kdir" "$build/strange.ko" "$disk/firmware/strange.priv" \
+		"$disk/firmware/strange.der" >&2
+}
+
+# The firmware does not look at the kernel itself, for QEMU changes its header.
+check_secure_boot()
+{
+	sign_modules
+	pack_test secure-boot "$build"/{unsigned,signed,strange}.ko
+	say "booting it by Secure Boot"
+	run_guest secure-boot -machine q35,smm=on \
+		-global driver=cfi.pflash01,property=secure,value=on -global ICH9-LPC.disable_s3=1 \
+		-drive "if=pflash,unit=0,format=raw,readonly=on,file=$disk/firmware/code.fd" \
+		-drive "if=pflash,unit=1,format=raw,snapshot=on,file=$disk/firmware/variables.fd"
 }
 
 kdir=$("$here/kernel.sh")
 release=$(<"$kdir/include/config/kernel.release")
 make -s -C "$repository" deb >&2
 disk=$("$here/install-root.sh" "$release")
-mkdir -p "$out"
-truncate --size 0 "$results" "$console"
-pack_test
 find_cache
-say "booting a Debian 13 with $release"
-start_guest
-tail -n +1 -s 0.5 --pid="$guest_pid" -f "$results" | sed -u '/^# end of results/d'
-status=0
-wait "$guest_pid" || status=$?
-print_totals "$status"
+mkdir -p "$build"
+check_packages
+check_secure_boot
+echo "$passed passed, $failed failed, 0 skipped"
+((failed == 0 && passed > 0))

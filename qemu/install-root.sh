@@ -3,7 +3,8 @@
 #
 # install-root.sh RELEASE: makes the disk of a Debian 13 with systemd and the kernel
 # RELEASE of its archive, in which the packages of this project are installed, and
-# prints the folder with disk, vmlinuz and initrd.img. It lives in the cache.
+# prints the folder with disk, vmlinuz and initrd.img, and a firmware that starts them by
+# Secure Boot. It lives in the cache.
 #
 # The kernel folder that DKMS builds with is made here, by the script that DKMS calls:
 # in a guest without KVM it would take an hour.
@@ -14,6 +15,8 @@ source "$here/lib.sh"
 
 suite=trixie
 disk_size=10G
+# Whoever has put the key there.
+key_owner=605dab50-e046-4300-abb6-3dd810dd8b23
 
 list_packages()
 {
@@ -91,11 +94,47 @@ make_disk()
 	umount "$root/mnt" "$root/media"
 }
 
+make_key()
+{
+	local name=$1
+
+	openssl req -new -x509 -newkey rsa:2048 -nodes -days 36500 -subj "/CN=umcg $name/" \
+		-outform DER -keyout "$name.priv" -out "$name.der"
+	openssl x509 -inform DER -in "$name.der" -out "$name.pem"
+}
+
+# The keys of Microsoft, as on a machine that is sold, and one of ours among them. Another
+# key is known to nobody.
+make_firmware()
+{
+	cd /mnt
+	make_key key
+	make_key strange
+	cp /usr/share/OVMF/OVMF_CODE_4M.ms.fd code.fd
+	virt-fw-vars --input /usr/share/OVMF/OVMF_VARS_4M.ms.fd --output variables.fd --secure-boot \
+		--add-db "$key_owner" key.pem
+}
+
+make_firmware_in_root()
+{
+	local root=$1 firmware=$2/firmware
+
+	rm -rf "$firmware"
+	mkdir "$firmware"
+	mount --bind "$firmware" "$root/mnt"
+	chroot "$root" /bin/bash -euo pipefail -c "key_owner=$key_owner
+		$(declare -f make_key make_firmware)
+		make_firmware"
+	umount "$root/mnt"
+	declare -f make_firmware >"$firmware/whole"
+}
+
 release=${1:?usage: install-root.sh RELEASE}
 case $release in
 --root) make_root "$2" "$3"; exit ;;
 --kernel) root=$2 release=$3 make_kernel_folder; exit ;;
 --disk) release=$4 make_disk "$2" "$3"; exit ;;
+--firmware) make_firmware_in_root "$2" "$3"; exit ;;
 esac
 
 find_cache
@@ -111,6 +150,12 @@ make_step()
 	run_step "$1" "$cache/guest.log" unshare --mount --propagation private "$here/install-root.sh" "${@:2}"
 }
 
+# By the recipe of today.
+firmware_is_made()
+{
+	[[ $(cat "$folder/firmware/whole" 2>/dev/null) == "$(declare -f make_firmware)" ]]
+}
+
 [[ $(id -u) == 0 ]] || die "this can be made by root only"
 "$here/host-packages.sh"
 [[ -e $folder/whole ]] || take_cache_lock
@@ -124,4 +169,5 @@ if [[ ! -e $folder/whole ]]; then
 	make_step "making its disk" --disk "$root" "$folder" "$release"
 	touch "$folder/whole"
 fi
+firmware_is_made || make_step "making its firmware" --firmware "$root" "$folder"
 echo "$folder"

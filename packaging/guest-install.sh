@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Installs the packages on a running Debian, uses what they brought, and removes them.
-# Runs as root in the guest of `make check-install`, in a folder with debs/ and
+# Runs as root in the guest of `make check-install`, in a folder with the packages and
 # log-patterns. Prints lines of "ok" and "not ok".
 set -uo pipefail
 
@@ -10,25 +10,14 @@ cd "$(dirname "$0")" || exit
 release=$(uname -r)
 export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8
 
-# check NAME COMMAND...: one test; what the command prints is shown if it fails.
-check()
-{
-	local name=$1 begin=$SECONDS
-	shift
-
-	if "$@" >output 2>&1; then
-		echo "ok $name ($((SECONDS - begin)) s)"
-	else
-		echo "not ok $name ($((SECONDS - begin)) s)"
-		tail -n 40 output | sed 's/^/# /'
-	fi
-}
+# shellcheck source=packaging/guest-check.sh
+source ./guest-check.sh
 
 packages()
 {
 	local deb
 
-	for deb in debs/*.deb; do
+	for deb in *.deb; do
 		dpkg-deb -f "$deb" Package
 	done
 }
@@ -50,7 +39,7 @@ nothing_is_there()
 
 install_packages()
 {
-	apt-get install -y --no-install-recommends "$PWD"/debs/*.deb
+	apt-get install -y --no-install-recommends "$PWD"/*.deb
 }
 
 nothing_is_amiss()
@@ -106,6 +95,45 @@ umcg_trace_records_it()
 {
 	umcg-trace record -o trace.json --svg trace.svg -- umcg-example &&
 		grep -q blocked trace.json && grep -q '<svg' trace.svg
+}
+
+# Each of the usual tools is to see what the example does: two threads register, one blocks.
+trace_cmd_decodes_the_events()
+{
+	trace-cmd record -q -e umcg -o events.dat umcg-example &&
+		trace-cmd report events.dat >events || return
+	cat events
+	grep -qE 'umcg_block: +tid=[0-9]+ tgid=[0-9]+ server=[1-9]' events &&
+		grep -q 'role=worker old=RUNNING new=BLOCKED reason=block' events
+}
+
+# count EVENT: how often perf has counted it.
+count()
+{
+	awk -F , -v event="umcg:$1" '$3 == event { print $1 }' events
+}
+
+perf_counts_the_events()
+{
+	perf stat -x , -o events -e 'umcg:*' umcg-example || return
+	cat events
+	[[ $(count umcg_register) == 2 && $(count umcg_unregister) == 2 && $(count umcg_block) -ge 1 ]]
+}
+
+perf_records_the_events()
+{
+	perf record -q -N -o events.perf -e 'umcg:*' umcg-example &&
+		perf script -i events.perf >events || return
+	cat events
+	grep -qE 'umcg:umcg_run: +tid=[0-9]+ tgid=[0-9]+ role=worker server=[1-9][0-9]* delay=[0-9]' events
+}
+
+bpftrace_draws_a_histogram()
+{
+	bpftrace -c /usr/local/bin/umcg-example -e 'tracepoint:umcg:umcg_run { @delay[args.role] = hist(args.delay); }' \
+		>events 2>&1 || return
+	cat events
+	grep -q '^@delay\[1\]:' events && grep -q '|@' events
 }
 
 static_program_builds()
@@ -195,11 +223,6 @@ module_goes()
 	modprobe -r umcg && udevadm settle && [[ ! -e /dev/umcg ]]
 }
 
-kernel_log_is_clean()
-{
-	! dmesg | grep -F -f <(grep . log-patterns)
-}
-
 purge_packages()
 {
 	userdel --remove member
@@ -230,6 +253,10 @@ check "a member of the group runs it" member_runs_it
 check "others are refused, and told why" stranger_is_refused
 check "umcgtop shows a view" umcgtop_shows_a_view
 check "umcg-trace records a program" umcg_trace_records_it
+check "trace-cmd decodes the events" trace_cmd_decodes_the_events
+check "perf stat counts the events" perf_counts_the_events
+check "perf record and perf script show the events" perf_records_the_events
+check "bpftrace draws a histogram of an event's field" bpftrace_draws_a_histogram
 check "a static program builds and runs" static_program_builds
 check "the doctor says yes" doctor_says_yes
 check "the doctor says why not" doctor_says_why_not

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests in the guest of `make check-install` share. Source it.
+
+# check NAME COMMAND...: one test; what the command prints is shown if it fails.
+check()
+{
+	local name=$1 begin=$SECONDS
+	shift
+
+	if "$@" >output 2>&1; then
+		echo "ok $name ($((SECONDS - begin)) s)"
+	else
+		echo "not ok $name ($((SECONDS - begin)) s)"
+		tail -n 40 output | sed 's/^/# /'
+	fi
+}
+
+kernel_log_is_clean()
+{
+	! dmesg | grep -F -f <(grep . log-patterns)
+}
