@@ -234,7 +234,7 @@ check-install:
 # Can this machine build the module for its own kernel, or for KERNEL_RELEASE?
 .PHONY: doctor
 doctor:
-	@packaging/doctor.sh $(KERNEL_RELEASE)
+	@packaging/doctor.sh $(if $(KDIR),,--build-root) $(KERNEL_RELEASE)
 
 # For Secure Boot: with a key that the machine trusts, see Documentation/install.rst.
 .PHONY: sign

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# doctor.sh [RELEASE]: can this machine build the module for the kernel RELEASE, the
-# running one if it is not named? Prints one line: yes, or no and the reason.
+# doctor.sh [--build-root] [RELEASE]: can this machine build the module for the kernel
+# RELEASE, the running one if it is not named? Prints one line: yes, or no and the reason.
+# With --build-root tools and sources are those that make fetches.
 set -euo pipefail
 packaging=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=qemu/lib.sh
@@ -10,6 +11,11 @@ source "$packaging/../qemu/lib.sh"
 # shellcheck source=qemu/kernel-checks.sh
 source "$packaging/../qemu/kernel-checks.sh"
 
+own_tools=true
+if [[ ${1-} == --build-root ]]; then
+	own_tools=false
+	shift
+fi
 release=${1:-$(uname -r)}
 series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release" || true)
 headers=/lib/modules/$release/build
@@ -72,6 +78,7 @@ check_sources()
 	[[ -n $kernel ]] ||
 		die "the headers of kernel $release have no Rust crates (rust/libkernel.rmeta)," \
 			"and only for Debian's kernels they can be made again"
+	$own_tools || return 0
 	sources=$(version_of "$package")
 	[[ -n $sources ]] ||
 		die "$package is not installed, to make the kernel's Rust crates from" \
@@ -82,7 +89,7 @@ check_sources()
 }
 
 check_kernel
-check_tools
+! $own_tools || check_tools
 check_sources
 if grep -qx "$series" <<<"$tested"; then
 	echo "yes: the module can be built here for kernel $release"
