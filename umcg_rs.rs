@@ -44,6 +44,10 @@ module! {
             default: 131072,
             description: "Registered threads of a user without CAP_SYS_RESOURCE",
         },
+        max_slots_per_process: u32 {
+            default: 32768,
+            description: "Slots of a process, which has 32768 at most",
+        },
     },
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many threads of a process and of a user may be registered. The module is
- * loaded with small limits when a test begins, and with its own when it ends.
+ * How many threads of a process and of a user may be registered, and how many may
+ * have a slot. The module is loaded with small limits when a test begins, and with its own when it ends.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,13 +12,15 @@
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
-#include "umcg_test.h"
+#include "umcg_sched.h"
 
 #define USER		1000
 #define OTHER_USER	2000
 #define PER_PROCESS	8
 #define PER_USER	12
-#define LIMITS		"max_tasks_per_process=8 max_tasks_per_user=12"
+/* More than a page has. */
+#define SLOTS		66
+#define LIMITS		"max_tasks_per_process=8 max_tasks_per_user=12 max_slots_per_process=66"
 #define MANY		20
 #define ROUNDS		10
 
@@ -389,6 +391,41 @@ TEST_F(limits, a_failed_registration_takes_no_place)
 		TH_LOG("the step that went wrong");
 }
 
+static int take_a_slot(void *argument)
+{
+	(void)argument;
+	return slot_register(0);
+}
+
+/* The superuser of this machine is not exempt: there are no more. */
+TEST_F(limits, a_process_has_so_many_slots_and_no_more)
+{
+	static struct umcg_thread crowd[SLOTS];
+	int status;
+
+	for (int i = 0; i < SLOTS; i++)
+		thread_start(&crowd[i], stay_with_slot);
+	for (int i = 0; i < SLOTS; i++) {
+		ASSERT_TRUE(SOON(crowd[i].phase == 1));
+		EXPECT_LE(0, crowd[i].result);
+		EXPECT_GT(SLOTS, crowd[i].result);
+	}
+	for (int i = 0; i < ROUNDS; i++)
+		EXPECT_EQ(-ENOSPC, slot_register(0));
+	EXPECT_EQ(SLOTS, umcg_stat("watched"));
+	status = process_ends(process_start(take_a_slot, NULL));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status))
+		TH_LOG("the slot of another process");
+	for (int i = 0; i < SLOTS; i++) {
+		tell_to_go(&crowd[i]);
+		EXPECT_TRUE(thread_ends(&crowd[i]));
+		if (!i)
+			EXPECT_EQ(crowd[i].result, slot_register(0));
+	}
+	EXPECT_EQ(0, slot_unregister());
+}
+
 TEST_F(limits, of_zero_admit_nobody)
 {
 	struct guest *guest = new_guests(1);
@@ -397,8 +434,9 @@ TEST_F(limits, of_zero_admit_nobody)
 	*guest = (struct guest){ .user = USER, .threads = 3 };
 	close(umcg_fd);
 	ASSERT_TRUE(module_unloads_soon());
-	ASSERT_EQ(0, module_load_with("max_tasks_per_user=0"));
+	ASSERT_EQ(0, module_load_with("max_tasks_per_user=0 max_slots_per_process=0"));
 	umcg_test_begin(TEST_SECONDS);
+	EXPECT_EQ(-ENOSPC, slot_register(0));
 	EXPECT_EQ(0, guest_comes(guest, &pid));
 	EXPECT_TRUE(guest_is_killed(pid));
 }

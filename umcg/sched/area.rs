@@ -18,13 +18,16 @@ use super::{
     numbers,
     slot::SlotWords, //
 };
-use crate::sys::{
-    mapping::{
-        self,
-        Mapped, //
+use crate::{
+    module_parameters,
+    sys::{
+        mapping::{
+            self,
+            Mapped, //
+        },
+        shared_page::SharedPage,
+        startup::Startup, //
     },
-    shared_page::SharedPage,
-    startup::Startup, //
 };
 use kernel::{
     cpu::nr_cpu_ids,
@@ -134,6 +137,23 @@ fn page_at(pages: &mut KVec<Place>, number: usize) -> Result<Arc<SharedPage>> {
     Ok(page)
 }
 
+/// The lowest slot that is not in use.
+fn lowest_free(pages: &[Place]) -> usize {
+    pages
+        .iter()
+        .enumerate()
+        .find_map(|(index, place)| Some(index * SLOTS_PER_PAGE + numbers::lowest_free(place.used)?))
+        .unwrap_or(pages.len() * SLOTS_PER_PAGE)
+}
+
+/// How many slots an address space may have.
+fn most_slots() -> usize {
+    let most = module_parameters::max_slots_per_process.value();
+
+    // CAST: 32 bits fit.
+    most.min(UMCG_SCHED_STATE_SLOTS) as usize
+}
+
 /// A use of the area of an address space. Dropped in process context; may sleep then.
 struct AreaRef(Arc<Area>);
 
@@ -225,20 +245,15 @@ impl Lease {
     pub(super) fn take() -> Result<(Self, Slot)> {
         let area = AreaRef::of_current()?;
         let mut pages = area.0.pages.lock();
-        let free = |place: &Place| numbers::lowest_free(place.used);
-        let (index, bit) = pages
-            .iter()
-            .enumerate()
-            .find_map(|(index, place)| Some((index, free(place)?)))
-            .unwrap_or((pages.len(), 0));
-        if index >= PAGES {
+        let number = lowest_free(&pages);
+        if number >= most_slots() {
             return Err(ENOSPC);
         }
+        let index = number / SLOTS_PER_PAGE;
         let page = page_at(&mut pages, index)?;
-        pages[index].used |= 1 << bit;
+        pages[index].used |= 1 << (number % SLOTS_PER_PAGE);
         drop(pages);
 
-        let number = index * SLOTS_PER_PAGE + bit;
         let slot = Slot {
             area: area.0.clone(),
             page,

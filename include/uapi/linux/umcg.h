@@ -269,7 +269,8 @@ struct umcg_sched_state {
  * - EINVAL: another combination of flags; something must be zero and is not.
  * - EEXIST: the thread has a slot.
  * - ENOENT: the thread has no slot to give back.
- * - ENOSPC: all UMCG_SCHED_STATE_SLOTS are in use.
+ * - ENOSPC: as many slots are in use as the process may have: UMCG_SCHED_STATE_SLOTS,
+ *	or fewer if the module was loaded with a lower limit.
  * - ENOMEM.
  */
 struct umcg_sched_state_args {
