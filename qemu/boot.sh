@@ -24,14 +24,15 @@ guest=$build/guest
 results=$out/results.txt
 console=$out/console.log
 
-# The way to the host and the disk. Each flavour has others of these built in;
-# modprobe does not find those and goes on.
+# The way to the host and the disk, and what a test needs. Each flavour has others of
+# these built in; modprobe does not find those and goes on.
 add_modules()
 {
-	local file number=10
+	local file number=10 wanted=(virtio_pci virtio_console virtio_blk)
 
+	[[ $mode != check ]] || wanted+=(vhost_vsock)
 	modprobe --dirname "$kernel" --set-version "$release" --show-depends --all \
-		virtio_pci virtio_console virtio_blk >"$build/modules" 2>/dev/null || true
+		"${wanted[@]}" >"$build/modules" 2>/dev/null || true
 	while read -r file; do
 		number=$((number + 1))
 		xz -dc "$file" >"$guest/modules/$number-$(basename "${file%.xz}")"
