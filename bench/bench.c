@@ -154,6 +154,13 @@ void samples_report(struct samples *samples, const char *row, unsigned int opera
 	samples->count = 0;
 }
 
+void samples_report_ratio(struct samples *samples, const char *key)
+{
+	printf("ratio %s %.4f %.4f %.4f\n", key, samples_median(samples), quantile(samples, 0.05),
+	       quantile(samples, 0.95));
+	samples->count = 0;
+}
+
 void bench_operation(const char *row, void (*operation)(void *argument), void *argument)
 {
 	static struct samples samples;

@@ -72,6 +72,9 @@ double samples_median(struct samples *samples);
  */
 void samples_report(struct samples *samples, const char *row, unsigned int operations);
 
+/* The same of samples that are ratios of others. */
+void samples_report_ratio(struct samples *samples, const char *key);
+
 /* Repeats an operation and reports what one costs. */
 void bench_operation(const char *row, void (*operation)(void *argument), void *argument);
 

@@ -33,10 +33,18 @@ TITLES = {
     "yield_desched_1": "sched_yield, a word is written at each departure",
     "yield_desched_8": "the same, 8 words",
     "yield_slot_desched_1": "the same, a word, and both threads have slots",
+    "mutex_short_alone": "one thread, sections of 300 ns",
     "mutex_short_futex": "8 threads, sections of 300 ns, futex",
     "mutex_short_adaptive": "the same, adaptive mutex",
+    "mutex_short_blind": "the same, told that all owners run",
+    "mutex_mixed_alone": "one thread, one section in ten is 20 us",
     "mutex_mixed_futex": "8 threads, one section in ten is 20 us, futex",
     "mutex_mixed_adaptive": "the same, adaptive mutex",
+    "mutex_mixed_blind": "the same, told that all owners run",
+    "mutex_apart_alone": "one thread, and as much work outside",
+    "mutex_apart_futex": "8 threads, and as much work outside, futex",
+    "mutex_apart_adaptive": "the same, adaptive mutex",
+    "mutex_apart_blind": "the same, told that all owners run",
     "empty_ioctl": "a command that /dev/umcg does not know",
     "empty_seek": "the same by lseek()",
     "futex_ring_of_10": "futex, each of 10 threads wakes the next one",
@@ -57,9 +65,6 @@ RATIOS = {
 }
 TIME_RATIOS = {
     "unpinned_swap_vs_futex": ("server_swap", "futex"),
-    # Of throughputs, so more is better.
-    "adaptive_mutex_vs_futex": ("mutex_mixed_futex", "mutex_mixed_adaptive"),
-    "adaptive_mutex_vs_futex_short": ("mutex_short_futex", "mutex_short_adaptive"),
 }
 # Instructions that a switch costs more, out and in; and by how many that is divided.
 DIFFERENCES = {
@@ -82,12 +87,17 @@ class Run:
 
     def __init__(self, path):
         self.facts, self.medians, self.spread, self.bytes = {}, {}, {}, {}
+        # Those that were compared round by round: median, 5 % and 95 %.
+        self.ratios = {}
         for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
             word, _, rest = line.partition(" ")
             if word == "row":
                 row, median, low, high = rest.split()
                 self.medians[row] = float(median)
                 self.spread[row] = (float(low), float(high))
+            elif word == "ratio":
+                key, *values = rest.split()
+                self.ratios[key] = [float(value) for value in values]
             elif word == "bytes":
                 row, value = rest.split()
                 self.bytes[row] = int(value)
@@ -120,6 +130,13 @@ def print_rows(run, unit):
         title = "" if row == TITLES.get(row, row) else TITLES[row]
         print(f"{row:<24}{median:10.1f}{low:11.1f}{high:11.1f}{ratio}  {title}".rstrip())
     print()
+
+
+def print_compared(run):
+    """What was compared round by round, and how far the rounds differ."""
+    print(f"\n{'round by round':<34}{'median':>9}{'5 %':>9}{'95 %':>9}")
+    for key, values in run.ratios.items():
+        print(f"{key:<34}" + "".join(f"{value:9.3f}" for value in values))
 
 
 def picture(medians, kernel):
@@ -176,11 +193,15 @@ def main():
         print(f"{key:<30}{value:10}")
     if not time:
         return
+    print_compared(time)
+    # The others tell who had how much.
+    ratios |= {key: found[0] for key, found in time.ratios.items() if key.startswith("adaptive")}
 
     result = {
         "instructions": instructions.medians,
         "time_ns": time.medians,
         "ratios": ratios,
+        "round_by_round": time.ratios,
         **instructions.bytes,
         "kernel": instructions.facts["kernel"],
         "machine": {"instructions": instructions.facts["machine"], "time": time.facts["machine"]},

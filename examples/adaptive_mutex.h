@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A mutex whose waiters spin while its owner is on a CPU, for then it will be free
- * soon, and sleep on a futex otherwise.
+ * soon, and sleep on a futex otherwise. An unlock that
+ * finds sleepers wakes one; the next unlocks need no system call until that one has had
+ * the mutex, or sleeps again.
  *
  * The word of the mutex names the slot of its owner, so that whoever reads the one
  * knows where to look for the other; and as slots are never unmapped, it does not
@@ -21,8 +23,13 @@
 
 /* Bits of the word: the number of the owner's slot plus one, and whether somebody sleeps. */
 #define ADAPTIVE_SLEEPERS	0x80000000U
-/* After so many looks at an owner that stays on its CPU, it is no short section. */
-#define ADAPTIVE_MAX_SPINS	1000
+/*
+ * So many pauses a thread makes between two sleeps: a section that takes longer is no
+ * short one, and those who sleep get their turn.
+ */
+#define ADAPTIVE_PAUSES		3000
+/* The most of them between two looks: each look takes the word away from its owner. */
+#define ADAPTIVE_MAX_WAIT	16
 
 struct adaptive_mutex {
 	_Atomic uint32_t word;
@@ -32,6 +39,8 @@ struct adaptive_mutex {
 struct adaptive_thread {
 	const struct umcg_sched_state *slots;
 	uint32_t name;
+	/* How many pauses are left until it sleeps. */
+	int pauses;
 };
 
 /* Returns false if the thread cannot get a slot; errno says why. */
@@ -43,14 +52,18 @@ static inline bool adaptive_thread_init(struct adaptive_thread *self)
 		return false;
 	self->slots = umcg_sched_slots();
 	self->name = umcg_sched_number(self->slots, slot) + 1;
+	self->pauses = ADAPTIVE_PAUSES;
 	return true;
 }
 
-static inline void adaptive_relax(void)
+static inline void adaptive_pause(struct adaptive_thread *self, int count)
 {
+	self->pauses -= count;
+	while (count--) {
 #ifdef __x86_64__
-	__builtin_ia32_pause();
+		__builtin_ia32_pause();
 #endif
+	}
 }
 
 static inline bool adaptive_owner_runs(const struct adaptive_thread *self, uint32_t word)
@@ -59,21 +72,25 @@ static inline bool adaptive_owner_runs(const struct adaptive_thread *self, uint3
 }
 
 /* Waits for a moment at which the mutex is free; false if that is not worth while. */
-static inline bool adaptive_spin(struct adaptive_mutex *mutex, const struct adaptive_thread *self)
+static inline bool adaptive_spin(struct adaptive_mutex *mutex, struct adaptive_thread *self)
 {
-	for (int i = 0; i < ADAPTIVE_MAX_SPINS; i++) {
+	int wait = 1;
+
+	while (self->pauses > 0) {
 		const uint32_t word = atomic_load_explicit(&mutex->word, memory_order_relaxed);
 
 		if (!word)
 			return true;
 		if (!adaptive_owner_runs(self, word))
 			return false;
-		adaptive_relax();
+		adaptive_pause(self, wait);
+		if (wait < ADAPTIVE_MAX_WAIT)
+			wait *= 2;
 	}
 	return false;
 }
 
-static inline void adaptive_sleep(struct adaptive_mutex *mutex)
+static inline void adaptive_sleep(struct adaptive_mutex *mutex, struct adaptive_thread *self)
 {
 	uint32_t word = atomic_load_explicit(&mutex->word, memory_order_relaxed);
 
@@ -84,9 +101,10 @@ static inline void adaptive_sleep(struct adaptive_mutex *mutex)
 		return;
 	syscall(SYS_futex, &mutex->word, FUTEX_WAIT_PRIVATE, word | ADAPTIVE_SLEEPERS, NULL, NULL,
 		0);
+	self->pauses = ADAPTIVE_PAUSES;
 }
 
-static inline void adaptive_lock(struct adaptive_mutex *mutex, const struct adaptive_thread *self)
+static inline void adaptive_lock(struct adaptive_mutex *mutex, struct adaptive_thread *self)
 {
 	uint32_t wanted = self->name;
 	uint32_t word = 0;
@@ -96,7 +114,7 @@ static inline void adaptive_lock(struct adaptive_mutex *mutex, const struct adap
 						      memory_order_acquire,
 						      memory_order_relaxed)) {
 		if (word && !adaptive_spin(mutex, self)) {
-			adaptive_sleep(mutex);
+			adaptive_sleep(mutex, self);
 			/* There may be others who sleep: whoever has slept sees to them. */
 			wanted = self->name | ADAPTIVE_SLEEPERS;
 		}
