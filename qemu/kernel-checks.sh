@@ -41,6 +41,6 @@ check_exports()
 	local symbol
 
 	for symbol in task_work_add __tracepoint_sched_entry_tp preempt_notifier_register; do
-		grep -qx "$symbol" <(cut -f 2 "$1") || die "$2 does not export $symbol to modules"
+		grep -qF $'\t'"$symbol"$'\t' "$1" || die "$2 does not export $symbol to modules"
 	done
 }
