@@ -210,7 +210,7 @@ TEST_F(desched, a_signal_handler_sees_the_word_written)
 	ASSERT_EQ(0, desched_add(COOKIE, ALWAYS, (void *)&self->word, 8, 0));
 	allow_cpus(0, 0, 0);
 	for (int try = 1; try <= tries; try++) {
-		const struct timespec soon = { .tv_nsec = 2000000 };
+		const struct timespec soon = { .tv_nsec = 2 * NSEC_PER_MSEC * slowness() };
 		struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 		const struct itimerspec once = { .it_value = soon };
 		timer_t timer;
