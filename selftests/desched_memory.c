@@ -152,10 +152,11 @@ TEST_F(memory, the_thread_waits_for_a_page_that_another_thread_provides)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
 	ASSERT_EQ(0, add(self));
-	ASSERT_EQ(0, madvise((void *)self->word, PAGE, MADV_DONTNEED));
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_REGISTER, &range));
 	self->other.arg = (void *)(intptr_t)fd;
 	thread_start(&self->other, serve_one_fault);
+	/* From here on each departure needs the other thread. */
+	ASSERT_EQ(0, madvise((void *)self->word, PAGE, MADV_DONTNEED));
 	block_once();
 	EXPECT_EQ(1, self->other.phase);
 	EXPECT_EQ(VALUE, *self->word);
@@ -207,7 +208,10 @@ static void drop_notification(int signal)
 
 TEST_F(memory, a_handler_of_that_signal_can_end_it)
 {
-	signal(SIGSEGV, drop_notification);
+	/* It may itself depart before it has done so. */
+	const struct sigaction action = { .sa_handler = drop_notification, .sa_flags = SA_NODEFER };
+
+	ASSERT_EQ(0, sigaction(SIGSEGV, &action, NULL));
 	ASSERT_EQ(0, add(self));
 	ASSERT_EQ(0, munmap((void *)self->word, PAGE));
 	block_once();
