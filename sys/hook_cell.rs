@@ -13,7 +13,8 @@ impl Word for u64 {}
 
 /// A value of one task. As a `Cell`, but the task's scheduler hooks use it, too, between any two of
 /// its instructions: so each access is one instruction, at its place (`READ_ONCE()`,
-/// `WRITE_ONCE()`). Nothing is ordered by it but what this task does on its CPU.
+/// `WRITE_ONCE()`). Nothing is ordered by it but what this task does on its CPU. Any context of that
+/// task, run-queue lock held or not, on PREEMPT_RT as well: it takes no lock and cannot sleep.
 ///
 /// An atomic of the kernel would be a call.
 pub(crate) struct HookCell<T: Word>(UnsafeCell<T>);
@@ -35,7 +36,8 @@ impl<T: Word> HookCell<T> {
     /// Writes the value.
     #[inline(always)]
     pub(crate) fn set(&self, value: T) {
-        // SAFETY: As above.
+        // SAFETY: Not `Sync`, so only this task and its hooks are here, and none of them keeps a
+        // reference to the value.
         unsafe { self.0.get().write_volatile(value) };
     }
 }
