@@ -239,12 +239,12 @@ doctor:
 # For Secure Boot: with a key that the machine trusts, see Documentation/install.rst.
 .PHONY: sign
 sign: modules
-	@packaging/sign.sh $(if $(KDIR),$(KDIR),$$(qemu/kernel.sh)) $(build)/module/umcg.ko "$(KEY)" "$(CERT)"
+	@kdir=$(kdir) && packaging/sign.sh "$$kdir" $(build)/module/umcg.ko "$(KEY)" "$(CERT)"
 
 # Rust's own sources lie in the build root, if that is used.
 .PHONY: rust-analyzer
 rust-analyzer: modules
-	@kdir=$(if $(KDIR),$(KDIR),$(kdir)) && $(in_root) make $(quiet) -C "$$kdir" M=$(CURDIR) \
+	@kdir=$(kdir) && $(in_root) make $(quiet) -C "$$kdir" M=$(CURDIR) \
 		MO=$(build)/module rust-analyzer
 	@$(in_root) qemu/rust-project.py $(build)/module \
 		$(if $(KDIR),,"$$(qemu/buildroot.sh)") <$(build)/module/rust-project.json >rust-project.json

@@ -80,6 +80,9 @@ guest_tests()
 {
 	local kdir=$1 results=out/${kind:+$kind/}results.txt status=0 guest_failed environment
 
+	# Those of an earlier run are not to be counted if this one does not come so far.
+	mkdir -p "${results%/*}"
+	: >"$results"
 	mapfile -t environment < <(guest_environment)
 	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" "${environment[@]}" \
 		qemu/boot.sh "$kdir" check "$pattern" || status=$?

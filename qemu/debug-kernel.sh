@@ -24,7 +24,8 @@ make_kernel()
 }
 
 find_cache
-stock=$(dirname "$(KERNEL='' "$here/kernel.sh")")
+stock=$(KERNEL='' "$here/kernel.sh")
+stock=$(dirname "$stock")
 source=$stock/source
 # All that decides what is in the folder; that of the stock kernel is named after the rest.
 key=$({ echo "$stock"; cat "$here"/{debug-kernel-dir.sh,guest.config,"$kind.config"}; } | key_of_stdin)
