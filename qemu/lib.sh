@@ -31,15 +31,14 @@ find_cache()
 # it ends before the next run begins.
 take_cache_lock()
 {
+	mkdir -p "$cache"
 	exec 9>"$cache/lock"
-	flock --nonblock 9 && return
-	say "waiting for another run that fills $cache"
-	flock 9
-}
-
-drop_cache_lock()
-{
-	exec 9>&-
+	if ! flock --nonblock 9; then
+		say "waiting for another run that fills $cache"
+		flock 9
+	fi
+	# If that run was cache-clean.sh, this is the lock of a file that is gone.
+	[[ $cache/lock -ef /dev/fd/9 ]] || take_cache_lock
 }
 
 # One short word that stands for all the text on stdin.
