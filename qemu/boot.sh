@@ -104,13 +104,6 @@ add_plugin()
 		awk '$3 == "bench_batch_end" { print "end=" $1 }' <<<"$symbols")")
 }
 
-# Where the processor has no virtualization a guest dies under KVM, though the
-# device may be there.
-kvm_works()
-{
-	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
-}
-
 # Without KVM one thread runs all processors: QEMU's other way crashes guests that
 # switch tracepoints. To measure time it is needed all the same, for a processor
 # that waits for its turn shows no time worth to be known; the benchmarks switch
@@ -230,7 +223,7 @@ debug) slowness=2 ;;
 kcsan) slowness=4 ;;
 esac
 case $mode in
-demo) limit=${BOOT_TIMEOUT:-150} ;;
+demo) limit=${BOOT_TIMEOUT:-$((150 * slowness))} ;;
 check) limit=${BOOT_TIMEOUT:-$(((1500 + ${UMCG_SECONDS:-0}) * slowness))} ;;
 instructions | time | profile) limit=${BOOT_TIMEOUT:-300} ;;
 *) die "no mode $mode: demo, check, instructions, time or profile" ;;

@@ -29,11 +29,6 @@ pack_test()
 	tar -C "$build/test" -cf "$build/test.tar" .
 }
 
-kvm_works()
-{
-	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
-}
-
 # start_guest OPTION...: what the guest writes to its disk is thrown away.
 start_guest()
 {

@@ -65,6 +65,13 @@ log_with_dots()
 	done >"$log"
 }
 
+# Where the processor has no virtualization a guest dies under KVM, though the
+# device may be there.
+kvm_works()
+{
+	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
+}
+
 # What the tests in the guest find in their environment, as words.
 guest_environment()
 {

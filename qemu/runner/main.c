@@ -49,7 +49,8 @@ static void set_up_guest(void)
 {
 	char hung_task_seconds[16];
 
-	snprintf(hung_task_seconds, sizeof(hung_task_seconds), "%u", HUNG_TASK_SECONDS * slowness());
+	snprintf(hung_task_seconds, sizeof(hung_task_seconds), "%u",
+		 HUNG_TASK_SECONDS * slowness());
 	mount_at("devtmpfs", "/dev");
 	mount_at("devpts", "/dev/pts");
 	mount_at("proc", "/proc");
@@ -95,7 +96,7 @@ static bool run_demo(void)
 		fprintf(results, "umcg.ko could not be loaded: %s\n", strerror(error));
 		return false;
 	}
-	run_program(argv, fileno(results), DEMO_LIMIT_SECONDS, &outcome);
+	run_program(argv, fileno(results), DEMO_LIMIT_SECONDS * slowness(), &outcome);
 	good = exited_with(&outcome, 0);
 	if (!good) {
 		describe_outcome(&outcome, text, sizeof(text));
