@@ -11,7 +11,7 @@
 
 #define UMCG_MODULE	"/umcg.ko"
 #define UMCG_STATS	"/sys/kernel/debug/umcg/stats"
-#define FORGET_SECONDS	2
+#define FORGET_SECONDS	8
 
 int load_module(const char *path)
 {

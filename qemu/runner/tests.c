@@ -74,10 +74,13 @@ static const char *take_column(const char *line, int width, char word[128])
 	return line;
 }
 
+#define MAX_VARIANTS	64
+#define MAX_TESTS	256
+
 struct fixture {
 	char name[128];
-	char variants[64][128];
-	char tests[256][128];
+	char variants[MAX_VARIANTS][128];
+	char tests[MAX_TESTS][128];
 	unsigned int variant_count;
 	unsigned int test_count;
 };
@@ -96,9 +99,9 @@ static void add_fixture(const char *program, const struct fixture *fixture, cons
 /*
  * The harness prints three columns for a person to read: a fixture's name
  * stands in its first line only, and its variants and its tests are two lists
- * side by side that have nothing to do with each other.
+ * side by side that have nothing to do with each other. Returns false if it is too long.
  */
-static void read_list(const char *program, FILE *list, const char *pattern)
+static bool read_list(const char *program, FILE *list, const char *pattern)
 {
 	static struct fixture fixture;
 	char line[512], name[128], variant[128], test[128];
@@ -119,12 +122,15 @@ static void read_list(const char *program, FILE *list, const char *pattern)
 			fixture.variant_count = 0;
 			fixture.test_count = 0;
 		}
-		if (*variant && fixture.variant_count < 64)
+		if (fixture.variant_count == MAX_VARIANTS || fixture.test_count == MAX_TESTS)
+			return false;
+		if (*variant)
 			strcpy(fixture.variants[fixture.variant_count++], variant);
-		if (*test && fixture.test_count < 256)
+		if (*test)
 			strcpy(fixture.tests[fixture.test_count++], test);
 	}
 	add_fixture(program, &fixture, pattern);
+	return true;
 }
 
 static int create_output(void)
@@ -149,9 +155,7 @@ static bool list_tests(const char *pattern)
 
 		run_program(argv, output, LIST_LIMIT_SECONDS * slowness(), &outcome);
 		rewind(list);
-		if (exited_with(&outcome, HARNESS_SKIP)) {
-			read_list(program, list, pattern);
-		} else {
+		if (!exited_with(&outcome, HARNESS_SKIP) || !read_list(program, list, pattern)) {
 			fprintf(results, "# %s -l does not list its tests\n", program);
 			all_listed = false;
 		}
@@ -216,12 +220,15 @@ static unsigned int random_seconds(void)
 static bool test_passes(const struct test *test, FILE *output, struct outcome *outcome)
 {
 	const char *const argv[] = { test->program, "-r", test->name, NULL };
+	const int error = ensure_umcg_loaded();
 	char text[256];
 
+	if (error)
+		fprintf(results, "# umcg.ko could not be loaded: %s\n", strerror(error));
 	run_program(argv, fileno(output), TEST_LIMIT_SECONDS * slowness() + random_seconds(),
 		    outcome);
 	if (exited_with(outcome, 0) || exited_with(outcome, HARNESS_SKIP))
-		return true;
+		return !error;
 	show_output(output);
 	describe_outcome(outcome, text, sizeof(text));
 	fprintf(results, "# %s\n", text);
@@ -242,6 +249,20 @@ static bool kernel_is_well(const struct outcome *outcome)
 	return good;
 }
 
+/* Runs a test, with its output in a new file. *well: whether it found no fault of the kernel. */
+static bool try_test(const struct test *test, FILE **output, struct outcome *outcome, bool *well)
+{
+	bool good;
+
+	*output = fdopen(create_output(), "r+");
+	good = test_passes(test, *output, outcome);
+	*well = kernel_is_well(outcome);
+	/* It may have ended with the module gone, or loaded with parameters of its own. */
+	if (!good)
+		remove_umcg();
+	return good && *well;
+}
+
 /*
  * The guest's CPUs are threads of a host that may have other work, and stand still at any
  * moment for any time. A test that this made fail passes when it is run once more; one that
@@ -252,25 +273,18 @@ static bool run_test(unsigned int number, const struct test *test, unsigned int 
 	struct outcome outcome;
 	bool good, well, again;
 	char text[256];
-	int load_error = ensure_umcg_loaded();
-	FILE *output = fdopen(create_output(), "r+");
+	FILE *output;
 
 	snprintf(text, sizeof(text), "%s.%s", base_name(test->program), test->name);
 	kernel_log_note(text);
-	good = test_passes(test, output, &outcome);
-	well = kernel_is_well(&outcome);
-	again = !good && well && !load_error && *second_tries > 0;
+	good = try_test(test, &output, &outcome, &well);
+	again = !good && well && *second_tries > 0;
 	if (again) {
 		(*second_tries)--;
 		fclose(output);
-		output = fdopen(create_output(), "r+");
-		good = test_passes(test, output, &outcome);
-		well = kernel_is_well(&outcome);
+		good = try_test(test, &output, &outcome, &well);
 	}
-	if (load_error)
-		fprintf(results, "# umcg.ko could not be loaded: %s\n", strerror(load_error));
 
-	good = good && well && !load_error;
 	if (!good || !find_skip(output, text, sizeof(text)))
 		text[0] = '\0';
 	fprintf(results, "%s %u %s.%s%s%s\n", good ? "ok" : "not ok", number,
