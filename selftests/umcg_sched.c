@@ -2,11 +2,9 @@
 /* Slots and deschedule notifications, as the kernel sees the calls. */
 #define _GNU_SOURCE
 #include <limits.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,28 +96,11 @@ bool slot_snapshot(int slot, struct umcg_sched_state *copy)
 	return false;
 }
 
-void stay_until_told(struct umcg_thread *self)
-{
-	while (!told_to_go(self))
-		syscall(SYS_futex, &self->phase, FUTEX_WAIT_PRIVATE, self->phase, NULL, NULL, 0);
-}
-
 void stay_with_slot(struct umcg_thread *self)
 {
 	self->result = slot_register(0);
 	self->phase = 1;
 	stay_until_told(self);
-}
-
-bool told_to_go(struct umcg_thread *self)
-{
-	return self->phase == INT_MAX;
-}
-
-void tell_to_go(struct umcg_thread *thread)
-{
-	thread->phase = INT_MAX;
-	syscall(SYS_futex, &thread->phase, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 /* Waits to be preempted, makes way, or sleeps. */

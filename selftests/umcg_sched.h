@@ -26,12 +26,8 @@ uint32_t slot_seq(int slot);
 /* All fields as they were at one moment; false if they change all the time. */
 bool slot_snapshot(int slot, struct umcg_sched_state *copy);
 
-/* A thread that the others wait for: sleeps until it is told that it may go. */
-void stay_until_told(struct umcg_thread *self);
-/* As above, but with a slot of its own, whose number is in "result" before the phase is 1. */
+/* As stay_until_told(), with a slot of its own: its number is in "result" before the phase is 1. */
 void stay_with_slot(struct umcg_thread *self);
-void tell_to_go(struct umcg_thread *thread);
-bool told_to_go(struct umcg_thread *self);
 
 /* Notifications of the tests: whenever the thread leaves its CPU. */
 #define ALWAYS	(UMCG_DESCHED_ON_PREEMPT | UMCG_DESCHED_ON_BLOCK)

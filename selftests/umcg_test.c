@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -246,6 +248,26 @@ void worker_start(struct umcg_thread *self, struct umcg_group *group,
 {
 	self->group = group;
 	start(self, worker_main, body);
+}
+
+void stay_until_told(struct umcg_thread *self)
+{
+	int phase;
+
+	/* What is compared is what has been looked at: who is told in between does not sleep. */
+	while ((phase = self->phase) != INT_MAX)
+		syscall(SYS_futex, &self->phase, FUTEX_WAIT_PRIVATE, phase, NULL, NULL, 0);
+}
+
+bool told_to_go(struct umcg_thread *self)
+{
+	return self->phase == INT_MAX;
+}
+
+void tell_to_go(struct umcg_thread *thread)
+{
+	thread->phase = INT_MAX;
+	syscall(SYS_futex, &thread->phase, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 bool thread_ends(struct umcg_thread *self)

@@ -133,6 +133,10 @@ void server_start(struct umcg_thread *self, void (*body)(struct umcg_thread *sel
 /* Starts a thread that registers as a worker, runs the body and leaves. */
 void worker_start(struct umcg_thread *self, struct umcg_group *group,
 		  void (*body)(struct umcg_thread *self));
+/* Sleeps in the kernel until tell_to_go(), by way of the phase. */
+void stay_until_told(struct umcg_thread *self);
+bool told_to_go(struct umcg_thread *self);
+void tell_to_go(struct umcg_thread *thread);
 /* Whether the thread ends soon; then it is joined. */
 bool thread_ends(struct umcg_thread *self);
 
