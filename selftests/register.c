@@ -97,12 +97,19 @@ TEST_F(registration, zero_and_unaligned_addresses_are_EINVAL)
 	const unsigned int offsets[] = { 1, 2, 4, 8, 16, 32, 63 };
 
 	for (size_t k = 0; k < ARRAY_SIZE(flags_of_kind); k++) {
+		struct umcg_task good;
+
+		task_init(self, flags_of_kind[k]);
+		good = *self->task;
 		EXPECT_EQ(-EINVAL, umcg_ctl(flags_of_kind[k], NULL));
 		for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+			/* All but the address is right. */
+			memcpy(self->page + offsets[i], &good, sizeof(good));
 			EXPECT_EQ(-EINVAL, umcg_ctl(flags_of_kind[k], self->page + offsets[i]))
 				TH_LOG("offset %u", offsets[i]);
 		}
 	}
+	EXPECT_EQ(0, self->group.idle_workers);
 }
 
 TEST_F(registration, memory_that_cannot_be_written_is_EFAULT)

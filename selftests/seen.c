@@ -302,8 +302,11 @@ TEST_F(seen, events_go_on_and_off_under_load)
 		EXPECT_TRUE(instance_write(self, "events/umcg/enable", i % 2 ? "1" : "0"));
 		sleep_ms(20);
 	}
-	EXPECT_TRUE(crew_ends(&crew))
-		TH_LOG("%s", crew.fault ?: "some thread does not end");
+	EXPECT_TRUE(crew_ends(&crew));
+	EXPECT_EQ(NULL, crew.fault)
+		TH_LOG("%s", crew.fault);
+	for (unsigned int i = 0; i < crew.worker_count; i++)
+		EXPECT_EQ(0, crew.workers[i].result);
 }
 
 TEST_F(seen, only_root_may_look)

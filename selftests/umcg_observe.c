@@ -80,7 +80,9 @@ long thread_voluntary_switches(pid_t tid)
 
 bool thread_has_pending(pid_t tid, int signal)
 {
-	return value_in_status(tid, "SigPnd", 16) & 1L << (signal - 1);
+	const long pending = value_in_status(tid, "SigPnd", 16);
+
+	return pending > 0 && pending & 1L << (signal - 1);
 }
 
 void allow_cpus(pid_t tid, int first, int last)
