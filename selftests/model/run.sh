@@ -23,7 +23,10 @@ make_verifier()
 	mkdir -p "$out"
 	cd "$out"
 	rm -f ./*.trail
-	spin "${constants[@]}" -a "$here/umcg.pml" >spin.log
+	spin "${constants[@]}" -a "$here/umcg.pml" >spin.log || {
+		cat spin.log
+		exit 1
+	}
 	gcc -O2 -w -DSAFETY -DNOREDUCE -DCOLLAPSE -DMEMLIM=$megabytes -o pan pan.c
 }
 
