@@ -16,7 +16,7 @@
 	_Static_assert(sizeof(((type *)0)->member) == (size), "size");	\
 } while (0)
 
-/* The argument of any call: each begins with its size, and has 16 bytes today. */
+/* The argument of any call: each begins with its size. */
 struct any_args {
 	uint32_t size;
 	uint32_t flags;
@@ -24,20 +24,26 @@ struct any_args {
 	uint8_t beyond[3 * 4096];
 };
 
-/* A call, and what it returns if the form of its argument is right. */
+/* A call, the size of its argument today, and what it returns if the form of that is right. */
 struct call {
 	const char *name;
 	unsigned int command;
+	uint32_t size;
 	uint32_t flags;
 	uint64_t value;
 	int right;
 };
 
 static const struct call calls[] = {
-	{ .name = "version", .command = UMCG_IOC_VERSION },
-	{ .name = "ctl", .command = UMCG_IOC_CTL, .flags = SERVER_FLAGS },
-	{ .name = "wait", .command = UMCG_IOC_WAIT },
-	{ .name = "kick", .command = UMCG_IOC_KICK, .value = INT32_MAX, .right = -ESRCH },
+	{ .name = "version", .command = UMCG_IOC_VERSION, .size = 16 },
+	{ .name = "ctl", .command = UMCG_IOC_CTL, .size = 16, .flags = SERVER_FLAGS },
+	{ .name = "wait", .command = UMCG_IOC_WAIT, .size = 16 },
+	{ .name = "kick", .command = UMCG_IOC_KICK, .size = 16, .value = INT32_MAX,
+	  .right = -ESRCH },
+	{ .name = "sched_state", .command = UMCG_IOC_SCHED_STATE, .size = 16,
+	  .flags = UMCG_SCHED_STATE_UNREGISTER, .right = -ENOENT },
+	{ .name = "desched_remove", .command = UMCG_IOC_DESCHED_REMOVE, .size = 40,
+	  .right = -ENOENT },
 };
 
 FIXTURE(abi) {
@@ -173,23 +179,25 @@ TEST_F(abi, unknown_calls_are_ENOTTY)
 
 TEST_F(abi, structures_that_are_too_small_are_EINVAL)
 {
-	const uint32_t sizes[] = { 0, 1, 4, 8, 15 };
-
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		const uint32_t sizes[] = { 0, 1, 4, 8, calls[c].size - 1 };
+
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 			EXPECT_EQ(-EINVAL, call_with_size(self, &calls[c], sizes[i]))
 				TH_LOG("%s with %u bytes", calls[c].name, sizes[i]);
 		}
-		EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], 16))
+		EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], calls[c].size))
 			TH_LOG("%s", calls[c].name);
 	}
 }
 
 TEST_F(abi, larger_structures_may_be_zero_beyond_what_is_known)
 {
-	const uint32_t sizes[] = { 17, 24, 64, 1000, self->page_size };
-
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		const uint32_t sizes[] = {
+			calls[c].size + 1, calls[c].size + 8, 64, 1000, self->page_size,
+		};
+
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 			uint8_t *last = (uint8_t *)&self->args + sizes[i] - 1;
 
@@ -205,10 +213,13 @@ TEST_F(abi, larger_structures_may_be_zero_beyond_what_is_known)
 
 TEST_F(abi, what_lies_behind_the_structure_does_not_matter)
 {
-	self->args.beyond[0] = 1;
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
-		EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], 16))
+		uint8_t *behind = (uint8_t *)&self->args + calls[c].size;
+
+		*behind = 1;
+		EXPECT_EQ(calls[c].right, call_with_size(self, &calls[c], calls[c].size))
 			TH_LOG("%s", calls[c].name);
+		*behind = 0;
 	}
 }
 
@@ -239,12 +250,12 @@ TEST_F(abi, structures_that_cannot_be_read_are_EFAULT)
 			TH_LOG("%s, not mapped", calls[c].name);
 		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, end - 2))
 			TH_LOG("%s, half of its size not mapped", calls[c].name);
-		cut->size = 16;
+		cut->size = calls[c].size;
 		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, cut))
 			TH_LOG("%s, half not mapped", calls[c].name);
-		cut = (void *)(end - 16);
-		memset(cut, 0, 16);
-		cut->size = 17;
+		cut = (void *)(end - calls[c].size);
+		memset(cut, 0, calls[c].size);
+		cut->size = calls[c].size + 1;
 		EXPECT_EQ(-EFAULT, umcg_ioctl(calls[c].command, cut))
 			TH_LOG("%s, the unknown part not mapped", calls[c].name);
 	}
@@ -293,6 +304,68 @@ TEST_F(abi, the_device_is_a_character_device)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, write(umcg_fd, "", 1));
 	EXPECT_EQ(EINVAL, errno);
+}
+
+/* A system call as a program of 32 bits makes it; the kernel may take none. */
+static int call_32_bits(int number, uint32_t first, uint32_t second, uint32_t third)
+{
+	int result;
+
+	__asm__ volatile("int $0x80"
+			 : "=a" (result)
+			 : "a" (number), "b" (first), "c" (second), "d" (third)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+
+#define GETPID_32_BITS	20
+#define IOCTL_32_BITS	54
+
+static int ask_for_pid(void *argument)
+{
+	(void)argument;
+	return call_32_bits(GETPID_32_BITS, 0, 0, 0) != getpid();
+}
+
+/* What a program of 32 bits has below 4 GB. */
+struct low_memory {
+	struct umcg_task task;
+	struct umcg_version_args version;
+	struct umcg_ctl_args ctl;
+	struct umcg_wait_args wait;
+};
+
+static int ioctl_32_bits(unsigned int command, void *argument)
+{
+	return call_32_bits(IOCTL_32_BITS, umcg_fd, command, (uintptr_t)argument);
+}
+
+TEST_F(abi, programs_of_32_bits_make_the_same_calls)
+{
+	struct low_memory *low = mmap(NULL, sizeof(*low), PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, (void *)low);
+	if (process_ends(process_start(ask_for_pid, NULL)))
+		SKIP(return, "this kernel runs no programs of 32 bits");
+	low->version.size = sizeof(low->version);
+	ASSERT_EQ(0, ioctl_32_bits(UMCG_IOC_VERSION, &low->version));
+	EXPECT_EQ(UMCG_ABI_VERSION, low->version.abi);
+
+	server_task_init(&low->task);
+	low->ctl = (struct umcg_ctl_args){
+		.size = sizeof(low->ctl), .flags = SERVER_FLAGS, .self = (uintptr_t)&low->task,
+	};
+	ASSERT_EQ(0, ioctl_32_bits(UMCG_IOC_CTL, &low->ctl));
+	EXPECT_EQ(1, umcg_stat("servers"));
+	EXPECT_EQ(0, ioctl_32_bits(UMCG_IOC_WAIT, NULL));
+	low->wait = (struct umcg_wait_args){ .size = sizeof(low->wait), .abs_timeout = 1 };
+	state_change(&low->task, RUNNING, IDLE);
+	EXPECT_EQ(-ETIMEDOUT, ioctl_32_bits(UMCG_IOC_WAIT, &low->wait));
+	low->ctl.flags = UMCG_CTL_UNREGISTER;
+	low->ctl.self = 0;
+	EXPECT_EQ(0, ioctl_32_bits(UMCG_IOC_CTL, &low->ctl));
+	EXPECT_EQ(-ENOTTY, ioctl_32_bits(_IO(UMCG_IOC_MAGIC, 0x7f), NULL));
 }
 
 TEST_HARNESS_MAIN

@@ -4,12 +4,15 @@
  * SIGKILL, is counted by its reason, and takes nobody with it but its process.
  */
 #define _GNU_SOURCE
+#include <grp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "kselftest_harness.h"
 #include "umcg_test.h"
 
+#define NOBODY		65534
 #define INIT_PID	1
 #define KTHREADD_PID	2
 
@@ -33,6 +36,12 @@ FIXTURE(contract) {
 static void block_for_a_while(struct umcg_thread *self)
 {
 	sleep_ms(50);
+	self->phase = 1;
+}
+
+static void block_until_told(struct umcg_thread *self)
+{
+	stay_until_told(self);
 	self->phase = 1;
 }
 
@@ -68,22 +77,22 @@ static int status_of(int (*body)(void *))
 	return process_ends(process_start(body, NULL));
 }
 
-/* Starts the worker and runs it until it blocks or comes back. */
-static bool run_suspect(struct suspect *suspect, void (*body)(struct umcg_thread *))
+/* Starts the worker and runs it until it blocks, as it does until it is told. */
+static bool run_suspect(struct suspect *suspect)
 {
 	*suspect = (struct suspect){ .group = UMCG_GROUP_INIT };
 	if (server_register(&suspect->server))
 		return false;
-	suspect->worker.arg = &suspect->server;
-	worker_start(&suspect->worker, &suspect->group, body);
+	worker_start(&suspect->worker, &suspect->group, block_until_told);
 	return server_next_worker(&suspect->server, &suspect->group) == &suspect->worker &&
 	       !server_run(&suspect->server, &suspect->worker);
 }
 
-/* By then the suspect has been killed. */
-static int survived(void)
+/* Lets the worker go on, for which it is to be killed soon. */
+static int survived(struct suspect *suspect)
 {
-	sleep_ms(1000 * slowness());
+	tell_to_go(&suspect->worker);
+	sleep_ms(SOON_MS);
 	return 42;
 }
 
@@ -114,10 +123,9 @@ static int corrupt_blocked_worker(uint32_t state)
 {
 	struct suspect suspect;
 
-	if (!run_suspect(&suspect, block_for_a_while) ||
-	    !state_change(&suspect.worker.task, BLOCKED, state))
+	if (!run_suspect(&suspect) || !state_change(&suspect.worker.task, BLOCKED, state))
 		return 1;
-	return survived();
+	return survived(&suspect);
 }
 
 static int make_state_impossible(void *argument)
@@ -163,13 +171,13 @@ static int run_without_naming_a_server(void *argument)
 	(void)argument;
 	if (server_register(&suspect.server))
 		return 1;
-	worker_start(&suspect.worker, &suspect.group, block_for_a_while);
+	worker_start(&suspect.worker, &suspect.group, block_until_told);
 	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
 		return 2;
 	/* Nobody writes next_tid of the worker. */
 	if (server_wake(&suspect.server, &suspect.worker, 0))
 		return 3;
-	return survived();
+	return survived(&suspect);
 }
 
 TEST_F(contract, a_worker_without_a_server_may_not_run)
@@ -183,12 +191,12 @@ static int make_blocked_worker_run_alone(void *argument)
 	struct suspect suspect;
 
 	(void)argument;
-	if (!run_suspect(&suspect, block_for_a_while))
+	if (!run_suspect(&suspect))
 		return 1;
 	set_next_tid(&suspect.worker.task, 0);
 	if (!state_change(&suspect.worker.task, BLOCKED, RUNNING))
 		return 2;
-	return survived();
+	return survived(&suspect);
 }
 
 TEST_F(contract, a_blocked_worker_may_not_lose_its_server)
@@ -202,30 +210,38 @@ static void *memory_without_access(void)
 	return mmap(NULL, sysconf(_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Has the words of the group lie at this address when the worker wakes. */
-static int move_group(uint64_t head, uint64_t server_tid)
+/* Has the list of the group lie at this address when the worker wakes. */
+static int move_list(uint64_t address)
 {
 	struct suspect suspect;
 
-	if (!run_suspect(&suspect, block_for_a_while))
+	if (!run_suspect(&suspect))
 		return 1;
-	if (head)
-		suspect.worker.task.idle_workers_ptr = head;
-	if (server_tid)
-		suspect.worker.task.idle_server_tid_ptr = server_tid;
-	return survived();
+	suspect.worker.task.idle_workers_ptr = address;
+	return survived(&suspect);
+}
+
+/* The same with the word that names an idle server. */
+static int move_slot(uint64_t address)
+{
+	struct suspect suspect;
+
+	if (!run_suspect(&suspect))
+		return 1;
+	suspect.worker.task.idle_server_tid_ptr = address;
+	return survived(&suspect);
 }
 
 static int move_list_out_of_memory(void *argument)
 {
 	(void)argument;
-	return move_group((uintptr_t)memory_without_access(), 0);
+	return move_list((uintptr_t)memory_without_access());
 }
 
 static int move_list_to_the_kernel(void *argument)
 {
 	(void)argument;
-	return move_group(KERNEL_ADDRESS, 0);
+	return move_list(KERNEL_ADDRESS);
 }
 
 static int move_list_off_its_alignment(void *argument)
@@ -233,13 +249,45 @@ static int move_list_off_its_alignment(void *argument)
 	static uint64_t words[2];
 
 	(void)argument;
-	return move_group((uintptr_t)words + 4, 0);
+	return move_list((uintptr_t)words + 4);
 }
 
-static int move_server_out_of_memory(void *argument)
+static int move_list_to_zero(void *argument)
 {
 	(void)argument;
-	return move_group(0, (uintptr_t)memory_without_access());
+	return move_list(0);
+}
+
+static int move_slot_out_of_memory(void *argument)
+{
+	(void)argument;
+	return move_slot((uintptr_t)memory_without_access());
+}
+
+static int move_slot_to_zero(void *argument)
+{
+	(void)argument;
+	return move_slot(0);
+}
+
+/* As a user who may pin no more than what is pinned already. */
+static int move_list_beyond_the_limit(void *argument)
+{
+	struct rlimit limit;
+	uint64_t *page = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct suspect suspect;
+
+	(void)argument;
+	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY) || !run_suspect(&suspect))
+		return 1;
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return 2;
+	limit.rlim_cur = 0;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		return 3;
+	suspect.worker.task.idle_workers_ptr = (uintptr_t)page;
+	return survived(&suspect);
 }
 
 TEST_F(contract, a_list_that_is_not_in_memory_is_fatal)
@@ -260,9 +308,27 @@ TEST_F(contract, an_unaligned_list_is_fatal)
 	EXPECT_COUNTED(0, 0, 1);
 }
 
+TEST_F(contract, a_list_without_an_address_is_fatal)
+{
+	EXPECT_KILLED(move_list_to_zero);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
+TEST_F(contract, an_idle_server_without_an_address_is_fatal)
+{
+	EXPECT_KILLED(move_slot_to_zero);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
 TEST_F(contract, an_idle_server_that_is_not_in_memory_is_fatal)
 {
-	EXPECT_KILLED(move_server_out_of_memory);
+	EXPECT_KILLED(move_slot_out_of_memory);
+	EXPECT_COUNTED(0, 0, 1);
+}
+
+TEST_F(contract, a_list_beyond_the_limit_of_locked_memory_is_fatal)
+{
+	EXPECT_KILLED(move_list_beyond_the_limit);
 	EXPECT_COUNTED(0, 0, 1);
 }
 
@@ -272,10 +338,11 @@ static int move_list_elsewhere(void *argument)
 	struct umcg_group other = UMCG_GROUP_INIT;
 
 	(void)argument;
-	if (!run_suspect(&suspect, block_for_a_while))
+	if (!run_suspect(&suspect))
 		return 1;
 	suspect.worker.task.idle_workers_ptr = (uintptr_t)&other.idle_workers;
 	suspect.worker.task.idle_server_tid_ptr = (uintptr_t)&other.idle_server_tid;
+	tell_to_go(&suspect.worker);
 	if (server_next_worker(&suspect.server, &other) != &suspect.worker)
 		return 2;
 	if (server_run(&suspect.server, &suspect.worker) || !thread_ends(&suspect.worker))
@@ -318,12 +385,24 @@ TEST_F(contract, an_idle_server_that_is_none_is_passed_over)
 	EXPECT_COUNTED(0, 0, 0);
 }
 
-static void name_init_and_block(struct umcg_thread *self)
+/* Names the thread of `arg`, or else one of another process: it is as if the server were gone. */
+static void name_another_and_block(struct umcg_thread *self)
 {
-	/* To block detection it is as if the server were gone. */
-	set_next_tid(&self->task, INIT_PID);
-	sleep_ms(50);
-	self->phase = 1;
+	const struct umcg_thread *other = self->arg;
+
+	set_next_tid(&self->task, other ? other->tid : INIT_PID);
+	block_until_told(self);
+}
+
+/* The worker blocks, and its server sleeps on until it looks of its own accord. */
+static bool block_under_another(struct suspect *suspect)
+{
+	worker_start(&suspect->worker, &suspect->group, name_another_and_block);
+	return server_next_worker(&suspect->server, &suspect->group) == &suspect->worker &&
+	       server_prepare_run(&suspect->server, &suspect->worker) &&
+	       umcg_wait(0, realtime_in_ms(500)) == -ETIMEDOUT &&
+	       SOON(state_of(&suspect->worker.task) == BLOCKED) &&
+	       state_change(&suspect->server.task, IDLE, RUNNING);
 }
 
 static int have_a_foreign_server(void *argument)
@@ -331,25 +410,79 @@ static int have_a_foreign_server(void *argument)
 	struct suspect suspect = { .group = UMCG_GROUP_INIT };
 
 	(void)argument;
+	if (server_register(&suspect.server) || !block_under_another(&suspect))
+		return 1;
+	tell_to_go(&suspect.worker);
+	return server_run_to_end(&suspect.server, &suspect.group, &suspect.worker) ? 42 : 2;
+}
+
+/* Names an idle worker where a server is to be named: the worker stays as it is. */
+static int have_a_worker_for_a_server(void *argument)
+{
+	struct suspect suspect = { .group = UMCG_GROUP_INIT };
+	struct umcg_thread idle = {};
+	uint64_t word;
+
+	(void)argument;
 	if (server_register(&suspect.server))
 		return 1;
-	worker_start(&suspect.worker, &suspect.group, name_init_and_block);
-	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+	worker_start(&idle, &suspect.group, block_for_a_while);
+	if (server_next_worker(&suspect.server, &suspect.group) != &idle ||
+	    !SOON(thread_waits(&idle)))
 		return 2;
-	if (!server_prepare_run(&suspect.server, &suspect.worker) ||
-	    umcg_wait(0, realtime_in_ms(1000)) != -ETIMEDOUT)
+	word = state_word(&idle.task);
+	suspect.worker.arg = &idle;
+	if (!block_under_another(&suspect) || state_word(&idle.task) != word)
 		return 3;
-	state_change(&suspect.server.task, IDLE, RUNNING);
-	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+	suspect.group.idle_server_tid = idle.tid;
+	tell_to_go(&suspect.worker);
+	if (!SOON(thread_waits(&suspect.worker)) || suspect.group.idle_server_tid ||
+	    state_word(&idle.task) != word)
 		return 4;
-	if (server_run(&suspect.server, &suspect.worker) || !thread_ends(&suspect.worker))
+	if (!server_run_to_end(&suspect.server, &suspect.group, &suspect.worker))
 		return 5;
+	if (server_run(&suspect.server, &idle) ||
+	    !server_run_to_end(&suspect.server, &suspect.group, &idle))
+		return 6;
 	return 42;
 }
 
 TEST_F(contract, a_server_of_another_process_is_not_touched)
 {
 	EXPECT_SURVIVED(have_a_foreign_server);
+	EXPECT_COUNTED(0, 0, 0);
+}
+
+TEST_F(contract, a_worker_is_no_server)
+{
+	EXPECT_SURVIVED(have_a_worker_for_a_server);
+	EXPECT_COUNTED(0, 0, 0);
+}
+
+#define RESERVED_BITS	((1U << 8) | (1U << 12))
+
+static int set_reserved_bits(void *argument)
+{
+	struct suspect suspect;
+	struct umcg_task *task = &suspect.worker.task;
+
+	(void)argument;
+	if (!run_suspect(&suspect))
+		return 1;
+	atomic_fetch_or((_Atomic uint64_t *)&task->state_ts, RESERVED_BITS);
+	tell_to_go(&suspect.worker);
+	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+		return 2;
+	if (!state_change(task, IDLE | RESERVED_BITS, IDLE))
+		return 3;
+	if (server_run(&suspect.server, &suspect.worker) || !thread_ends(&suspect.worker))
+		return 4;
+	return 42;
+}
+
+TEST_F(contract, reserved_bits_are_kept)
+{
+	EXPECT_SURVIVED(set_reserved_bits);
 	EXPECT_COUNTED(0, 0, 0);
 }
 

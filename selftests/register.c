@@ -353,6 +353,16 @@ TEST_F(registration, beyond_the_limit_of_locked_memory_is_ENOMEM)
 	EXPECT_TRUE(nothing_is_left());
 }
 
+TEST_F(registration, beyond_that_limit_a_user_with_CAP_IPC_LOCK_registers)
+{
+	const struct rlimit nothing = {};
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &nothing));
+	server_task_init(self->task);
+	ASSERT_EQ(0, umcg_ctl(SERVER_FLAGS, self->task));
+	EXPECT_EQ(1, pinned_pages());
+}
+
 struct shared_server {
 	struct umcg_task *mine;
 	struct umcg_task *theirs;

@@ -188,12 +188,45 @@ TEST_F(waiting, a_locked_task_waits_until_it_is_unlocked)
 	ASSERT_TRUE(state_change(&self->waiter.task, IDLE, RUNNING | LOCKED));
 	set_next_tid(&self->server.task, self->waiter.tid);
 	ASSERT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
-	sleep_ms(50);
+	/* It has been woken, and sleeps again. */
+	ASSERT_TRUE(SOON(thread_sleeps(self->waiter.tid)));
 	EXPECT_EQ(RUNNING | LOCKED, state_of(&self->waiter.task));
-	EXPECT_TRUE(thread_sleeps(self->waiter.tid));
 	ASSERT_TRUE(state_change(&self->waiter.task, RUNNING | LOCKED, RUNNING));
 	EXPECT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
 	EXPECT_TRUE(thread_ends(&self->waiter));
+}
+
+/* What UMCG_IOC_WAIT says of this state of the calling server, which nobody changes. */
+static int wait_as(struct umcg_task *task, uint32_t state)
+{
+	int err;
+
+	state_change(task, RUNNING, state);
+	err = umcg_wait(0, 1);
+	if (state_of(task) != state || !state_change(task, state, RUNNING))
+		return -EBADE;
+	return err;
+}
+
+TEST_F(waiting, a_wait_ends_in_all_states_but_IDLE_and_locked_RUNNING)
+{
+	const uint32_t waits[] = {
+		IDLE, IDLE | PREEMPTED, RUNNING | LOCKED, RUNNING | LOCKED | PREEMPTED,
+	};
+	const uint32_t goes_on[] = {
+		RUNNING, RUNNING | PREEMPTED, IDLE | LOCKED, IDLE | LOCKED | PREEMPTED, BLOCKED,
+		BLOCKED | LOCKED, NONE, NONE | LOCKED, 7, UMCG_TASK_STATE_MASK,
+	};
+
+	set_next_tid(&self->server.task, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		EXPECT_EQ(-ETIMEDOUT, wait_as(&self->server.task, waits[i]))
+			TH_LOG("state %#x", waits[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(goes_on); i++) {
+		EXPECT_EQ(0, wait_as(&self->server.task, goes_on[i]))
+			TH_LOG("state %#x", goes_on[i]);
+	}
 }
 
 static void wait_when_told(struct umcg_thread *self)
