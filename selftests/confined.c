@@ -69,7 +69,7 @@ static int result_of_process(int (*body)(void *), void *argument)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The program that is owned by root: it tells how it was started, and stays until it is told to go. */
+/* The program that is owned by root: tells how it was started, and stays until it is told to go. */
 __attribute__((constructor)) static void run_as_setuid_program(void)
 {
 	const char *fd = getenv("UMCG_SETUID");
@@ -126,7 +126,8 @@ static int meet_a_setuid_program(void *argument)
 	if (read(pipe_fds[0], &byte, 1) != 1)
 		return 4;
 	args.tid = pid;
-	if (umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) != -EPERM || umcg_ioctl(UMCG_IOC_KICK, &args) != -EPERM)
+	if (umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) != -EPERM ||
+	    umcg_ioctl(UMCG_IOC_KICK, &args) != -EPERM)
 		return 5;
 	/* Its old memory says that it is gone, and nobody writes there any more. */
 	if (state_of(&worker.task) != NONE)
@@ -182,7 +183,7 @@ static int register_under_a_filter(void *argument)
 		return 1;
 	if (!filter_ioctl(UMCG_IOC_CTL) || server_register(&server) != -EPERM)
 		return 2;
-	/* The other calls are another matter, and do nothing for a thread that is not registered. */
+	/* The other calls are another matter, and do nothing for who is not registered. */
 	if (umcg_wait(0, 0) != -EINVAL || lseek(umcg_fd, 0, SEEK_SET) != -1 || errno != EINVAL)
 		return 3;
 	return 0;

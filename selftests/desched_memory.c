@@ -268,10 +268,12 @@ TEST_F_TIMEOUT(memory, its_memory_may_come_and_go_at_any_time, STRESS_SECONDS)
 
 static void disturb(struct umcg_thread *self)
 {
-	int count = 0;
-
-	while (!told_to_go(self))
-		count++ % 8 ? sched_yield() : block_once();
+	for (unsigned int round = 0; !told_to_go(self); round++) {
+		if (round % 8)
+			sched_yield();
+		else
+			block_once();
+	}
 }
 
 /* A second thread on the same CPU: whoever is preempted or yields departs. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * How many threads of a process and of a user may be registered, and how many may
- * have a slot. The module is loaded with small limits when a test begins, and with its own when it ends.
+ * have a slot. The module is loaded with small limits when a test begins, and with
+ * those that it has of itself when it ends.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 #define PER_USER	12
 /* More than a page has. */
 #define SLOTS		66
-#define LIMITS		"max_tasks_per_process=8 max_tasks_per_user=12 max_slots_per_process=66"
+#define LIMITS	"max_tasks_per_process=8 max_tasks_per_user=12 max_slots_per_process=66"
 #define MANY		20
 #define ROUNDS		10
 

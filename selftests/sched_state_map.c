@@ -218,8 +218,12 @@ static void hold_vcpu(struct umcg_thread *self)
 
 	self->result = slot_register(UMCG_SCHED_STATE_VCPU);
 	self->phase = 1;
-	while (!*over)
-		self->phase % 3 ? sched_yield() : block_once(), self->phase++;
+	for (; !*over; self->phase++) {
+		if (self->phase % 3)
+			sched_yield();
+		else
+			block_once();
+	}
 }
 
 /* Both on a CPU, with the same number, at one moment. */

@@ -139,7 +139,7 @@ static bool run_once(FIXTURE_DATA(seen) *self, void (*body)(struct umcg_thread *
 	       nothing_is_left();
 }
 
-/* What each thread tells is in order. Who is woken on another CPU may tell so before its waker does. */
+/* What each thread tells is in order. Who is woken elsewhere may tell so before its waker does. */
 TEST_F(seen, the_life_of_a_worker_is_told_in_order)
 {
 	pid_t tgid = getpid(), server, worker;

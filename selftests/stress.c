@@ -31,8 +31,10 @@ struct player {
 	struct umcg_thread thread;
 	struct pair *pair;
 	bool (*turn)(struct player *player, uint32_t number);
-	/* The one that is answered, and the one that nobody has to be told by that turns are more. */
-	bool second, leads;
+	/* Answers the other one of its pair. */
+	bool second;
+	/* May have the pair do more turns: nobody has to tell it so. */
+	bool leads;
 };
 
 FIXTURE(stress) {

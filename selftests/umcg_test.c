@@ -406,7 +406,7 @@ int server_run(struct umcg_thread *self, struct umcg_thread *worker)
 	if (!server_prepare_run(self, worker))
 		return -EBUSY;
 	err = umcg_wait(0, 0);
-	/* A worker that was still awake may have run, started the server and left before the call. */
+	/* A worker that was awake may have run, started the server and left before the call. */
 	if (err == -ESRCH) {
 		set_next_tid(&self->task, 0);
 		err = umcg_wait(0, 0);

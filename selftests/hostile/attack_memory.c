@@ -52,7 +52,10 @@ static void bring_page(int signal, siginfo_t *info, void *context)
 
 void arena_begin(struct attack *attack)
 {
-	struct sigaction action = { .sa_sigaction = bring_page, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	const struct sigaction action = {
+		.sa_sigaction = bring_page,
+		.sa_flags = SA_SIGINFO | SA_NODEFER,
+	};
 
 	under_attack = attack;
 	sigaction(SIGSEGV, &action, NULL);

@@ -42,7 +42,10 @@ void op_slot(struct attacker *self)
 void op_desched(struct attacker *self)
 {
 	const unsigned int width = 1U << below(&self->dice, 4);
-	struct umcg_desched_args args = { .size = sizeof(args), .cookie = below(&self->dice, COOKIES) };
+	struct umcg_desched_args args = {
+		.size = sizeof(args),
+		.cookie = below(&self->dice, COOKIES),
+	};
 	char *page = arena_page(self);
 
 	if (below(&self->dice, 2)) {

@@ -168,8 +168,8 @@ TEST_F_TIMEOUT(storm, kills_at_any_moment_leave_nothing_behind, A_DAY)
 	close(umcg_fd);
 	EXPECT_TRUE(SOON(!module_unload()));
 	EXPECT_EQ(0, module_load());
-	FIGURE("%lu kills of %llu groups in %.0f s, which had run a worker %lu times; slab %+ld kB, "
-	       "available memory %+ld kB; UMCG_SEED=%llu", self->kills,
+	FIGURE("%lu kills of %llu groups in %.0f s, which had run a worker %lu times; slab %+ld "
+	       "kB, available memory %+ld kB; UMCG_SEED=%llu", self->kills,
 	       (unsigned long long)self->mobs_started, (monotonic_ns() - begin) / 1e9, self->runs,
 	       after.slab_kb - before.slab_kb, after.available_kb - before.available_kb,
 	       (unsigned long long)self->seed);
@@ -215,8 +215,8 @@ TEST_F_TIMEOUT(storm, the_module_goes_and_comes_while_its_users_do, A_DAY)
 	}
 	EXPECT_LT(0, refused);
 	EXPECT_TRUE(nothing_is_left());
-	FIGURE("unloaded and loaded %lu times in %.0f s, refused %lu times while in use, %lu runs of "
-	       "workers; UMCG_SEED=%llu", loads, (monotonic_ns() - begin) / 1e9, refused,
+	FIGURE("unloaded and loaded %lu times in %.0f s, refused %lu times while in use, %lu runs "
+	       "of workers; UMCG_SEED=%llu", loads, (monotonic_ns() - begin) / 1e9, refused,
 	       self->runs, (unsigned long long)self->seed);
 }
 

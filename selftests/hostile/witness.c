@@ -56,7 +56,7 @@ static void write_blocks(struct umcg_thread *self)
 		if (write(pipe_ends[1], block, sizeof(block)) != sizeof(block))
 			complain("a write to a pipe has failed");
 		while (blocks_read == written)
-			syscall(SYS_futex, &blocks_read, FUTEX_WAIT_PRIVATE, written, NULL, NULL, 0);
+			syscall(SYS_futex, &blocks_read, FUTEX_WAIT_PRIVATE, written, NULL);
 		if (blocks_read != written + 1)
 			complain("a word that nobody has written has changed");
 		/* A witness, and no load. */
