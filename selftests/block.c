@@ -236,6 +236,7 @@ TEST_F(block, is_seen_and_the_worker_comes_back)
 {
 	struct work work = { .variant = variant, .obstacle = &self->obstacle };
 	struct umcg_thread *worker = &self->worker;
+	int seen_blocked = 0;
 
 	worker->arg = &work;
 	worker_start(worker, &self->group, block_many_times);
@@ -245,27 +246,36 @@ TEST_F(block, is_seen_and_the_worker_comes_back)
 	for (int i = 0; i < ROUNDS; i++) {
 		const uint64_t start = monotonic_ns();
 		const int value = variant->release ? 1000 + i : 0;
-		uint64_t blocked;
+		uint64_t blocked, list;
+		bool waits;
 
 		ASSERT_EQ(0, server_run(&self->server, worker));
 		blocked = state_word(&worker->task);
-		ASSERT_EQ(BLOCKED | USER_BITS, blocked & UMCG_TASK_STATE_MASK_FULL);
-		EXPECT_TRUE(is_between(start, blocked >> UMCG_STATE_TIMESTAMP_SHIFT));
 		ASSERT_EQ(RUNNING, state_of(&self->server.task));
 		ASSERT_TRUE(SOON(thread_sleeps(worker->tid)));
 		ASSERT_EQ(i, worker->phase);
-		ASSERT_EQ(0, self->group.idle_workers);
+		list = self->group.idle_workers;
+		/* Who needs no help may be back by now, if this thread has not run for long. */
+		waits = variant->release || monotonic_ns() - start < NAP_MS * NSEC_PER_MSEC;
+		seen_blocked += waits;
+		if (waits) {
+			ASSERT_EQ(BLOCKED | USER_BITS, blocked & UMCG_TASK_STATE_MASK_FULL);
+			EXPECT_TRUE(is_between(start, blocked >> UMCG_STATE_TIMESTAMP_SHIFT));
+			ASSERT_EQ(0, list);
+		}
 
 		ASSERT_TRUE(!variant->release || variant->release(&self->obstacle, value));
 		ASSERT_EQ(worker, server_next_worker(&self->server, &self->group));
 		ASSERT_EQ(IDLE | USER_BITS,
 			  state_word(&worker->task) & UMCG_TASK_STATE_MASK_FULL);
 		EXPECT_TRUE(is_between(start, state_stamp(&worker->task)));
-		EXPECT_LT(blocked >> UMCG_STATE_TIMESTAMP_SHIFT, state_stamp(&worker->task));
+		EXPECT_TRUE(!waits ||
+			    blocked >> UMCG_STATE_TIMESTAMP_SHIFT < state_stamp(&worker->task));
 		ASSERT_EQ(i, worker->phase)
 			TH_LOG("it does not run before a server runs it");
 		ASSERT_EQ(variant->release && i > 0 ? value - 1 : 0, worker->result);
 	}
+	EXPECT_LT(0, seen_blocked);
 	ASSERT_EQ(0, server_run(&self->server, worker));
 	ASSERT_TRUE(thread_ends(worker));
 	EXPECT_EQ(ROUNDS, worker->phase);

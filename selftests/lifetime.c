@@ -114,14 +114,15 @@ static volatile int vfork_wait, vfork_ctl;
 
 static void vfork_once(struct umcg_thread *self)
 {
+	const int *pipe_end = self->arg;
+	char byte;
 	pid_t pid;
 
 	pid = vfork();
 	if (!pid) {
 		vfork_wait = umcg_wait(0, 0);
 		vfork_ctl = umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
-		sleep_ms(50);
-		_exit(0);
+		_exit(read(*pipe_end, &byte, 1) != 1);
 	}
 	self->result = process_ends(pid);
 	self->phase = -1;
@@ -129,10 +130,15 @@ static void vfork_once(struct umcg_thread *self)
 
 TEST_F(lifetime, a_worker_that_vforks_is_blocked_and_the_child_is_nobody)
 {
+	int pipe_ends[2];
+
+	ASSERT_EQ(0, pipe(pipe_ends));
+	self->worker.arg = &pipe_ends[0];
 	ASSERT_TRUE(start_worker(self, vfork_once));
 	ASSERT_EQ(0, server_run(&self->server, &self->worker));
 	EXPECT_EQ(BLOCKED, state_of(&self->worker.task));
 	EXPECT_EQ(1, umcg_stat("workers"));
+	ASSERT_EQ(1, write(pipe_ends[1], "x", 1));
 	ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
 	EXPECT_EQ(-EINVAL, vfork_wait);
 	EXPECT_EQ(-EINVAL, vfork_ctl);

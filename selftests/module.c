@@ -146,11 +146,7 @@ static bool probes_are(int lifetime, int sched)
 /* Probes stay for a while, for programs come and go. */
 static bool probes_go_away(void)
 {
-	const uint64_t end = monotonic_ns() + 3 * NSEC_PER_SEC;
-
-	while (!probes_are(0, 0) && monotonic_ns() < end)
-		sleep_ms(10);
-	return probes_are(0, 0);
+	return SOON(probes_are(0, 0));
 }
 
 TEST_F(module, probes_are_there_while_they_are_needed)

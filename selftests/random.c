@@ -240,7 +240,7 @@ static int idle_ms(struct umcg_thread *server)
 		umcg_wait(UMCG_WAIT_WAKE_ONLY | (below(2) ? UMCG_WAIT_WF_CURRENT_CPU : 0), 0);
 	}
 	/* Every other second nobody looks before he is told: who is not told is missed. */
-	return monotonic_ns() / NSEC_PER_SEC % 2 ? 1 + below(10) : 1000;
+	return monotonic_ns() / NSEC_PER_SEC % 2 ? 1 + below(10) : 1000 * slowness();
 }
 
 static int slice_ms(struct umcg_thread *server)

@@ -21,7 +21,7 @@
 #include "umcg_crew.h"
 #include "umcg_scene.h"
 
-/* What has to happen at once has this long to happen, on a slow machine. */
+/* Who is not to run has this long to run. */
 #define STILL_MS	50
 #define STEPS		50
 #define STOPS		50

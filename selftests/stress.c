@@ -170,9 +170,12 @@ static bool make_players(FIXTURE_DATA(stress) *self)
 		player->second = i % 2;
 		player->leads = !player->second || player->turn == turn_by_sleep;
 		player->thread.idle_server_tid = &self->idle_server_tids[i / 2 % SERVERS];
-		if (!player->second && !make_pair(player->pair, kind))
-			return false;
-		player->pair->turns = TURNS;
+		if (!player->second) {
+			/* Before the first of them is there, who may make it more. */
+			player->pair->turns = TURNS;
+			if (!make_pair(player->pair, kind))
+				return false;
+		}
 		worker_start(&player->thread, &self->group, play);
 	}
 	return true;

@@ -124,7 +124,7 @@ TEST_F(target, threads_of_other_processes_are_EPERM)
 
 		foreign[i].registers = i;
 		pid = process_start(live_elsewhere, &foreign[i]);
-		ASSERT_TRUE(SOON(foreign[i].ready));
+		ASSERT_TRUE(SOON(foreign[i].ready && thread_sleeps(pid)));
 		word = state_word(&foreign[i].task);
 		EXPECT_EQ(-EPERM, error_of_target(&self->server, pid))
 			TH_LOG("registered: %d", i);
@@ -208,7 +208,6 @@ TEST_F(target, the_main_thread_is_one_only_if_it_is_registered)
 	EXPECT_EQ(-ESRCH, other.result);
 
 	ASSERT_EQ(0, server_register(&self->server));
-	set_next_tid(&self->waiter.task, 0);
 	ASSERT_EQ(0, server_wake(&self->server, &self->waiter, 0));
 }
 

@@ -27,7 +27,7 @@
 #define PICTURE		"/out/umcg-trace.svg"
 #define TEXT_SIZE	(16 << 20)
 #define MAX_WORDS	16
-#define DEMO_SECONDS	60
+#define DEMO_SECONDS	(60 * slowness())
 #define NOBODY		65534
 /* What env(1) and timeout(1) end with if it is their own fault, or there is no such command. */
 #define FAILED		125
@@ -329,13 +329,25 @@ TEST_F_TIMEOUT(tools, top_counts_what_workers_do, DEMO_SECONDS)
 	EXPECT_SAYS(" #");
 }
 
+/* Reads from a terminal until this is said, or it ends. Whether it was said. */
+static bool read_until(FIXTURE_DATA(tools) *self, int terminal, size_t *length, const char *wanted)
+{
+	ssize_t count;
+
+	do {
+		count = read(terminal, self->text + *length, TEXT_SIZE - 1 - *length);
+		*length += count > 0 ? count : 0;
+		self->text[*length] = '\0';
+	} while (count > 0 && !(wanted && strstr(self->text, wanted)));
+	return count > 0;
+}
+
 /* Runs the view in a terminal of this size for a while, and then presses q. */
 static bool view_in_terminal(FIXTURE_DATA(tools) *self, int columns, int lines)
 {
 	const struct winsize size = { .ws_col = columns, .ws_row = lines };
 	const char *const words[] = { TOP, "-d", "0.3", NULL };
 	size_t length = 0;
-	ssize_t count;
 	int terminal;
 	pid_t pid = forkpty(&terminal, NULL, NULL, &size);
 
@@ -346,13 +358,13 @@ static bool view_in_terminal(FIXTURE_DATA(tools) *self, int columns, int lines)
 	}
 	if (pid < 0)
 		return false;
-	/* Some views, of which the first shows no rates yet. */
-	sleep_ms(2000);
+	if (!read_until(self, terminal, &length, "umcgtop:"))
+		return false;
+	/* More views, for the first one shows no rates yet. */
+	sleep_ms(1000);
 	if (write(terminal, "q", 1) != 1)
 		return false;
-	while ((count = read(terminal, self->text + length, TEXT_SIZE - 1 - length)) > 0)
-		length += count;
-	self->text[length] = '\0';
+	read_until(self, terminal, &length, NULL);
 	close(terminal);
 	return waitpid(pid, &self->status, 0) == pid;
 }

@@ -13,7 +13,7 @@
 
 #define IDLE_MS		5
 /* A worker that has been idle for so long has been overlooked by a server that waits for it. */
-#define OVERLOOKED_NS	(NSEC_PER_SEC / 2)
+#define OVERLOOKED_NS	(NSEC_PER_SEC / 2 * slowness())
 
 void crew_fault(struct umcg_crew *crew, const char *fault)
 {

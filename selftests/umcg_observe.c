@@ -48,7 +48,7 @@ bool thread_sleeps(pid_t tid)
 	FILE *file;
 	bool sleeps = false;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	file = fopen(path, "r");
 	if (!file)
 		return false;

@@ -170,7 +170,7 @@ int worker_swap(struct umcg_thread *self, struct umcg_thread *next);
 /* Starts the server and unregisters. */
 int worker_leave(struct umcg_thread *self);
 
-/* Whether a thread of this process is asleep. */
+/* Whether a thread, of whatever process, is asleep. */
 bool thread_sleeps(pid_t tid);
 /* Whether a task is idle, and its thread asleep. */
 bool thread_waits(struct umcg_thread *thread);

@@ -9,8 +9,6 @@
 
 #define MANY	5
 #define ROUNDS	1000
-/* Long enough for others to see it. */
-#define BLOCKED_MS	300
 
 /* The test is the server. */
 FIXTURE(worker) {
@@ -114,7 +112,8 @@ TEST_F(worker, a_worker_on_its_way_is_held_until_it_is_unlocked)
 	set_next_tid(&self->first.task, self->server.tid);
 	set_next_tid(&self->server.task, self->first.tid);
 	ASSERT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
-	sleep_ms(50);
+	/* It has been woken, and sleeps again. */
+	ASSERT_TRUE(SOON(thread_sleeps(self->first.tid)));
 	EXPECT_EQ(0, self->first.phase);
 	EXPECT_EQ(RUNNING | LOCKED, state_of(&self->first.task));
 	EXPECT_EQ(0, self->group.idle_workers)
@@ -199,10 +198,11 @@ static void swap_and_return(struct umcg_thread *self)
 	self->result = worker_swap(self, self->arg);
 }
 
+/* Blocks until it is told; then the phase says whether it has been run. */
 static void block_once(struct umcg_thread *self)
 {
 	self->phase = 1;
-	sleep_ms(BLOCKED_MS);
+	stay_until_told(self);
 	self->phase = 2;
 }
 
@@ -215,6 +215,7 @@ TEST_F(worker, after_a_swap_the_server_hears_of_the_other_worker)
 	EXPECT_EQ(1, self->second.phase);
 	EXPECT_EQ(BLOCKED, state_of(&self->second.task));
 	EXPECT_EQ(IDLE, state_of(&self->first.task));
+	tell_to_go(&self->second);
 	ASSERT_EQ(&self->second, next_worker(self));
 	ASSERT_EQ(0, server_run(&self->server, &self->second));
 	ASSERT_EQ(0, server_run(&self->server, &self->first));
@@ -263,8 +264,7 @@ TEST_F(worker, a_worker_that_names_no_server_is_not_reported)
 static void be_preempted_and_block(struct umcg_thread *self)
 {
 	state_change(&self->task, RUNNING, RUNNING | PREEMPTED);
-	sleep_ms(BLOCKED_MS);
-	self->phase = 1;
+	block_once(self);
 }
 
 TEST_F(worker, a_worker_that_blocks_keeps_the_wish_to_preempt_it)
@@ -272,12 +272,14 @@ TEST_F(worker, a_worker_that_blocks_keeps_the_wish_to_preempt_it)
 	ASSERT_TRUE(start_worker(self, &self->first, be_preempted_and_block));
 	ASSERT_EQ(0, server_run(&self->server, &self->first));
 	EXPECT_EQ(BLOCKED | PREEMPTED, state_of(&self->first.task));
+	tell_to_go(&self->first);
 	ASSERT_EQ(&self->first, next_worker(self));
 	EXPECT_EQ(IDLE | PREEMPTED, state_of(&self->first.task));
-	EXPECT_EQ(0, self->first.phase);
+	EXPECT_TRUE(told_to_go(&self->first));
 	ASSERT_TRUE(state_change(&self->first.task, IDLE | PREEMPTED, IDLE));
 	ASSERT_EQ(0, server_run(&self->server, &self->first));
 	ASSERT_TRUE(thread_ends(&self->first));
+	EXPECT_EQ(2, self->first.phase);
 }
 
 static void wait_with_timeout(struct umcg_thread *self)
@@ -413,8 +415,9 @@ TEST_F(worker, a_blocked_worker_whose_server_is_gone_comes_back)
 		ASSERT_TRUE(thread_ends(&other));
 		EXPECT_EQ(0, other.result);
 		EXPECT_EQ(BLOCKED, state_of(&self->first.task));
+		tell_to_go(&self->first);
 		ASSERT_EQ(&self->first, next_worker(self));
-		EXPECT_EQ(1, self->first.phase);
+		EXPECT_TRUE(told_to_go(&self->first));
 		ASSERT_EQ(0, server_run(&self->server, &self->first));
 		ASSERT_TRUE(thread_ends(&self->first));
 		EXPECT_EQ(2, self->first.phase);
