@@ -4,7 +4,8 @@
  *
  * Rule of locks: a worker takes the mutex of a group, and workers from it, only
  * while it is LOCKED, so that the kernel does not take it off its server
- * meanwhile. Nobody holds the mutex across a call that sleeps.
+ * meanwhile. The same holds for the lock of unused records, which may be taken
+ * while that of a group is held. Nobody holds either across a call that sleeps.
  */
 #ifndef _UMCG_INTERNAL_H
 #define _UMCG_INTERNAL_H

@@ -11,55 +11,60 @@
 static _Thread_local struct thread *own_thread;
 
 /*
- * Records that nobody uses. Whoever takes one takes the whole list, and puts
- * back the rest: nothing can change under a list that nobody else has.
+ * Records that nobody uses, and their lock. A thread that is registered has a record, so
+ * no worker needs one; see also the rule of locks in internal.h.
  */
-static struct thread *_Atomic unused;
+static struct thread *unused;
+static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static pthread_key_t end_of_thread;
 static int key_error;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Release: pairs with the acquire in allocate_thread(). */
 static void put_unused(struct thread *first, struct thread *last)
 {
-	struct thread *old = atomic_load_explicit(&unused, memory_order_relaxed);
-
-	do {
-		last->next_waiting = old;
-	} while (!atomic_compare_exchange_weak_explicit(&unused, &old, first, memory_order_release,
-							memory_order_relaxed));
+	pthread_mutex_lock(&unused_lock);
+	last->next_waiting = unused;
+	unused = first;
+	pthread_mutex_unlock(&unused_lock);
 }
 
-/* A new page of records, linked; the kernel pins pages, so they lie close together. */
+static struct thread *take_unused(void)
+{
+	struct thread *thread;
+
+	pthread_mutex_lock(&unused_lock);
+	thread = unused;
+	if (thread)
+		unused = thread->next_waiting;
+	pthread_mutex_unlock(&unused_lock);
+
+	return thread;
+}
+
+/* A new page of records, for others but the first; the kernel pins pages, so they lie close. */
 static struct thread *map_threads(void)
 {
 	size_t size = sysconf(_SC_PAGESIZE);
 	struct thread *threads = mmap(NULL, size, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct thread *last;
 
 	if (threads == MAP_FAILED)
 		return NULL;
-	for (size_t i = 1; i < size / sizeof(*threads); i++)
-		threads[i - 1].next_waiting = &threads[i];
+	last = threads + size / sizeof(*threads) - 1;
+	for (struct thread *thread = threads + 1; thread < last; thread++)
+		thread->next_waiting = thread + 1;
+	put_unused(threads + 1, last);
 
 	return threads;
 }
 
 static struct thread *allocate_thread(void)
 {
-	struct thread *first = atomic_exchange_explicit(&unused, NULL, memory_order_acquire);
-	struct thread *last;
+	struct thread *thread = take_unused();
 
-	if (!first)
-		first = map_threads();
-	if (first && first->next_waiting) {
-		for (last = first->next_waiting; last->next_waiting; last = last->next_waiting)
-			continue;
-		put_unused(first->next_waiting, last);
-	}
-
-	return first;
+	return thread ? thread : map_threads();
 }
 
 void umcg_free_thread(struct thread *thread)
@@ -74,9 +79,14 @@ static void thread_ends(void *thread)
 	umcg_free_thread(thread);
 }
 
-/* The kernel has registered the parent's thread, not the child's copy of it. */
+/*
+ * The kernel has registered the parent's thread, not the child's copy of it. Another thread of
+ * the parent may have been changing the list of records just then, so the child begins anew.
+ */
 static void child_begins(void)
 {
+	pthread_mutex_init(&unused_lock, NULL);
+	unused = NULL;
 	if (own_thread)
 		umcg_forget_registration(own_thread);
 }

@@ -525,8 +525,56 @@ static void threads_have_records_of_their_own(void)
 	}
 }
 
+#define SPAWNERS	8
+#define SPAWNED		2000
+
+static umcg_tid records[SPAWNERS * SPAWNED];
+
+static void *note_own_record(void *place)
+{
+	*(umcg_tid *)place = umcg_get_utid();
+	return NULL;
+}
+
+static void *spawn_one_after_the_other(void *first)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < SPAWNED; i++) {
+		CHECK(!pthread_create(&thread, NULL, note_own_record, (umcg_tid *)first + i));
+		CHECK(!pthread_join(thread, NULL));
+	}
+	return NULL;
+}
+
+static int compare_records(const void *a, const void *b)
+{
+	const umcg_tid left = *(const umcg_tid *)a, right = *(const umcg_tid *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* Each of the spawners may find none and map a page once. A record is not smaller than its words. */
+static void threads_that_come_and_go_share_a_few_records(void)
+{
+	const int most = SPAWNERS * sysconf(_SC_PAGESIZE) / sizeof(struct umcg_task);
+	pthread_t spawners[SPAWNERS];
+	int count = 1;
+
+	for (int i = 0; i < SPAWNERS; i++)
+		CHECK(!pthread_create(&spawners[i], NULL, spawn_one_after_the_other,
+				      &records[i * SPAWNED]));
+	for (int i = 0; i < SPAWNERS; i++)
+		CHECK(!pthread_join(spawners[i], NULL));
+	qsort(records, SPAWNERS * SPAWNED, sizeof(*records), compare_records);
+	for (int i = 1; i < SPAWNERS * SPAWNED; i++)
+		count += records[i] != records[i - 1];
+	CHECK(count <= most);
+}
+
 const struct test tests[] = {
 	TEST(threads_have_records_of_their_own),
+	TEST(threads_that_come_and_go_share_a_few_records),
 	TEST(workers_block),
 	TEST(most_servers_wait),
 	TEST(workers_wait_wake_and_swap),
