@@ -58,6 +58,7 @@ enum wakeup {
  * @wakeup: one of enum wakeup
  * @kind: what it is registered as
  * @tid: its TID
+ * @group_flags: those of its group, which may be gone sooner than this record
  * @group: its group; not for basic tasks
  * @tag: see umcg_set_task_tag()
  * @running: of a server: the worker that runs under it. Written by the server,
@@ -77,6 +78,7 @@ struct thread {
 	_Atomic uint32_t wakeup;
 	_Atomic(enum thread_kind) kind;
 	_Atomic pid_t tid;
+	_Atomic uint32_t group_flags;
 	struct umcg_group *_Atomic group;
 	_Atomic intptr_t tag;
 	struct thread *_Atomic running;

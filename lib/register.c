@@ -147,6 +147,7 @@ static void prepare(struct thread *self, enum thread_kind kind, umcg_t group, in
 	atomic_store(&self->server, NULL);
 	self->tid = gettid();
 	self->group = group;
+	self->group_flags = group ? group->flags : 0;
 	umcg_set_task_tag(utid_of(self), tag);
 	atomic_store_explicit(&self->kind, kind, memory_order_release);
 }

@@ -195,8 +195,9 @@ int umcg_preempt_worker(umcg_tid utid)
 {
 	struct thread *worker = thread_of(utid);
 
+	/* The worker may leave, and its group be destroyed, between the two looks. */
 	if (kind_of(worker) != WORKER ||
-	    !(worker->group->flags & UMCG_GROUP_ENABLE_PREEMPTION)) {
+	    !(worker->group_flags & UMCG_GROUP_ENABLE_PREEMPTION)) {
 		errno = EINVAL;
 		return -1;
 	}
