@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# install.sh STAGE LIST: copies what lies in STAGE to its place below DESTDIR, notes
-# the names in the file LIST there, and has the system take notice.
+# install.sh STAGE LIST: copies what lies in STAGE to its place below DESTDIR, adds
+# the names to the file LIST there, and has the system take notice.
 # install.sh --remove LIST: removes what LIST names, and LIST.
 set -euo pipefail
 
@@ -31,7 +31,13 @@ copy_files()
 		names+=("$path")
 	done < <(cd "$stage" && find . ! -type d -printf '/%P\n' | sort)
 	make_folder "$(dirname "$list")"
-	printf '%s\n' "${names[@]}" "$list" >"$root$list"
+	# What an earlier run has installed, for another kernel for example, is to go in the end, too.
+	if [[ -e $root$list ]]; then
+		mapfile -t names < <(awk '!seen[$0]++' "$root$list" - < <(printf '%s\n' "${names[@]}"))
+	else
+		names+=("$list")
+	fi
+	printf '%s\n' "${names[@]}" >"$root$list"
 }
 
 # A folder in which others have put something since stays.
