@@ -42,15 +42,17 @@ drop_what_is_done()
 	find "$folder/source/arch" -mindepth 1 -maxdepth 1 -type d ! -name x86 -exec rm -rf {} +
 }
 
-# Folders of kernels that are gone go too, and what was made of other sources.
+# Folders of kernels that are gone go too, and what was made of other sources. Whatever else
+# somebody has there is known by its name, and stays.
 drop_others()
 {
-	local other
+	local other kernel
 
 	for other in "$kdirs"/*; do
-		[[ ! -e /lib/modules/$(basename "${other%-*}") || ${other%-*} == "${folder%-*}" ]] ||
-			continue
-		[[ $other == "$folder" ]] || rm -rf --one-file-system "$other"
+		kernel=$(basename "${other%-*}")
+		[[ $other =~ -[0-9a-f]{12}$ && $other != "$folder" ]] || continue
+		[[ $kernel == "$release" || ! -e /lib/modules/$kernel ]] || continue
+		rm -rf --one-file-system "$other"
 	done
 }
 
