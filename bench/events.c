@@ -290,7 +290,7 @@ int main(int argc, char *argv[])
 {
 	bench_begin(argc, argv);
 	if (bench_mode == TIME)
-		bench_die("what begins in one thread and ends in another one is measured in instructions only");
+		bench_die("a step from one thread to another is measured in instructions only");
 	bench_pin();
 	umcg_open();
 	measure_blocking();

@@ -131,8 +131,8 @@ static void enter(struct uring *uring, uint32_t count)
 {
 	uint32_t head = atomic_load_explicit(uring->cq_head, memory_order_relaxed);
 
-	if (syscall_of_6(SYS_io_uring_enter, uring->fd, count, count, IORING_ENTER_GETEVENTS, 0, 0) <
-	    0)
+	if (syscall_of_6(SYS_io_uring_enter, uring->fd, count, count, IORING_ENTER_GETEVENTS, 0,
+			 0) < 0)
 		bench_die("io_uring_enter has failed");
 	/* Acquire: pairs with the kernel's release of the tail. */
 	if (atomic_load_explicit(uring->cq_tail, memory_order_acquire) - head != count)

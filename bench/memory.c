@@ -47,7 +47,8 @@ static void read_caches(struct caches *all)
 	while (fgets(line, sizeof(line), file) && all->count < MAX_CACHES) {
 		struct cache *cache = &all->caches[all->count];
 
-		if (sscanf(line, "%63s %lu %*u %lu", cache->name, &cache->objects, &cache->size) == 3)
+		if (sscanf(line, "%63s %lu %*u %lu", cache->name, &cache->objects,
+			   &cache->size) == 3)
 			all->count++;
 	}
 	fclose(file);

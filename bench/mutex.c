@@ -5,8 +5,8 @@
  * 20 us among ten, and these with as much work outside as there is inside. A third one
  * spins in the same way, but is told that every owner is on a CPU.
  *
- * The mutexes take turns, for short rounds, and each round is compared with the
- * two of the futex beside it: so what disturbs the machine disturbs all. The time of a round is
+ * The mutexes take turns, for short rounds, and each round is compared with the two of
+ * the futex beside it: so what disturbs the machine disturbs all. The time of a round is
  * taken by the threads that contend, for nobody else is sure to get a CPU meanwhile.
  */
 #define _GNU_SOURCE

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A mutex whose waiters spin while its owner is on a CPU, for then it will be free
- * soon, and sleep on a futex otherwise. An unlock that
- * finds sleepers wakes one; the next unlocks need no system call until that one has had
- * the mutex, or sleeps again.
+ * soon, and sleep on a futex otherwise. An unlock that finds sleepers wakes one; the
+ * next unlocks need no system call until that one has had the mutex, or sleeps again.
  *
  * The word of the mutex names the slot of its owner, so that whoever reads the one
  * knows where to look for the other; and as slots are never unmapped, it does not

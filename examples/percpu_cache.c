@@ -129,7 +129,7 @@ int main(int argc, char *argv[])
 	for (int i = 0; i < threads; i++)
 		pthread_join(ids[i], NULL);
 
-	printf("%lu objects taken, %lu of them from the common list; the cache was looked up %lu times\n",
+	printf("%lu objects taken, %lu of them from the common list; %lu looks for the cache\n",
 	       taken, from_common, lookups);
 	if (twice || count_objects() != OBJECTS) {
 		fprintf(stderr, "an object was taken twice, or lost\n");

@@ -32,7 +32,8 @@
  * somebody else to run that worker; so where a group has one server, or workers
  * can be preempted, servers keep off the locks of workers.
  *
- * The library opens UMCG_DEVICE once, and keeps the descriptor.
+ * The library opens UMCG_DEVICE once, and keeps the descriptor. A program that
+ * closes what it has not opened has to leave that one alone.
  *
  * A child made by fork() starts unregistered. Groups stay with the process that
  * made them; the child may only destroy its copies.
@@ -129,7 +130,8 @@ int umcg_destroy_group(umcg_t group);
  *
  * Returns: the ID of the thread, or UMCG_NONE and errno: EINVAL, it is
  * registered already, or the group is UMCG_NONE or of another process; ENOMEM,
- * no memory, or RLIMIT_MEMLOCK is reached; or what umcg_enabled() says.
+ * no memory, or RLIMIT_MEMLOCK is reached; EAGAIN, as many threads of the process
+ * or of the user are registered as the module allows; or what umcg_enabled() says.
  */
 umcg_tid umcg_register_basic_task(intptr_t tag);
 

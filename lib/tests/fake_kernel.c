@@ -96,8 +96,8 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value, uint64_
 		.tv_nsec = timeout % 1000000000,
 	};
 
-	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME, value,
-		       timeout ? &until : NULL, NULL, FUTEX_BITSET_MATCH_ANY);
+	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME,
+		       value, timeout ? &until : NULL, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 static struct fake_task *find(pid_t tid)

@@ -554,7 +554,7 @@ static int compare_records(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* Each of the spawners may find none and map a page once. A record is not smaller than its words. */
+/* Each spawner may find none and map a page, once. A record is not smaller than its words. */
 static void threads_that_come_and_go_share_a_few_records(void)
 {
 	const int most = SPAWNERS * sysconf(_SC_PAGESIZE) / sizeof(struct umcg_task);

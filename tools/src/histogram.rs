@@ -53,8 +53,8 @@ impl Histogram {
         self.max
     }
 
-    /// The buckets from the first to the last one that is not empty: where each begins, and how many
-    /// are in it.
+    /// The buckets from the first to the last one that is not empty: where each begins, and how
+    /// many are in it.
     pub fn buckets(&self) -> Vec<(u64, u64)> {
         let starts = std::iter::once(0).chain(BOUNDS);
         let mut buckets: Vec<_> = starts

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `umcgtop` and `umcg-trace` are made of. The way of a trace: [`tracefs`] has lines, [`event`]
-//! takes them apart, [`timeline`] makes threads of them, [`chrome`] and [`svg`] write those.
+//! What `umcgtop` and `umcg-trace` are made of. The way of a trace: [`tracefs`] has lines,
+//! [`event`] takes them apart, [`timeline`] makes threads of them, [`chrome`] and [`svg`] write
+//! those.
 
 #![deny(missing_docs)]
 

@@ -8,8 +8,9 @@
  * worker is queued as idle and waits until a server runs it again.
  *
  * Every call is an ioctl on a file descriptor of /dev/umcg; the most frequent one
- * has a short form besides (see UMCG_FEATURE_SEEK). The descriptor carries no state: what a call does, it does to the calling thread, in the
- * address space of the calling thread.
+ * has a short form besides (see UMCG_FEATURE_SEEK). The descriptor carries no
+ * state: what a call does, it does to the calling thread, in the address space of
+ * the calling thread.
  *
  * Errors that every call can return:
  *
@@ -178,7 +179,8 @@ struct umcg_wait_args {
  * and keeps the flag.
  *
  * A caller who sets UMCG_TF_PREEMPTED can also send the worker any signal which
- * it does not block and for which it has a handler; the handler runs when a server runs the worker again.
+ * it does not block and for which it has a handler; the handler runs when a server
+ * runs the worker again.
  *
  * Errors:
  *
