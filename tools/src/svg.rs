@@ -50,11 +50,10 @@ pub struct Options<'a> {
 ///
 /// A text for people, if there is nothing to draw.
 pub fn draw(timeline: &Timeline, options: &Options<'_>) -> Result<String, String> {
-    let from = timeline.start() + options.from;
-    let to = options
-        .to
-        .map_or(timeline.end(), |to| timeline.start() + to)
-        .min(timeline.end());
+    // A file can say anything, so the last moments of all are not far enough away.
+    let moment = |at| timeline.start().saturating_add(at).min(timeline.end());
+    let from = moment(options.from);
+    let to = options.to.map_or(timeline.end(), moment);
 
     if from >= to {
         return Err("nothing happens there".into());
@@ -143,9 +142,9 @@ impl<'a> Picture<'a> {
         let bottom = self.height - BOTTOM;
         let step = round_step((self.to - self.from) / 8);
         let begin = self.timeline.start();
-        let mut at = (self.from - begin).next_multiple_of(step);
+        let first = (self.from - begin).next_multiple_of(step);
 
-        while begin + at <= self.to {
+        for at in (first..=self.to - begin).step_by(step as usize) {
             let x = self.x(begin + at);
             self.put(format_args!(
                 "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
@@ -153,7 +152,6 @@ impl<'a> Picture<'a> {
                 bottom + 18.0,
                 if at == 0 { "0".into() } else { short(at) }
             ));
-            at += step;
         }
     }
 
@@ -421,6 +419,28 @@ mod tests {
 
         assert!(draw(&timeline(), &options).is_err());
         assert!(draw(&Timeline::default(), &options).is_err());
+    }
+
+    #[test]
+    fn times_may_be_as_large_as_they_can() {
+        let spans = [(u64::MAX - 9, u64::MAX, State::Running, 0)];
+        let late = thread(4, Role::Worker, &spans);
+        let long = thread(5, Role::Worker, &[(0, u64::MAX, State::Blocked, 0)]);
+        let options = Options {
+            title: "",
+            width: 1180,
+            from: 100,
+            to: Some(200),
+        };
+
+        for threads in [vec![late.clone()], vec![late, long]] {
+            let timeline = Timeline {
+                threads,
+                ..Timeline::default()
+            };
+            assert!(draw_all(&timeline).contains("class=\"grid\""));
+            let _ = draw(&timeline, &options);
+        }
     }
 
     #[test]
