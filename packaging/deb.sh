@@ -15,13 +15,16 @@ tree=$out/umcg-rs
 
 rm -rf "$tree" "$out"/*.deb
 mkdir "$tree"
-tar -C "$repository" --exclude=./build --exclude=./out --exclude=./.git -cf - . | tar -C "$tree" -xf -
+tar -C "$repository" --exclude=./build --exclude=./out --exclude=./.git -cf - . |
+	tar -C "$tree" -xf -
 mv "$tree/packaging/debian" "$tree/debian"
 
 cd "$tree"
 version=$(make -s -C lib version)
 [[ $(dpkg-parsechangelog -S Version) == "$version" ]] ||
 	die "packaging/debian/changelog and lib/Makefile ($version) name different versions"
+grep -qx "version = \"$version\"" tools/Cargo.toml ||
+	die "tools/Cargo.toml and lib/Makefile ($version) name different versions"
 # The build root has what build-essential stands for, but not the package of that name.
 dpkg-buildpackage --build=binary --no-sign --no-check-builddeps >"$out/build.log" 2>&1 || {
 	tail -n 30 "$out/build.log" >&2
