@@ -120,6 +120,12 @@ needs_libc_only()
 	! grep -v -F '[libc.so.6]' <<<"$needed"
 }
 
+stays_when_it_is_closed()
+{
+	"$CC" "${warnings[@]}" -std=gnu11 -pthread -o "$programs/closed" "$lib/tests/closed.c"
+	"$programs/closed" "$library/libumcg.so.0"
+}
+
 installs()
 {
 	local root=$programs/root file
@@ -174,6 +180,7 @@ test_case "the shared library exports what is declared" exports_what_is_declared
 test_case "the names of the static library have its prefix" static_names_have_the_prefix
 test_case "the shared library is named by its soname" is_named_by_its_soname
 test_case "the shared library needs libc only" needs_libc_only
+test_case "the shared library stays when it is closed" stays_when_it_is_closed
 test_case "make install" installs
 test_case "pkg-config finds it" is_found_by_pkg_config
 run_tests state "state"
