@@ -27,6 +27,9 @@
  * No call may be made from a signal handler, and no handler may leave a call by
  * siglongjmp() or pthread_exit().
  *
+ * Some calls of a server wait, by sched_yield(), until a worker has gone a few
+ * instructions further. So no server has a higher real-time priority than workers.
+ *
  * A worker that is idle or blocked may hold locks: of the program, and in libc,
  * as those of malloc() and stdio. A server that waits for such a lock waits for
  * somebody else to run that worker; so where a group has one server, or workers
