@@ -14,7 +14,8 @@ use kernel::types::NotThreadSafe;
 ///
 /// While an instance exists, the current task has entered the module through the call that made it,
 /// and may sleep. It may hold mutexes of the kernel, whose other users then wait as well: exec holds
-/// one, and a virtual CPU whose thread is about to enter its guest. The current task has no other instance whose borrows are still in use.
+/// one, and a virtual CPU whose thread is about to enter its guest. The current task has no other
+/// instance whose borrows are still in use.
 pub(crate) struct TaskContext(NotThreadSafe);
 
 impl TaskContext {
