@@ -72,6 +72,25 @@ void umcg_set_current_state(unsigned int state)
 	set_current_state(state);
 }
 
+/*
+ * data_race(): the task writes its fields plainly whenever it exits or runs another program. Each
+ * is one word; who looks may get what was there before, as if it had looked a little earlier.
+ */
+unsigned int umcg_flags_of(const struct task_struct *task)
+{
+	return data_race(READ_ONCE(task->flags));
+}
+
+struct mm_struct *umcg_mm_of(const struct task_struct *task)
+{
+	return data_race(READ_ONCE(task->mm));
+}
+
+int umcg_number_of(const struct task_struct *task)
+{
+	return data_race(READ_ONCE(task->pid));
+}
+
 bool umcg_schedule_until(__u64 expires_ns)
 {
 	/* User space may say any number: what is beyond the end of time never comes. */

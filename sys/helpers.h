@@ -53,6 +53,11 @@ void umcg_anchor(struct preempt_notifier *notifier);
 /* set_current_state() and its debugging are macros. */
 void umcg_set_current_state(unsigned int state);
 
+/* Fields of another task, as they are at some moment of the call. */
+unsigned int umcg_flags_of(const struct task_struct *task);
+struct mm_struct *umcg_mm_of(const struct task_struct *task);
+int umcg_number_of(const struct task_struct *task);
+
 /*
  * Sleeps in the state that the caller has set, until woken or until
  * CLOCK_REALTIME is @expires_ns. schedule_hrtimeout_range_clock() does this, but

@@ -2,6 +2,7 @@
 
 //! Tasks that user space names by a TID, of which nothing can be trusted.
 
+use super::bindings as helpers;
 use core::{
     marker::PhantomData,
     ptr::{
@@ -56,9 +57,9 @@ impl<'g> Target<'g> {
 
         // SAFETY: The task is valid for the RCU read-side critical section. Its flags change under
         // our feet, but not the one for kernel threads; the other is a snapshot.
-        let flags = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).flags) };
+        let flags = unsafe { helpers::umcg_flags_of(task.as_ptr()) };
         // SAFETY: As above. Only compared, never followed.
-        let mm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).mm) };
+        let mm = unsafe { helpers::umcg_mm_of(task.as_ptr()) };
         // SAFETY: As above. A task keeps its own, whatever becomes of it.
         let process = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).signal) };
         let current = Task::current_raw();
@@ -87,7 +88,7 @@ impl<'g> Target<'g> {
     pub(crate) fn number(&self) -> usize {
         // SAFETY: Valid as said by `find()`. It changes in exec only, after which the task has
         // another address space and no record.
-        let pid = unsafe { ptr::read_volatile(&raw const (*self.task.as_ptr()).pid) };
+        let pid = unsafe { helpers::umcg_number_of(self.task.as_ptr()) };
 
         // CAST: The PID of a user task is positive.
         pid as usize
