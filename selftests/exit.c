@@ -113,7 +113,7 @@ TEST_F(leaving, a_locked_worker_that_exits_starts_nobody)
 
 static void come_and_go(struct umcg_thread *self)
 {
-	for (int i = 0; i < TURNS && !self->result; i++) {
+	for (unsigned int i = 0; i < TURNS / slowness() && !self->result; i++) {
 		self->result = server_register(self);
 		/* Long enough to be met, short enough to be missed. */
 		usleep(200);
@@ -159,7 +159,7 @@ static void leave_and_look(struct umcg_thread *self)
 {
 	struct umcg_thread *kicker = self->arg;
 
-	for (int i = 0; i < TURNS && !self->result; i++) {
+	for (unsigned int i = 0; i < TURNS / slowness() && !self->result; i++) {
 		long kicks;
 
 		worker_task_init(&self->task, self->group);
