@@ -325,6 +325,22 @@ TEST_F(desched, a_child_of_fork_has_no_notifications)
 	EXPECT_EQ(0, self->word);
 }
 
+static int add_and_exec(void *argument)
+{
+	if (desched_add(COOKIE, ALWAYS, argument, 8, 0))
+		return HAS_NOT_BEGUN;
+	exec_and_tell();
+}
+
+/* Its words would be written to the memory of another program. */
+TEST_F(desched, exec_takes_the_notifications_away)
+{
+	const int status = process_ends(process_start(add_and_exec, (void *)&self->word));
+
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
 static int child_of_the_same_memory(void *argument)
 {
 	FIXTURE_DATA(desched) *self = argument;

@@ -262,11 +262,8 @@ TEST_F(sched_state, processes_of_one_address_space_share_the_slots)
 
 static int register_and_exec(void *argument)
 {
-	char *const arguments[] = { "umcg-exec", "-l", NULL };
-
 	*(int *)argument = slot_register(0);
-	execv("/proc/self/exe", arguments);
-	return 1;
+	exec_and_tell();
 }
 
 TEST_F(sched_state, exec_gives_the_slot_up)
@@ -280,7 +277,8 @@ TEST_F(sched_state, exec_gives_the_slot_up)
 	ASSERT_TRUE(SOON(slot_state(0) == UMCG_SCHED_EXITED));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, slot);
-	EXPECT_TRUE(WIFEXITED(status));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
 	EXPECT_EQ(UMCG_SCHED_EXITED, slot_state(0));
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Slots and deschedule notifications, as the kernel sees the calls. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -63,6 +66,27 @@ int desched_remove(uint64_t cookie)
 	};
 
 	return umcg_ioctl(UMCG_IOC_DESCHED_REMOVE, &args);
+}
+
+__attribute__((constructor)) static void tell_what_exec_has_left(void)
+{
+	const char *fd = getenv("UMCG_SCHED_FD");
+
+	if (!fd)
+		return;
+	umcg_fd = atoi(fd);
+	_exit((slot_unregister() == -ENOENT ? 0 : HAS_SLOT) +
+	      (desched_remove(COOKIE) == -ENOENT ? 0 : HAS_NOTIFICATION));
+}
+
+void exec_and_tell(void)
+{
+	char *const arguments[] = { "umcg-exec", NULL };
+	char fd[32], *const environment[] = { fd, NULL };
+
+	snprintf(fd, sizeof(fd), "UMCG_SCHED_FD=%d", dup(umcg_fd));
+	execve("/proc/self/exe", arguments, environment);
+	_exit(HAS_NOT_BEGUN);
 }
 
 /* Acquire: what is read after this is read later. Pairs with the release stores of the kernel. */

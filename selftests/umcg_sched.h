@@ -26,6 +26,15 @@ uint32_t slot_seq(int slot);
 /* All fields as they were at one moment; false if they change all the time. */
 bool slot_snapshot(int slot, struct umcg_sched_state *copy);
 
+/*
+ * Runs this program anew, which ends at once: its exit status is the sum of what it has.
+ * Nothing, if all is well.
+ */
+#define HAS_SLOT		1
+#define HAS_NOTIFICATION	2
+#define HAS_NOT_BEGUN		4
+_Noreturn void exec_and_tell(void);
+
 /* As stay_until_told(), with a slot of its own: its number is in "result" before the phase is 1. */
 void stay_with_slot(struct umcg_thread *self);
 
