@@ -54,20 +54,6 @@ bool umcg_enabled(void)
 	return device_fd() >= 0;
 }
 
-/* A TID that a thread of another process has by now is as good as none. */
-static int checked(int result)
-{
-	if (result && errno == EPERM)
-		errno = ESRCH;
-
-	return result;
-}
-
-static int call(int fd, unsigned long command, void *args)
-{
-	return checked(ioctl(fd, command, args));
-}
-
 int umcg_sys_ctl(uint32_t flags, void *self)
 {
 	struct umcg_ctl_args args = {
@@ -77,7 +63,16 @@ int umcg_sys_ctl(uint32_t flags, void *self)
 	};
 	int fd = device_fd();
 
-	return fd < 0 ? -1 : call(fd, UMCG_IOC_CTL, &args);
+	return fd < 0 ? -1 : ioctl(fd, UMCG_IOC_CTL, &args);
+}
+
+/* Of calls that name a thread: a TID that one of another process has by now is as good as none. */
+static int checked(int result)
+{
+	if (result && errno == EPERM)
+		errno = ESRCH;
+
+	return result;
 }
 
 int umcg_sys_wait(uint32_t flags, uint64_t timeout)
@@ -97,7 +92,7 @@ int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 			return checked(result);
 	}
 
-	return call(fd, UMCG_IOC_WAIT, &args);
+	return checked(ioctl(fd, UMCG_IOC_WAIT, &args));
 }
 
 int umcg_sys_kick(pid_t tid)
@@ -107,7 +102,7 @@ int umcg_sys_kick(pid_t tid)
 		.tid = tid,
 	};
 
-	return call(device_fd(), UMCG_IOC_KICK, &args);
+	return checked(ioctl(device_fd(), UMCG_IOC_KICK, &args));
 }
 
 /* A module that knows nothing of slots and notifications. */
