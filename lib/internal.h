@@ -124,7 +124,7 @@ int umcg_sys_kick(pid_t tid);
 int umcg_sys_sched_state(struct umcg_sched_state_args *args);
 int umcg_sys_desched(unsigned long command, const struct umcg_desched_args *args);
 const struct umcg_sched_state *umcg_sys_map_slots(void);
-void umcg_sys_map_slots_again(const struct umcg_sched_state *place);
+bool umcg_sys_map_slots_again(const struct umcg_sched_state *place);
 int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout);
 void umcg_sys_futex_wake(_Atomic uint32_t *word);
 

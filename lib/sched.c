@@ -22,13 +22,16 @@ static void after_fork(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* The mapping is not inherited. The child gets its own one, at the place that it may know. */
+/*
+ * The mapping is not inherited. The child gets its own one, at the place that it may know, or
+ * elsewhere if that is taken.
+ */
 static void child_begins(void)
 {
 	const struct umcg_sched_state *place = slots;
 
-	if (place)
-		umcg_sys_map_slots_again(place);
+	if (place && !umcg_sys_map_slots_again(place))
+		slots = NULL;
 	pthread_mutex_unlock(&lock);
 }
 

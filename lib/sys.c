@@ -144,15 +144,20 @@ const struct umcg_sched_state *umcg_sys_map_slots(void)
 	return NULL;
 }
 
-/* If there is no memory for that, nothing is what shall be read there. */
-void umcg_sys_map_slots_again(const struct umcg_sched_state *place)
+static bool map_at(const void *place, int flags, int fd)
 {
-	void *slots = mmap((void *)(uintptr_t)place, UMCG_SCHED_STATE_SIZE, PROT_READ,
-			   MAP_SHARED | MAP_FIXED, device_fd(), 0);
+	return mmap((void *)(uintptr_t)place, UMCG_SCHED_STATE_SIZE, PROT_READ,
+		    flags | MAP_FIXED_NOREPLACE, fd, 0) == place;
+}
 
-	if (slots == MAP_FAILED)
-		mmap((void *)(uintptr_t)place, UMCG_SCHED_STATE_SIZE, PROT_READ,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+/*
+ * Whether there are slots now, or nothing where there is no memory for them. Something else
+ * may have been mapped there in the meantime, by another library's handler for fork().
+ */
+bool umcg_sys_map_slots_again(const struct umcg_sched_state *place)
+{
+	return map_at(place, MAP_SHARED, device_fd()) ||
+	       map_at(place, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
 /* Sleeps while the word is @value, until @timeout at most. */
