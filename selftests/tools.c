@@ -216,6 +216,46 @@ TEST_F(tools, a_trace_is_whole_when_the_command_is_ended)
 	EXPECT_EQ(0, unlink("/tmp/trace.json"));
 }
 
+/* Reads what is printed in a terminal until this is there. */
+static bool is_printed(FIXTURE_DATA(tools) *self, int terminal, const char *wanted)
+{
+	size_t length = 0;
+	ssize_t count;
+
+	do {
+		count = read(terminal, self->text + length, TEXT_SIZE - 1 - length);
+		length += count > 0 ? count : 0;
+		self->text[length] = '\0';
+	} while (count > 0 && !strstr(self->text, wanted));
+	return count > 0;
+}
+
+/* A terminal that goes sends SIGHUP, at which the command ends well. Nobody can be told then. */
+TEST_F(tools, a_trace_is_whole_when_the_terminal_goes)
+{
+	const char *const words[] = {
+		TRACE, "record", "-o", "/tmp/trace.json", "--", TOP, "--batch", "--no-trace",
+		"-d", "1000", NULL
+	};
+	int terminal, status;
+	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+	if (!pid) {
+		execv(words[0], (char *const *)words);
+		_exit(98);
+	}
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(is_printed(self, terminal, " events, "))
+		TH_LOG("%s", self->text);
+	close(terminal);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_TRUE(read_file(self, "/tmp/trace.json"));
+	EXPECT_EQ(0, strcmp(self->text + strlen(self->text) - 4, "\n]}\n"));
+	EXPECT_TRUE(no_instance_is_left());
+	EXPECT_EQ(0, unlink("/tmp/trace.json"));
+}
+
 TEST_F(tools, top_shows_who_does_what)
 {
 	struct scene *scene = scene_begin(BLOCKS);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files that are there as a whole or not at all.
+//! Files that are there as a whole or not at all, and what people are told.
 
 use std::{
     ffi::OsString,
+    fmt::Display,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -51,6 +52,11 @@ fn replace(
         let _ = fs::remove_file(&unfinished);
     }
     written
+}
+
+/// Tells people something. Their terminal may be gone: then nobody is told, and all else goes on.
+pub fn tell(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn beside(path: &Path) -> PathBuf {

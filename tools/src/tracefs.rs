@@ -2,7 +2,10 @@
 
 //! A trace buffer of our own, which only the events of the module go to.
 
-use crate::event::{parse, Line};
+use crate::{
+    event::{parse, Line},
+    output::tell,
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
@@ -122,7 +125,10 @@ impl Drop for Instance {
             .and_then(|()| fs::remove_dir(&self.path).map_err(|e| e.to_string()));
 
         if let Err(e) = done {
-            eprintln!("warning: {} stays behind: {e}", self.path.display());
+            tell(format_args!(
+                "warning: {} stays behind: {e}",
+                self.path.display()
+            ));
         }
     }
 }
@@ -209,5 +215,7 @@ mod tests {
         };
 
         assert_eq!(endless.read(|_| {}), Ok(false));
+        // There is no buffer to be removed.
+        std::mem::forget(endless);
     }
 }

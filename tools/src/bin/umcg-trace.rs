@@ -5,6 +5,7 @@
 use clap::{value_parser, Arg, ArgMatches, Command};
 use std::{
     ffi::OsString,
+    fmt,
     fs::File,
     io::{self, BufReader, IsTerminal, Write},
     os::unix::process::ExitStatusExt,
@@ -16,7 +17,7 @@ use std::{
 use umcg_tools::{
     chrome,
     event::Line,
-    output::write_whole,
+    output::{tell, write_whole},
     signals::Stop,
     svg::{self, Options},
     timeline::{Builder, Timeline},
@@ -117,7 +118,7 @@ fn main() -> ExitCode {
     };
 
     result.unwrap_or_else(|(status, text)| {
-        eprintln!("umcg-trace: {text}");
+        tell(format_args!("umcg-trace: {text}"));
         ExitCode::from(status)
     })
 }
@@ -151,16 +152,16 @@ fn record(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     let line = command_line(&words);
     write_whole(output, |out| chrome::write(&timeline, &line, out))
         .map_err(|e| failed(format!("{}: {e}", output.display())))?;
-    eprintln!(
+    tell(format_args!(
         "umcg-trace: {events} events of {} threads in {seconds:.1} s: {}",
         timeline.threads.len(),
         output.display()
-    );
+    ));
     if timeline.lost > 0 {
-        eprintln!(
+        tell(format_args!(
             "umcg-trace: {} events did not fit: try a larger --buffer",
             timeline.lost
-        );
+        ));
     }
     if let Some(svg) = file(matches, "svg") {
         let options = Options {
@@ -210,18 +211,18 @@ impl Recording {
             }
             if shows && shown.elapsed() >= PROGRESS {
                 shown = Instant::now();
-                eprint!(
+                show_progress(format_args!(
                     "\r{} events, {:.0} s ",
                     self.events,
                     began.elapsed().as_secs_f64()
-                );
+                ));
             }
             if all_read {
                 thread::sleep(DRAIN);
             }
         };
         if shows && shown > began {
-            eprint!("\r\x1b[K");
+            show_progress(format_args!("\r\x1b[K"));
         }
         Ok(status)
     }
@@ -236,6 +237,11 @@ impl Recording {
             Line::Other => {}
         }
     }
+}
+
+/// Without the end of a line. If the terminal has gone meanwhile, the recording goes on.
+fn show_progress(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_fmt(text);
 }
 
 /// Sends the command a signal that we have got. One from the terminal it has got itself.
@@ -271,7 +277,7 @@ fn command_line(words: &[&OsString]) -> String {
 
 fn draw(matches: &ArgMatches) -> Result<(), Failure> {
     let path = file(matches, "trace").ok_or_else(|| failed("no trace"))?;
-    let about = |e: &dyn std::fmt::Display| failed(format!("{}: {e}", path.display()));
+    let about = |e: &dyn fmt::Display| failed(format!("{}: {e}", path.display()));
     let input = File::open(path).map_err(|e| about(&e))?;
     let trace = chrome::read(BufReader::new(input)).map_err(|e| about(&e))?;
     let moment = |name| match matches.get_one::<f64>(name) {

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use umcg_tools::{
+    output::tell,
     signals::Stop,
     top::{Snapshot, Top},
     tracefs::{Instance, Whom},
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
     match run(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            eprintln!("umcgtop: {text}");
+            tell(format_args!("umcgtop: {text}"));
             ExitCode::FAILURE
         }
     }
@@ -109,9 +110,12 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
         print_samples(top, interval, samples)
     } else {
         let mut screen = Screen::new(top, interval, samples);
-        let mut terminal = ratatui::try_init().map_err(|e| e.to_string())?;
-        let result = screen.run(&mut terminal);
-        ratatui::restore();
+        let result = match ratatui::try_init() {
+            Ok(mut terminal) => screen.run(&mut terminal),
+            Err(e) => Err(e.to_string()),
+        };
+        // If the terminal is gone, nobody minds what state it is in.
+        let _ = ratatui::try_restore();
         result
     }
 }
