@@ -195,6 +195,9 @@ TEST_F(tools, the_status_of_the_command_is_passed_on)
 	EXPECT_EQ(-1, access("/tmp/trace.json", F_OK));
 	EXPECT_EQ(FAILED, RUN(TRACE, "record", "-o", "/no/such/folder/trace", "--", DEMO, "-h"));
 	EXPECT_SAYS("/no/such/folder/trace: No such file");
+	EXPECT_EQ(FAILED, RUN(TRACE, "record", "-o", "/tmp/trace.json"));
+	EXPECT_SAYS("required arguments were not provided");
+	EXPECT_EQ(0, RUN(TRACE, "--help"));
 	EXPECT_TRUE(no_instance_is_left());
 }
 

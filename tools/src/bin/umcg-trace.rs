@@ -111,7 +111,11 @@ fn command() -> Command {
 }
 
 fn main() -> ExitCode {
-    let result = match command().get_matches().subcommand() {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(e) => return explain_usage(&e),
+    };
+    let result = match matches.subcommand() {
         Some(("record", matches)) => record(matches),
         Some(("svg", matches)) => draw(matches).map(|()| ExitCode::SUCCESS),
         _ => unreachable!("clap requires a subcommand"),
@@ -121,6 +125,17 @@ fn main() -> ExitCode {
         tell(format_args!("umcg-trace: {text}"));
         ExitCode::from(status)
     })
+}
+
+/// The help and the version are asked for like that, too, and are no failure.
+fn explain_usage(error: &clap::Error) -> ExitCode {
+    // Nobody may be there to read it.
+    let _ = error.print();
+
+    match error.use_stderr() {
+        true => ExitCode::from(FAILED),
+        false => ExitCode::SUCCESS,
+    }
 }
 
 /// What to tell people, and the exit status.

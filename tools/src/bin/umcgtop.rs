@@ -55,6 +55,7 @@ fn command() -> Command {
             Arg::new("pid")
                 .short('p')
                 .long("pid")
+                .value_name("PID")
                 .value_parser(value_parser!(u32))
                 .help("Show this process only"),
         )
