@@ -19,6 +19,7 @@ const STATE: &str = "state";
 pub fn write(timeline: &Timeline, command: &str, out: &mut impl Write) -> io::Result<()> {
     let origin = timeline.start();
     let about = json!({ "command": command, "lost_events": timeline.lost });
+    let processes = timeline.threads.chunk_by(|a, b| a.tgid == b.tgid);
     let threads = timeline.threads.iter().enumerate();
     let wakes = timeline.wakes.iter().enumerate();
     let mut separator = "";
@@ -27,8 +28,9 @@ pub fn write(timeline: &Timeline, command: &str, out: &mut impl Write) -> io::Re
         out,
         "{{\"displayTimeUnit\":\"ns\",\"otherData\":{about},\"traceEvents\":["
     )?;
-    for event in threads
-        .flat_map(|(place, thread)| of_thread(thread, place, origin))
+    for event in processes
+        .filter_map(of_process)
+        .chain(threads.flat_map(|(place, thread)| of_thread(thread, place, origin)))
         .chain(wakes.flat_map(|(number, wake)| of_wake(wake, number, origin)))
     {
         write!(out, "{separator}{event}")?;
@@ -37,16 +39,28 @@ pub fn write(timeline: &Timeline, command: &str, out: &mut impl Write) -> io::Re
     writeln!(out, "\n]}}")
 }
 
+fn meta(thread: &Thread, name: &str, args: Value) -> Value {
+    json!({ "ph": "M", "pid": thread.tgid, "tid": thread.tid, "name": name, "args": args })
+}
+
+/// A process is called as its first thread, or else as any thread whose name is known.
+fn of_process(threads: &[Thread]) -> Option<Value> {
+    let named = || threads.iter().filter(|thread| !thread.name.is_empty());
+    let first = named().find(|thread| thread.tid == thread.tgid);
+    let thread = first.or_else(|| named().next())?;
+
+    Some(meta(thread, "process_name", json!({ "name": thread.name })))
+}
+
 fn of_thread(thread: &Thread, place: usize, origin: u64) -> Vec<Value> {
     let (pid, tid) = (thread.tgid, thread.tid);
     let role = thread.role.name();
-    let meta =
-        |name, args| json!({ "ph": "M", "pid": pid, "tid": tid, "name": name, "args": args });
-    let title = format!("{role} {} {tid}", thread.name);
-    let about = json!({ "name": title, "role": role, "comm": thread.name });
+    // Who shows it puts the number behind it.
+    let title = format!("{role} {}", thread.name);
+    let about = json!({ "name": title.trim_end(), "role": role, "comm": thread.name });
     let mut events = vec![
-        meta("thread_name", about),
-        meta("thread_sort_index", json!({ "sort_index": place })),
+        meta(thread, "thread_name", about),
+        meta(thread, "thread_sort_index", json!({ "sort_index": place })),
     ];
 
     events.extend(thread.spans.iter().map(|span| {
@@ -262,6 +276,37 @@ mod tests {
         trace.timeline.wakes[0].at += 1000;
         write(&trace.timeline, &trace.command, &mut file).unwrap();
         assert_eq!(read(file.as_slice()), Ok(some_trace()));
+    }
+
+    /// The events that are written.
+    fn events(timeline: &Timeline) -> Vec<Value> {
+        let mut file = Vec::new();
+
+        write(timeline, "", &mut file).unwrap();
+        let mut file: Value = serde_json::from_slice(&file).unwrap();
+        serde_json::from_value(file["traceEvents"].take()).unwrap()
+    }
+
+    #[test]
+    fn a_process_is_called_as_its_first_thread() {
+        let mut timeline = some_trace().timeline;
+        let names = |timeline: &Timeline| {
+            let mut all = events(timeline);
+            all.retain(|event| event["name"] == "process_name");
+            all.iter()
+                .map(|event| text(&event["args"]["name"]))
+                .collect::<Vec<_>>()
+        };
+
+        assert_eq!(names(&timeline), ["a \"name\"\\"]);
+        timeline.threads[0].tid = 1;
+        timeline.threads[0].name = "first".into();
+        assert_eq!(names(&timeline), ["first"]);
+        timeline.threads[1].tgid = 7;
+        assert_eq!(names(&timeline), ["first", "a \"name\"\\"]);
+        timeline.threads[0].name = String::new();
+        timeline.threads[1].name = String::new();
+        assert!(names(&timeline).is_empty());
     }
 
     #[test]

@@ -33,8 +33,8 @@ impl Role {
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// The thread registers; it is called so.
-    Register(Role, String),
+    /// The thread registers.
+    Register(Role),
     /// The thread unregisters, or is gone.
     Leave,
     /// The kernel changes the state of the thread.
@@ -74,6 +74,8 @@ pub struct Event {
     pub tid: u32,
     /// Of which process.
     pub tgid: u32,
+    /// What the thread is called, if it has told of this itself and the tracer knows its name.
+    pub comm: String,
     /// What.
     pub what: What,
 }
@@ -124,7 +126,7 @@ fn parse_event(line: &str) -> Option<Event> {
 
     let tid = number("tid")?;
     let what = match name {
-        "register" => What::Register(role()?, comm(head, tid)),
+        "register" => What::Register(role()?),
         "unregister" | "exit" => What::Leave,
         "state" => What::State {
             role: role()?,
@@ -147,6 +149,7 @@ fn parse_event(line: &str) -> Option<Event> {
         at: timestamp(head.rsplit(' ').next()?)?,
         tid,
         tgid: number("tgid")?,
+        comm: comm(head, tid),
         what,
     })
 }
@@ -163,7 +166,7 @@ fn timestamp(text: &str) -> Option<u64> {
         .checked_add(micros)
 }
 
-/// What the thread `tid`, whose line begins so, is called.
+/// What the thread `tid` is called, if it has written the line that begins so.
 fn comm(head: &str, tid: u32) -> String {
     let comm = head
         .rsplit_once(&format!("-{tid} "))
@@ -190,7 +193,7 @@ mod tests {
         let whats = [
             (
                 "register: tid=77 tgid=70 role=worker",
-                What::Register(Role::Worker, "demo".into()),
+                What::Register(Role::Worker),
             ),
             ("unregister: tid=77 tgid=70 role=server", What::Leave),
             (
@@ -230,6 +233,7 @@ mod tests {
                 at: 12_000_345,
                 tid: 77,
                 tgid: 70,
+                comm: "demo".into(),
                 what,
             };
             assert_eq!(event(&format!("{head}{text}")), expected);
@@ -241,10 +245,18 @@ mod tests {
         let line = "x: umcg_wake: t=1-77      [000] .....     1.000001: umcg_register: tid=77 \
                     tgid=77 role=server";
 
-        assert_eq!(
-            event(line).what,
-            What::Register(Role::Server, "x: umcg_wake: t=1".into())
-        );
+        assert_eq!(event(line).what, What::Register(Role::Server));
+        assert_eq!(event(line).comm, "x: umcg_wake: t=1");
+    }
+
+    #[test]
+    fn a_thread_has_its_name_from_its_own_lines_only() {
+        let line =
+            |head: &str| format!("{head} [000] .....  1.000001: umcg_wake: tid=7 tgid=7 by=8");
+
+        assert_eq!(event(&line("demo-7")).comm, "demo");
+        assert_eq!(event(&line("demo-8")).comm, "");
+        assert_eq!(event(&line("<...>-7")).comm, "");
     }
 
     #[test]

@@ -154,16 +154,19 @@ impl Builder {
         self.now = self.now.max(event.at);
 
         match event.what {
-            What::Register(role, ref name) => {
+            What::Register(role) => {
                 self.end(event.tid);
-                let index = self.add(&event, role, name.clone());
+                let index = self.add(&event, role);
                 let state = match role {
                     Role::Server => State::Running,
                     Role::Worker => State::Blocked,
                 };
                 self.enter(index, state, 0, "register");
             }
-            What::Leave => self.end(event.tid),
+            What::Leave => {
+                self.learn_name(&event);
+                self.end(event.tid);
+            }
             What::State {
                 role,
                 ref new,
@@ -205,14 +208,14 @@ impl Builder {
         self.timeline
     }
 
-    fn add(&mut self, event: &Event, role: Role, name: String) -> usize {
+    fn add(&mut self, event: &Event, role: Role) -> usize {
         let index = self.timeline.threads.len();
 
         self.timeline.threads.push(Thread {
             tid: event.tid,
             tgid: event.tgid,
             role,
-            name,
+            name: event.comm.clone(),
             spans: Vec::new(),
             marks: Vec::new(),
         });
@@ -222,10 +225,21 @@ impl Builder {
 
     /// Finds a thread; it may have registered before the trace began.
     fn find(&mut self, event: &Event, role: Role) -> usize {
-        match self.alive.get(&event.tid) {
-            Some(index) => *index,
-            None => self.add(event, role, String::new()),
+        match self.learn_name(event) {
+            Some(index) => index,
+            None => self.add(event, role),
         }
+    }
+
+    /// Finds a thread that there is. The tracer may have come to know its name by now.
+    fn learn_name(&mut self, event: &Event) -> Option<usize> {
+        let index = *self.alive.get(&event.tid)?;
+        let name = &mut self.timeline.threads[index].name;
+
+        if name.is_empty() {
+            name.clone_from(&event.comm);
+        }
+        Some(index)
     }
 
     fn enter(&mut self, index: usize, state: State, server: u32, reason: &str) {
@@ -289,15 +303,22 @@ mod tests {
     use super::*;
     use crate::event::{parse, Line};
 
-    /// Makes a timeline of lines `time name tid fields`, of the process 1.
+    /// Makes a timeline of lines `time name tid fields`, of the process 1 and of threads whose
+    /// name nobody knows.
     fn timeline(lines: &[&str]) -> Timeline {
+        timeline_of_threads(lines.iter().map(|line| ("<...>", *line)))
+    }
+
+    /// Makes a timeline of such lines, each with what the thread is called that has written it.
+    fn timeline_of_threads<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> Timeline {
         let mut builder = Builder::default();
 
-        for line in lines {
+        for (comm, line) in lines {
             let mut words = line.splitn(4, ' ');
             let mut word = || words.next().unwrap();
             let (at, name, tid, fields) = (word(), word(), word(), word());
-            let line = format!("t-{tid} [0] . 0.{at:0>6}: umcg_{name}: tid={tid} tgid=1 {fields}");
+            let line =
+                format!("{comm}-{tid} [0] . 0.{at:0>6}: umcg_{name}: tid={tid} tgid=1 {fields}");
             match parse(&line) {
                 Line::Event(event) => builder.take(event),
                 other => panic!("{line}: {other:?}"),
@@ -366,6 +387,24 @@ mod tests {
         ]);
 
         assert_eq!(states(&timeline.threads[0]), [(State::Running, 10, 20)]);
+    }
+
+    #[test]
+    fn a_name_that_the_tracer_learns_later_is_that_of_the_thread() {
+        let lines = [
+            ("<...>", "10 register 3 role=server"),
+            ("<...>", "10 register 4 role=worker"),
+            ("late", "20 run 4 role=worker server=3 delay=0"),
+            (
+                "later",
+                "30 state 4 role=worker old=RUNNING new=BLOCKED reason=block",
+            ),
+            ("last", "40 unregister 3 role=server"),
+        ];
+        let timeline = timeline_of_threads(lines.into_iter());
+        let names: Vec<_> = timeline.threads.iter().map(|thread| &thread.name).collect();
+
+        assert_eq!(names, ["last", "late"]);
     }
 
     #[test]
