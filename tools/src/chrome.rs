@@ -14,6 +14,8 @@ use std::{
 
 /// Marks what is a state of a thread.
 const STATE: &str = "state";
+/// Marks what is of a wake.
+const WAKE: &str = "wake";
 
 /// Writes a timeline, an event a line. Times begin at zero.
 pub fn write(timeline: &Timeline, command: &str, out: &mut impl Write) -> io::Result<()> {
@@ -89,8 +91,10 @@ fn of_thread(thread: &Thread, place: usize, origin: u64) -> Vec<Value> {
     events
 }
 
-/// An arrow from who wakes to who is woken.
-fn of_wake(wake: &Wake, number: usize, origin: u64) -> [Value; 2] {
+/// An arrow from who wakes to who is woken. It begins at a mark: Perfetto draws an arrow from the
+/// end of what it begins at, and that of the state of who wakes may come much later.
+fn of_wake(wake: &Wake, number: usize, origin: u64) -> [Value; 3] {
+    let at = wake.at - origin;
     let end = |phase, tid| {
         json!({
             "ph": phase,
@@ -98,13 +102,23 @@ fn of_wake(wake: &Wake, number: usize, origin: u64) -> [Value; 2] {
             "id": number,
             "pid": wake.tgid,
             "tid": tid,
-            "ts": wake.at - origin,
-            "cat": "wake",
-            "name": "wake",
+            "ts": at,
+            "cat": WAKE,
+            "name": WAKE,
         })
     };
+    let mark = json!({
+        "ph": "i",
+        "s": "t",
+        "pid": wake.tgid,
+        "tid": wake.from,
+        "ts": at,
+        "cat": WAKE,
+        "name": WAKE,
+        "args": { "tid": wake.to },
+    });
 
-    [end("s", wake.from), end("f", wake.to)]
+    [mark, end("s", wake.from), end("f", wake.to)]
 }
 
 /// A timeline, and the command that it is of.
@@ -174,13 +188,13 @@ fn take(timeline: &mut Timeline, places: &mut HashMap<u32, usize>, event: &Value
                 text: text(&event["name"]),
             });
         }
-        ("s", Some("wake")) => timeline.wakes.push(Wake {
+        ("s", Some(WAKE)) => timeline.wakes.push(Wake {
             at: event["ts"].as_u64()?,
             from: tid,
             to: 0,
             tgid,
         }),
-        ("f", Some("wake")) => timeline.wakes.last_mut()?.to = tid,
+        ("f", Some(WAKE)) => timeline.wakes.last_mut()?.to = tid,
         _ => {}
     }
     Some(())
@@ -307,6 +321,18 @@ mod tests {
         timeline.threads[0].name = String::new();
         timeline.threads[1].name = String::new();
         assert!(names(&timeline).is_empty());
+    }
+
+    #[test]
+    fn an_arrow_begins_at_a_mark() {
+        let all = events(&some_trace().timeline);
+        let start = all.iter().position(|event| event["ph"] == "s").unwrap();
+
+        assert_eq!(all[start - 1]["ph"], "i");
+        for key in ["pid", "tid", "ts"] {
+            assert_eq!(all[start - 1][key], all[start][key], "{key}");
+        }
+        assert_eq!(all[start + 1]["ph"], "f");
     }
 
     #[test]

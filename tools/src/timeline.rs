@@ -3,7 +3,7 @@
 //! What each thread did when, made from the events.
 
 use crate::event::{Event, Role, What};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a thread does for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +88,7 @@ pub struct Thread {
     pub marks: Vec<Mark>,
 }
 
-/// A thread wakes another one.
+/// A thread wakes another one, which begins something by that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wake {
     /// When.
@@ -106,7 +106,7 @@ pub struct Wake {
 pub struct Timeline {
     /// By process, servers first, in the order in which they came.
     pub threads: Vec<Thread>,
-    /// In the order of time.
+    /// In the order in which they were told of.
     pub wakes: Vec<Wake>,
     /// How many events are missing.
     pub lost: u64,
@@ -125,6 +125,19 @@ impl Timeline {
         let ends = self.threads.iter().flat_map(|thread| thread.spans.last());
 
         ends.map(|span| span.end).max().unwrap_or(0)
+    }
+
+    /// Forgets wakes by who is not here, and those of who had no time to do anything then.
+    fn forget_loose_wakes(&mut self) {
+        let mut here = HashSet::new();
+        let mut begun = HashSet::new();
+
+        for thread in &self.threads {
+            here.insert(thread.tid);
+            begun.extend(thread.spans.iter().map(|span| (thread.tid, span.start)));
+        }
+        self.wakes
+            .retain(|wake| here.contains(&wake.from) && begun.contains(&(wake.to, wake.at)));
     }
 }
 
@@ -194,7 +207,7 @@ impl Builder {
         }
     }
 
-    /// Ends all spans.
+    /// Ends all spans, and forgets who has none.
     pub fn finish(mut self) -> Timeline {
         let alive: Vec<_> = self.alive.keys().copied().collect();
 
@@ -202,6 +215,7 @@ impl Builder {
         self.timeline
             .threads
             .retain(|thread| !thread.spans.is_empty());
+        self.timeline.forget_loose_wakes();
         self.timeline
             .threads
             .sort_by_key(|thread| (thread.tgid, thread.role));
@@ -266,17 +280,24 @@ impl Builder {
         let Some(index) = self.alive.get(&event.tid).copied() else {
             return;
         };
-        let last = self.timeline.threads[index].spans.last();
+        let is_asleep = |span: &Span| matches!(span.state, State::Queued | State::Waiting);
+        let at = match self.timeline.threads[index].spans.as_slice() {
+            [.., last] if is_asleep(last) => {
+                self.enter(index, State::Starting, 0, "wake");
+                self.now
+            }
+            // It is told a moment later than it happens: what it has begun may be here before it.
+            [.., last] if last.state == State::Starting => last.start,
+            [.., before, last] if last.state == State::Running && is_asleep(before) => last.start,
+            _ => return,
+        };
 
         self.timeline.wakes.push(Wake {
-            at: self.now,
+            at,
             from: by,
             to: event.tid,
             tgid: event.tgid,
         });
-        if last.is_some_and(|span| matches!(span.state, State::Queued | State::Waiting)) {
-            self.enter(index, State::Starting, 0, "wake");
-        }
     }
 
     fn mark(&mut self, tid: u32, text: String) {
@@ -375,7 +396,9 @@ mod tests {
         );
         assert_eq!(worker.spans[3].server, 2);
         assert_eq!(worker.spans[4].reason, "block");
-        assert_eq!(timeline.wakes.len(), 2);
+        let wakes = timeline.wakes.iter();
+        let wakes: Vec<_> = wakes.map(|wake| (wake.at, wake.from, wake.to)).collect();
+        assert_eq!(wakes, [(41, 2, 3), (61, 3, 2)]);
         assert_eq!((timeline.start(), timeline.end()), (10, 80));
     }
 
@@ -405,6 +428,52 @@ mod tests {
         let names: Vec<_> = timeline.threads.iter().map(|thread| &thread.name).collect();
 
         assert_eq!(names, ["last", "late"]);
+    }
+
+    #[test]
+    fn a_wake_is_where_something_begins() {
+        let timeline = timeline(&[
+            "10 register 2 role=server",
+            "10 register 3 role=server",
+            "15 wake 2 by=3",
+            "20 wait 2 role=server state=IDLE next=0",
+            "30 run 2 role=server server=0 delay=0",
+            "32 wake 2 by=3",
+            "40 unregister 2 role=server",
+            "40 unregister 3 role=server",
+        ]);
+
+        assert_eq!(
+            states(&timeline.threads[0]),
+            [
+                (State::Running, 10, 20),
+                (State::Waiting, 20, 30),
+                (State::Running, 30, 40),
+            ]
+        );
+        assert_eq!(timeline.wakes.len(), 1);
+        assert_eq!(timeline.wakes[0].at, 30);
+    }
+
+    #[test]
+    fn who_does_nothing_wakes_nobody() {
+        let timeline = timeline(&[
+            "10 register 2 role=server",
+            "20 wait 2 role=server state=IDLE next=0",
+            "30 wake 2 by=7",
+            "40 register 3 role=worker",
+            "40 state 3 role=worker old=BLOCKED new=IDLE reason=wake",
+            "40 wake 3 by=2",
+            "40 unregister 3 role=worker",
+            "45 wait 2 role=server state=IDLE next=0",
+            "50 wake 2 by=3",
+            "50 unregister 2 role=server",
+            "60 register 3 role=worker",
+            "70 unregister 3 role=worker",
+        ]);
+
+        assert_eq!(timeline.threads.len(), 2);
+        assert_eq!(timeline.wakes, []);
     }
 
     #[test]
