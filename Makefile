@@ -137,6 +137,13 @@ tools:
 tools-check:
 	@$(in_root) make $(quiet) -C tools check O=$(build)/tools
 
+# Debian has no trace processor of Perfetto. What follows the names of the columns is a fault.
+TRACE := out/umcg-trace.json
+.PHONY: perfetto-check
+perfetto-check:
+	@faults=$$($(TRACE_PROCESSOR) -q tools/perfetto.sql $(TRACE)) && echo "$$faults" && \
+		[ "$$faults" = '"fault","times"' ]
+
 .PHONY: selftests
 selftests:
 	@kdir=$(kdir) && $(in_root) make $(quiet) $(jobs) -C selftests O=$(build)/selftests \
