@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "slowness.h"
 
 #define TUTORIAL	"/tutorial/"
 #define TEXT_SIZE	4096
