@@ -116,14 +116,20 @@ static int work_as_process(void *argument)
 	return worker_leave(self) ? 2 : 0;
 }
 
+/* Starts the worker as a process, which is on the list of idle ones soon. */
+static pid_t queue_worker_process(FIXTURE_DATA(environment) *self,
+				  void (*body)(struct umcg_thread *))
+{
+	self->worker.group = &self->group;
+	self->worker.body = body;
+	return share_memory(work_as_process, &self->worker);
+}
+
 static pid_t start_worker_process(FIXTURE_DATA(environment) *self,
 				  void (*body)(struct umcg_thread *))
 {
-	pid_t pid;
+	const pid_t pid = queue_worker_process(self, body);
 
-	self->worker.group = &self->group;
-	self->worker.body = body;
-	pid = share_memory(work_as_process, &self->worker);
 	return server_next_worker(&self->server, &self->group) == &self->worker ? pid : -1;
 }
 
@@ -192,6 +198,22 @@ TEST_F(environment, a_worker_process_is_preempted_and_its_death_starts_the_serve
 	status = process_ends(pid);
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	EXPECT_EQ(0, self->group.idle_workers);
+}
+
+TEST_F(environment, a_worker_process_that_dies_on_the_list_stays_there_as_NONE)
+{
+	const pid_t pid = queue_worker_process(self, nap);
+	int status;
+
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(SOON(thread_waits(&self->worker)));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	status = process_ends(pid);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(NONE, state_of(&self->worker.task));
+	EXPECT_EQ((uintptr_t)&self->worker.task.idle_workers_ptr, self->group.idle_workers);
+	EXPECT_EQ(&self->worker, group_take_idle(&self->group));
+	EXPECT_EQ(0, umcg_stat("workers"));
 }
 
 static void block_yield_and_swap(struct umcg_thread *self)

@@ -3,7 +3,9 @@
  * Who may register with what, and what registration does to memory.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -459,6 +461,41 @@ TEST_F(registration, the_timestamp_is_the_monotonic_clock)
 
 	EXPECT_LE(before, after);
 	EXPECT_LE(after, monotonic_ns() >> UMCG_STATE_TIMESTAMP_GRANULARITY);
+}
+
+#define TIME_OFFSET	"monotonic 10000 0\n"
+#define ABOUT_OFFSET	(9000 * NSEC_PER_SEC)
+
+/* Where the clock of this process is ahead of the machine's. */
+static int look_at_the_timestamp(void *self)
+{
+	const uint64_t now = monotonic_ns();
+	const uint64_t stamp = word_after_registration(self, BLOCKED) >> UMCG_STATE_TIMESTAMP_SHIFT;
+
+	return now - (stamp << UMCG_STATE_TIMESTAMP_GRANULARITY) < ABOUT_OFFSET ? 1 : 0;
+}
+
+static int enter_a_time_namespace(void *self)
+{
+	int offsets = -1;
+
+	if (unshare(CLONE_NEWTIME))
+		return 77;
+	offsets = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (write(offsets, TIME_OFFSET, strlen(TIME_OFFSET)) != (ssize_t)strlen(TIME_OFFSET))
+		return 2;
+	return process_ends(process_start(look_at_the_timestamp, self)) ? 3 : 0;
+}
+
+TEST_F(registration, the_timestamp_is_the_machines_in_a_time_namespace)
+{
+	const int status = process_ends(process_start(enter_a_time_namespace, self));
+
+	ASSERT_TRUE(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		SKIP(return, "no time namespaces");
+	EXPECT_EQ(0, WEXITSTATUS(status))
+		TH_LOG("the step that went wrong");
 }
 
 TEST_F(registration, a_timestamp_of_the_future_moves_on_by_one)
