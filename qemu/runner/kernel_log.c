@@ -117,9 +117,11 @@ unsigned int kernel_log_report_faults(void)
 		ssize_t length = read(kmsg, record, sizeof(record) - 1);
 		char *message;
 
-		/* Records were overwritten before they could be read: on with the next. */
-		if (length < 0 && errno == EPIPE)
+		/* What was overwritten before it could be read may have told of a fault. */
+		if (length < 0 && errno == EPIPE) {
+			fprintf(results, "# kernel log: lines were lost\n");
 			continue;
+		}
 		if (length <= 0)
 			break;
 		record[length] = '\0';
