@@ -219,17 +219,16 @@ TEST_F(tools, a_trace_is_whole_when_the_command_is_ended)
 	EXPECT_EQ(0, unlink("/tmp/trace.json"));
 }
 
-/* Reads what is printed in a terminal until this is there. */
-static bool is_printed(FIXTURE_DATA(tools) *self, int terminal, const char *wanted)
+/* Reads from a terminal until this is said, or it ends. Whether it was said. */
+static bool read_until(FIXTURE_DATA(tools) *self, int terminal, size_t *length, const char *wanted)
 {
-	size_t length = 0;
 	ssize_t count;
 
 	do {
-		count = read(terminal, self->text + length, TEXT_SIZE - 1 - length);
-		length += count > 0 ? count : 0;
-		self->text[length] = '\0';
-	} while (count > 0 && !strstr(self->text, wanted));
+		count = read(terminal, self->text + *length, TEXT_SIZE - 1 - *length);
+		*length += count > 0 ? count : 0;
+		self->text[*length] = '\0';
+	} while (count > 0 && !(wanted && strstr(self->text, wanted)));
 	return count > 0;
 }
 
@@ -240,6 +239,7 @@ TEST_F(tools, a_trace_is_whole_when_the_terminal_goes)
 		TRACE, "record", "-o", "/tmp/trace.json", "--", TOP, "--batch", "--no-trace",
 		"-d", "1000", NULL
 	};
+	size_t length = 0;
 	int terminal, status;
 	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
 
@@ -248,7 +248,7 @@ TEST_F(tools, a_trace_is_whole_when_the_terminal_goes)
 		_exit(98);
 	}
 	ASSERT_LT(0, pid);
-	ASSERT_TRUE(is_printed(self, terminal, " events, "))
+	ASSERT_TRUE(read_until(self, terminal, &length, " events, "))
 		TH_LOG("%s", self->text);
 	close(terminal);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -370,19 +370,6 @@ TEST_F_TIMEOUT(tools, top_counts_what_workers_do, DEMO_SECONDS)
 	EXPECT_LE(blocks, switches);
 	EXPECT_SAYS("woken until it runs, longest ");
 	EXPECT_SAYS(" #");
-}
-
-/* Reads from a terminal until this is said, or it ends. Whether it was said. */
-static bool read_until(FIXTURE_DATA(tools) *self, int terminal, size_t *length, const char *wanted)
-{
-	ssize_t count;
-
-	do {
-		count = read(terminal, self->text + *length, TEXT_SIZE - 1 - *length);
-		*length += count > 0 ? count : 0;
-		self->text[*length] = '\0';
-	} while (count > 0 && !(wanted && strstr(self->text, wanted)));
-	return count > 0;
 }
 
 /* Runs the view in a terminal of this size for a while, and then presses q. */
