@@ -568,37 +568,4 @@ TEST(a_swap_ends_the_wait_for_workers)
 	be_server_no_more();
 }
 
-static int in_child(void)
-{
-	MUST(umcg_wait(0) == -1 && errno == EINVAL);
-	MUST(umcg_unregister_task() == -1 && errno == EINVAL);
-	MUST(!umcg_register_server(group, 0) && errno == EINVAL);
-	MUST(!umcg_destroy_group(group));
-	MUST(umcg_register_basic_task(3));
-	MUST(umcg_wait(1) == -1 && errno == ETIMEDOUT);
-	MUST(!umcg_unregister_task());
-
-	start_servers(1, 0);
-	struct member worker = { .body = sleep_often };
-	start_worker(&worker);
-	join(&worker);
-	return stop_servers() > 0 ? 7 : 1;
-}
-
-TEST(a_child_starts_unregistered)
-{
-	pid_t pid;
-	int status;
-
-	be_server(0);
-	pid = fork();
-	if (pid == 0)
-		_exit(in_child());
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(7, WEXITSTATUS(status));
-	EXPECT_NONE(EAGAIN, umcg_get_idle_worker(false));
-	be_server_no_more();
-}
-
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libumcg among what else there is in a process: filters of system calls, and other libraries
- * that see to fork().
+ * libumcg and processes: fork(), and what else there is in one, such as filters of system calls
+ * and other libraries.
  */
 #define _GNU_SOURCE
 #include <linux/filter.h>
@@ -38,6 +38,46 @@ TEST(a_filter_that_refuses_registration_is_no_missing_thread)
 	ASSERT_TRUE(filter_ioctl(UMCG_IOC_CTL));
 	EXPECT_NONE(EPERM, umcg_register_basic_task(0));
 	EXPECT_EQ(UMCG_TASK_NONE, umcg_get_task_state(umcg_get_utid(), NULL));
+}
+
+static void sleep_often(struct member *self __attribute__((unused)))
+{
+	for (int i = 0; i < 100; i++)
+		usleep(1 + i % 50);
+}
+
+static int register_in_child(void)
+{
+	struct member worker = { .body = sleep_often };
+
+	MUST(umcg_wait(0) == -1 && errno == EINVAL);
+	MUST(umcg_unregister_task() == -1 && errno == EINVAL);
+	MUST(!umcg_register_server(group, 0) && errno == EINVAL);
+	MUST(!umcg_destroy_group(group));
+	MUST(umcg_register_basic_task(3));
+	MUST(umcg_wait(1) == -1 && errno == ETIMEDOUT);
+	MUST(!umcg_unregister_task());
+
+	start_servers(1, 0);
+	start_worker(&worker);
+	join(&worker);
+	return stop_servers() > 0 ? 7 : 1;
+}
+
+TEST(a_child_starts_unregistered)
+{
+	pid_t pid;
+	int status;
+
+	be_server(0);
+	pid = fork();
+	if (pid == 0)
+		_exit(register_in_child());
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(7, WEXITSTATUS(status));
+	EXPECT_NONE(EAGAIN, umcg_get_idle_worker(false));
+	be_server_no_more();
 }
 
 /* What another library has mapped in the child, where its parent has the slots. */
