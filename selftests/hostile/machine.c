@@ -18,8 +18,7 @@
 #include "mob.h"
 
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
-/* Where a kernel that watches itself sees to it that nobody runs who was not woken. */
-#define WATCH_WAKES	"/sys/kernel/tracing/rv/monitors/sched/sssw/enable"
+#define MONITORING	"/sys/kernel/tracing/rv/monitoring_on"
 #define LAST_PID	"/proc/sys/kernel/ns_last_pid"
 #define CGROUP		"/sys/fs/cgroup/umcg-machine"
 #define ROUNDS		10
@@ -43,10 +42,21 @@ FIXTURE_SETUP(machine)
 	}
 }
 
+/*
+ * A processor that is not online fires no tracepoints, so that the models of a debug kernel miss
+ * who wakes up there. They do not look meanwhile, and begin anew after that.
+ */
+static bool set_online(const char *online)
+{
+	const bool watched = write_file(MONITORING, "0");
+	const bool done = write_file(CPU_ONLINE, online);
+
+	return done && (!watched || write_file(MONITORING, "1"));
+}
+
 FIXTURE_TEARDOWN(machine)
 {
-	write_file(CPU_ONLINE, "1");
-	write_file(WATCH_WAKES, "1");
+	set_online("1");
 	write_file(CGROUP "/cgroup.freeze", "0");
 	rmdir(CGROUP);
 }
@@ -97,13 +107,11 @@ TEST_F_TIMEOUT(machine, groups_work_on_while_a_processor_goes_and_comes, STRESS_
 {
 	if (access(CPU_ONLINE, W_OK))
 		SKIP(return, "the second processor cannot be taken away");
-	/* No event is told on a processor that is not online: not who is woken there last. */
-	write_file(WATCH_WAKES, "0");
 	start(self, mob_run);
 	self->witnesses[0] = witness_with_pipe();
 	self->witnesses[1] = witness_with_workers();
 	for (int i = 0; i < ROUNDS; i++) {
-		ASSERT_TRUE(write_file(CPU_ONLINE, i % 2 ? "1" : "0"));
+		ASSERT_TRUE(set_online(i % 2 ? "1" : "0"));
 		EXPECT_TRUE(all_go_on(self));
 		for (int w = 0; w < 2; w++) {
 			EXPECT_TRUE(witness_is_well(self->witnesses[w]))
