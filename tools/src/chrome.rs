@@ -19,7 +19,7 @@ const WAKE: &str = "wake";
 
 /// Writes a timeline, an event a line. Times begin at zero.
 pub fn write(timeline: &Timeline, command: &str, out: &mut impl Write) -> io::Result<()> {
-    let origin = timeline.start();
+    let origin = first_moment(timeline);
     let about = json!({ "command": command, "lost_events": timeline.lost });
     let processes = timeline.threads.chunk_by(|a, b| a.tgid == b.tgid);
     let threads = timeline.threads.iter().enumerate();
@@ -39,6 +39,17 @@ pub fn write(timeline: &Timeline, command: &str, out: &mut impl Write) -> io::Re
         separator = ",\n";
     }
     writeln!(out, "\n]}}")
+}
+
+/// A mark or a wake may come before the first state that takes any time.
+fn first_moment(timeline: &Timeline) -> u64 {
+    let marks = timeline.threads.iter().flat_map(|thread| &thread.marks);
+    let wakes = timeline.wakes.iter();
+
+    marks
+        .map(|mark| mark.at)
+        .chain(wakes.map(|wake| wake.at))
+        .fold(timeline.start(), u64::min)
 }
 
 fn meta(thread: &Thread, name: &str, args: Value) -> Value {
@@ -333,6 +344,19 @@ mod tests {
             assert_eq!(all[start - 1][key], all[start][key], "{key}");
         }
         assert_eq!(all[start + 1]["ph"], "f");
+    }
+
+    #[test]
+    fn a_wake_may_come_first() {
+        let mut timeline = some_trace().timeline;
+        for thread in &mut timeline.threads {
+            thread.spans[0].start = 4;
+        }
+        timeline.wakes[0].at = 1;
+        let all = events(&timeline);
+        let first = all.iter().filter(|event| event["ph"] == "X");
+
+        assert_eq!(first.map(|event| event["ts"].as_u64()).min(), Some(Some(3)));
     }
 
     #[test]
