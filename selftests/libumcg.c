@@ -514,10 +514,11 @@ static void *grant(void *arg)
 	return NULL;
 }
 
+/* On a slow kernel a short sleep may be over before it begins, again and again. */
 static void sleep_until_granted(struct member *self __attribute__((unused)))
 {
-	while (granted < WAKE_UPS)
-		usleep(1);
+	for (unsigned int turn = 0; granted < WAKE_UPS; turn++)
+		usleep(1 << turn % 10);
 }
 
 /* A server is told of each wake-up, be there workers or not. */
