@@ -53,7 +53,10 @@ void umcg_anchor(struct preempt_notifier *notifier);
 /* set_current_state() and its debugging are macros. */
 void umcg_set_current_state(unsigned int state);
 
-/* Fields of another task, as they are at some moment of the call. */
+/*
+ * Fields of another task, which the caller keeps, as they are at some moment of the call. Any
+ * context.
+ */
 unsigned int umcg_flags_of(const struct task_struct *task);
 struct mm_struct *umcg_mm_of(const struct task_struct *task);
 int umcg_number_of(const struct task_struct *task);
