@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -21,6 +19,7 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "ioctl_filter.h"
 #include "umcg_test.h"
 
 #define USER		1000
@@ -157,23 +156,6 @@ TEST_F(confined, a_program_that_gains_privileges_is_out_of_reach)
 	ASSERT_TRUE(copy_program());
 	EXPECT_EQ(0, result_of_process(meet_a_setuid_program, NULL));
 	EXPECT_EQ(0, unlink(PROGRAM));
-}
-
-/* Fails the ioctl @command with EPERM from now on. */
-static bool filter_ioctl(unsigned int command)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
 static int register_under_a_filter(void *argument)
