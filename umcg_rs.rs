@@ -12,7 +12,8 @@ use crate::{
     sys::{
         device,
         reaper::Reaper,
-        startup::Startup, //
+        startup::Startup,
+        tracepoint::Probes, //
     },
     umcg::{
         device::Umcg,
@@ -21,7 +22,8 @@ use crate::{
         pages,
         registry,
         sched,
-        show, //
+        show,
+        task::Task, //
     },
 };
 use kernel::{
@@ -75,7 +77,7 @@ impl kernel::InPlaceModule for UmcgModule {
         // The device comes last: whoever finds it may use it.
         try_pin_init!(Self {
             reaper: Reaper::start(&startup),
-            hooks: Hooks::new(&startup)?,
+            hooks: Hooks::new(&startup, Probes::find::<Task>()?),
             files <- show::Files::new(),
             device <- device::register::<Umcg>(c"umcg"),
         })

@@ -13,12 +13,9 @@ use super::{
         TaskRecord, //
     },
 };
-use core::{
-    marker::PhantomData,
-    ptr::{
-        self,
-        NonNull, //
-    },
+use core::ptr::{
+    self,
+    NonNull, //
 };
 use kernel::{
     bindings,
@@ -88,39 +85,67 @@ impl Named {
     }
 }
 
+/// A tracepoint, and the probe of the module for it.
+#[derive(Clone, Copy)]
+struct Probe {
+    tracepoint: NonNull<bindings::tracepoint>,
+    function: *mut c_void,
+}
+
 /// The probes of the module, none of them attached at first.
 ///
 /// To attach and to detach may sleep, and is for one task at a time.
-pub(crate) struct Probes<T: Hooks> {
-    exit: NonNull<bindings::tracepoint>,
-    exec: NonNull<bindings::tracepoint>,
-    signal: NonNull<bindings::tracepoint>,
-    _hooks: PhantomData<fn() -> T>,
+///
+/// # Invariants
+///
+/// Each probe has the prototype of its tracepoint.
+pub(crate) struct Probes {
+    exit: Probe,
+    exec: Probe,
+    signal: Probe,
+    sched_entry: unsafe extern "C" fn(*mut c_void, bool),
 }
 
-// SAFETY: The tracepoints are statics of the kernel.
-unsafe impl<T: Hooks> Send for Probes<T> {}
+// SAFETY: The tracepoints are statics of the kernel, the probes are functions of the module.
+unsafe impl Send for Probes {}
 
-impl<T: Hooks> Probes<T> {
-    /// Looks the tracepoints up.
+impl Probes {
+    /// Looks the tracepoints up for the hooks `T`.
     ///
     /// # Errors
     ///
     /// `ENOENT`, with a line in the log, if this kernel lacks one of them.
-    pub(crate) fn find() -> Result<Self> {
+    pub(crate) fn find<T: Hooks>() -> Result<Self> {
         let named = Named::find();
-        let require = |tracepoint: Option<_>, name| {
-            tracepoint.ok_or_else(|| {
+        let probe = |tracepoint: Option<_>, name, function| match tracepoint {
+            Some(tracepoint) => Ok(Probe {
+                tracepoint,
+                function,
+            }),
+            None => {
                 pr_err!("this kernel has no tracepoint {}\n", name);
-                ENOENT
-            })
+                Err(ENOENT)
+            }
         };
 
+        // INVARIANT: Each function below has the prototype of the tracepoint that it names.
         Ok(Self {
-            exit: require(named.sched_process_exit, "sched_process_exit")?,
-            exec: require(named.sched_prepare_exec, "sched_prepare_exec")?,
-            signal: require(named.signal_deliver, "signal_deliver")?,
-            _hooks: PhantomData,
+            exit: probe(
+                named.sched_process_exit,
+                "sched_process_exit",
+                process_exit::<T> as *mut c_void,
+            )?,
+            exec: probe(
+                named.sched_prepare_exec,
+                "sched_prepare_exec",
+                prepare_exec::<T> as *mut c_void,
+            )?,
+            signal: probe(
+                named.signal_deliver,
+                "signal_deliver",
+                signal_deliver::<T> as *mut c_void,
+            )?,
+            sched_entry: sched_entry::<T>,
         })
     }
 
@@ -130,9 +155,9 @@ impl<T: Hooks> Probes<T> {
     ///
     /// `ENOMEM`; nothing is attached then.
     pub(crate) fn attach_lifetime(&mut self) -> Result {
-        Self::attach(self.exit, Self::process_exit as *mut c_void)?;
-        if let Err(e) = Self::attach(self.exec, Self::prepare_exec as *mut c_void) {
-            Self::detach(self.exit, Self::process_exit as *mut c_void);
+        self.exit.attach()?;
+        if let Err(e) = self.exec.attach() {
+            self.exit.detach();
             return Err(e);
         }
 
@@ -141,8 +166,8 @@ impl<T: Hooks> Probes<T> {
 
     /// Undoes [`Probes::attach_lifetime`], when no task has a record.
     pub(crate) fn detach_lifetime(&mut self) {
-        Self::detach(self.exec, Self::prepare_exec as *mut c_void);
-        Self::detach(self.exit, Self::process_exit as *mut c_void);
+        self.exec.detach();
+        self.exit.detach();
     }
 
     /// Has the scheduler call the preempt notifiers of all tasks that have some. May sleep.
@@ -163,11 +188,11 @@ impl<T: Hooks> Probes<T> {
     ///
     /// `ENOMEM`; nothing is attached then.
     pub(crate) fn attach_activity(&mut self) -> Result {
-        Self::attach(self.signal, Self::signal_deliver as *mut c_void)?;
-        // SAFETY: The probe has the prototype, and stays valid until it is detached.
-        let sched = unsafe { helpers::umcg_register_sched_entry(Some(Self::sched_entry)) };
+        self.signal.attach()?;
+        // SAFETY: The probe stays valid until it is detached.
+        let sched = unsafe { helpers::umcg_register_sched_entry(Some(self.sched_entry)) };
         if let Err(e) = to_result(sched) {
-            Self::detach(self.signal, Self::signal_deliver as *mut c_void);
+            self.signal.detach();
             return Err(e);
         }
 
@@ -176,25 +201,9 @@ impl<T: Hooks> Probes<T> {
 
     /// Undoes [`Probes::attach_activity`].
     pub(crate) fn detach_activity(&mut self) {
-        // SAFETY: As above.
-        unsafe { helpers::umcg_unregister_sched_entry(Some(Self::sched_entry)) };
-        Self::detach(self.signal, Self::signal_deliver as *mut c_void);
-    }
-
-    /// `probe` is one of the probes below, for the tracepoint of its name.
-    fn attach(tracepoint: NonNull<bindings::tracepoint>, probe: *mut c_void) -> Result {
-        // SAFETY: The tracepoint is valid, and the probe has its prototype.
-        to_result(unsafe {
-            bindings::tracepoint_probe_register(tracepoint.as_ptr(), probe, ptr::null_mut())
-        })
-    }
-
-    /// Undoes [`Probes::attach`].
-    fn detach(tracepoint: NonNull<bindings::tracepoint>, probe: *mut c_void) {
-        // SAFETY: The tracepoint is valid. This fails for a probe that is not attached only.
-        unsafe {
-            bindings::tracepoint_probe_unregister(tracepoint.as_ptr(), probe, ptr::null_mut())
-        };
+        // SAFETY: In process context; this fails for a probe that is not attached only.
+        unsafe { helpers::umcg_unregister_sched_entry(Some(self.sched_entry)) };
+        self.signal.detach();
     }
 
     /// Waits until no task is in a probe any more, after all have been detached.
@@ -202,73 +211,100 @@ impl<T: Hooks> Probes<T> {
         // SAFETY: In process context with no lock held.
         unsafe { helpers::umcg_tracepoint_synchronize() };
     }
+}
 
-    /// Fires at the top of `__schedule()`, for every task of the machine: the way out for those
-    /// without any preempt notifier has to be short.
-    ///
-    /// # Safety
-    ///
-    /// To be called as a probe of `sched_entry_tp` only.
-    unsafe extern "C" fn sched_entry(_data: *mut c_void, preempt: bool) {
-        let task = Task::current_raw();
-        // SAFETY: `task` is the current task, and only it changes this list.
-        if unsafe { (*task).preempt_notifiers.first }.is_null() {
-            return;
-        }
-        // SAFETY: As above. Wakers may change it at any time, hence volatile.
-        let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
-        // SAFETY: Looks at this CPU only.
-        if unsafe { helpers::umcg_irqs_disabled() } {
-            // A kernel that fires this with the run-queue lock held: a wake-up would hang the CPU.
-            T::misses_scheduler();
-            return;
-        }
-        // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
-        let sleeps = !preempt && state & bindings::TASK_NORMAL != 0;
-
-        Current::<T>::in_hook(|current| T::passes_scheduler(current, sleeps));
+impl Probe {
+    /// May sleep. Fails with `ENOMEM`.
+    fn attach(self) -> Result {
+        // SAFETY: The tracepoint is a static, and the probe has its prototype, by the type invariant
+        // of `Probes`.
+        to_result(unsafe {
+            bindings::tracepoint_probe_register(
+                self.tracepoint.as_ptr(),
+                self.function,
+                ptr::null_mut(),
+            )
+        })
     }
 
-    /// Fires in `get_signal()`.
-    ///
-    /// # Safety
-    ///
-    /// To be called as a probe of `signal_deliver` only.
-    unsafe extern "C" fn signal_deliver(
-        _data: *mut c_void,
-        _signal: c_int,
-        _info: *mut bindings::kernel_siginfo,
-        _action: *mut bindings::k_sigaction,
-    ) {
-        Current::<T>::in_hook(|current| T::takes_signal(current));
+    /// Undoes [`Probe::attach`]. May sleep.
+    fn detach(self) {
+        // SAFETY: The tracepoint is a static. This fails for a probe that is not attached only.
+        unsafe {
+            bindings::tracepoint_probe_unregister(
+                self.tracepoint.as_ptr(),
+                self.function,
+                ptr::null_mut(),
+            )
+        };
     }
+}
 
-    /// Fires in `do_exit()`, before the task gives its address space up.
-    ///
-    /// # Safety
-    ///
-    /// To be called as a probe of `sched_process_exit` only.
-    unsafe extern "C" fn process_exit(
-        _data: *mut c_void,
-        _task: *mut bindings::task_struct,
-        _group_dead: bool,
-    ) {
-        // SAFETY: In process context. An entry that this is within, when the kernel kills a task for
-        // a fault of its own, does not go on.
-        T::exits(unsafe { TaskContext::enter() });
+/// Fires at the top of `__schedule()`, for every task of the machine: the way out for those
+/// without any preempt notifier has to be short.
+///
+/// # Safety
+///
+/// To be called as a probe of `sched_entry_tp` only.
+unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
+    let task = Task::current_raw();
+    // SAFETY: `task` is the current task, and only it changes this list.
+    if unsafe { (*task).preempt_notifiers.first }.is_null() {
+        return;
     }
+    // SAFETY: As above. Wakers may change it at any time, hence volatile.
+    let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
+    // SAFETY: Looks at this CPU only.
+    if unsafe { helpers::umcg_irqs_disabled() } {
+        // A kernel that fires this with the run-queue lock held: a wake-up would hang the CPU.
+        T::misses_scheduler();
+        return;
+    }
+    // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
+    let sleeps = !preempt && state & bindings::TASK_NORMAL != 0;
 
-    /// Fires in `begin_new_exec()`, before the point of no return.
-    ///
-    /// # Safety
-    ///
-    /// To be called as a probe of `sched_prepare_exec` only.
-    unsafe extern "C" fn prepare_exec(
-        _data: *mut c_void,
-        _task: *mut bindings::task_struct,
-        _bprm: *mut bindings::linux_binprm,
-    ) {
-        // SAFETY: In process context, in the system call execve().
-        T::execs(unsafe { TaskContext::enter() });
-    }
+    Current::<T>::in_hook(|current| T::passes_scheduler(current, sleeps));
+}
+
+/// Fires in `get_signal()`.
+///
+/// # Safety
+///
+/// To be called as a probe of `signal_deliver` only.
+unsafe extern "C" fn signal_deliver<T: Hooks>(
+    _data: *mut c_void,
+    _signal: c_int,
+    _info: *mut bindings::kernel_siginfo,
+    _action: *mut bindings::k_sigaction,
+) {
+    Current::<T>::in_hook(|current| T::takes_signal(current));
+}
+
+/// Fires in `do_exit()`, before the task gives its address space up.
+///
+/// # Safety
+///
+/// To be called as a probe of `sched_process_exit` only.
+unsafe extern "C" fn process_exit<T: Hooks>(
+    _data: *mut c_void,
+    _task: *mut bindings::task_struct,
+    _group_dead: bool,
+) {
+    // SAFETY: In process context. An entry that this is within, when the kernel kills a task for
+    // a fault of its own, does not go on.
+    T::exits(unsafe { TaskContext::enter() });
+}
+
+/// Fires in `begin_new_exec()`, before the point of no return.
+///
+/// # Safety
+///
+/// To be called as a probe of `sched_prepare_exec` only.
+unsafe extern "C" fn prepare_exec<T: Hooks>(
+    _data: *mut c_void,
+    _task: *mut bindings::task_struct,
+    _bprm: *mut bindings::linux_binprm,
+) {
+    // SAFETY: In process context, in the system call execve().
+    T::execs(unsafe { TaskContext::enter() });
 }

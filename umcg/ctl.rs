@@ -10,17 +10,24 @@ use super::{
         UMCG_CTL_UNREGISTER,
         UMCG_CTL_WORKER, //
     },
-    activity, hooks,
+    hooks,
     limits::Share,
     pages::PageRef,
-    protocol::SharedWord,
+    protocol::{
+        self,
+        SharedWord, //
+    },
     registry,
+    report::{
+        self,
+        Reason, //
+    },
     state::{
         State,
         StateWord, //
     },
     task::{
-        self,
+        own_words,
         Kind,
         Owned,
         Task,
@@ -32,6 +39,7 @@ use super::{
     },
 };
 use crate::sys::{
+    clock,
     context::TaskContext,
     record::Notify, //
 };
@@ -45,7 +53,7 @@ pub(crate) fn ctl(ctx: TaskContext, args: &umcg_ctl_args) -> Result {
     match args.flags {
         REGISTER_SERVER => register(&ctx, Kind::Server, args.self_),
         REGISTER_WORKER => register(&ctx, Kind::Worker, args.self_),
-        UMCG_CTL_UNREGISTER if args.self_ == 0 => task::unregister(ctx),
+        UMCG_CTL_UNREGISTER if args.self_ == 0 => unregister(ctx),
         _ => Err(EINVAL),
     }
 }
@@ -62,12 +70,16 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
     let words = TaskWords::new(PageRef::pin(ctx, address)?, address);
     let group = check(ctx, kind, &words)?;
 
-    let owned = Owned::new(hooks::Use::new(kind)?, group);
+    let hooks = match kind {
+        Kind::Server => hooks::Use::server()?,
+        Kind::Worker => hooks::Use::worker()?,
+    };
+    let owned = Owned::new(hooks, group);
     let record = TaskRef::new(ctx, owned, Task::new(kind, words))?;
     registry::insert_current(record.clone())?;
     let current = ctx.attach(record);
     current.owned().share.set(Some(share));
-    activity::registers(&current);
+    report::registers(&current);
 
     if kind == Kind::Worker {
         // A new worker is blocked: it becomes idle, and runs when a server runs it.
@@ -93,5 +105,58 @@ fn check(ctx: &TaskContext, kind: Kind, words: &TaskWords) -> Result<Option<Grou
         Kind::Worker => Group::pin(ctx, words).map(Some),
         Kind::Server if words.has_group() => Err(EINVAL),
         Kind::Server => Ok(None),
+    }
+}
+
+/// The current task unregisters.
+///
+/// # Errors
+///
+/// `EINVAL` if it is not registered.
+fn unregister(ctx: TaskContext) -> Result {
+    report::unregisters(&*ctx.current::<Task>().ok_or(EINVAL)?);
+    leave(ctx)
+}
+
+/// Takes the current task out: from here on the kernel does not touch its words.
+///
+/// # Errors
+///
+/// `EINVAL` if it is not registered.
+fn leave(mut ctx: TaskContext) -> Result {
+    if ctx.current::<Task>().is_none() {
+        return Err(EINVAL);
+    }
+    registry::remove_current();
+
+    // The probes stay until the record is off the task: they are what finds it.
+    if let Some(record) = ctx.detach::<Task>() {
+        drop(record.owned().hooks.take());
+        drop(record.owned().share.take());
+        record.activity.keep();
+    }
+
+    Ok(())
+}
+
+/// The current task goes without having said so. What it leaves behind says that it is gone.
+pub(crate) fn vanish(ctx: TaskContext, reason: Reason) {
+    if let Some(current) = ctx.current::<Task>() {
+        let words = own_words(&current);
+        let server = words.next_tid();
+        let now = clock::monotonic_ns();
+        report::vanishes(&current, reason);
+        let was_running = protocol::leave(words.state(), now);
+
+        if current.kind() == Kind::Worker && was_running && server != 0 {
+            // A server that is gone too has nothing to be told.
+            report::starts(
+                server,
+                registry::start_server(&current, server, now),
+                reason,
+            );
+        }
+        // It is registered, so this does not fail.
+        let _ = leave(ctx);
     }
 }

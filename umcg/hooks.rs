@@ -2,10 +2,6 @@
 
 //! When the probes are attached: the kernel pays for them only while somebody is registered.
 
-use super::task::{
-    Kind,
-    Task, //
-};
 use crate::sys::{
     deferred::Deferred,
     startup::Startup,
@@ -41,7 +37,7 @@ static WATCHED: Atomic<usize> = Atomic::new(0);
 static DETACH: Deferred = Deferred::new(detach_unused);
 
 struct State {
-    probes: Probes<Task>,
+    probes: Probes,
     attached: Attached,
 }
 
@@ -141,16 +137,22 @@ fn detach_unused() {
 pub(crate) struct Use(&'static Atomic<usize>);
 
 impl Use {
-    /// Attaches what a task of this kind needs. May sleep.
+    /// Attaches what a server needs. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(kind: Kind) -> Result<Self> {
-        Self::counted(match kind {
-            Kind::Server => &SERVERS,
-            Kind::Worker => &WORKERS,
-        })
+    pub(crate) fn server() -> Result<Self> {
+        Self::counted(&SERVERS)
+    }
+
+    /// Attaches what a worker needs. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn worker() -> Result<Self> {
+        Self::counted(&WORKERS)
     }
 
     /// Attaches what a task needs that is told of its switches. May sleep.
@@ -188,20 +190,16 @@ impl Drop for Use {
 pub(crate) struct Hooks(());
 
 impl Hooks {
-    /// Finds out where the probes go.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` if this kernel lacks a tracepoint.
-    pub(crate) fn new(startup: &Startup) -> Result<Self> {
+    /// These probes can be attached from now on.
+    pub(crate) fn new(startup: &Startup, probes: Probes) -> Self {
         startup.init_lock(&HOOKS);
         DETACH.init(startup);
         *HOOKS.lock() = Some(State {
-            probes: Probes::find()?,
+            probes,
             attached: Attached::default(),
         });
 
-        Ok(Self(()))
+        Self(())
     }
 }
 

@@ -4,7 +4,15 @@
 
 use super::{
     abi::umcg_kick_args,
-    task, //
+    protocol, registry, report,
+    task::{
+        words_of,
+        Kind, //
+    },
+};
+use crate::sys::{
+    clock,
+    record_map::LastFound, //
 };
 use kernel::prelude::*;
 
@@ -14,5 +22,33 @@ pub(crate) fn kick(args: &umcg_kick_args) -> Result {
         return Err(EINVAL);
     }
 
-    task::preempt(args.tid)
+    preempt(args.tid)
+}
+
+/// Makes the worker `tid` give way to its server when it is next in user mode, and at once if it is
+/// there now.
+///
+/// # Errors
+///
+/// `ESRCH` if the process has no such task, `EPERM` if it is one of another address space; `EINVAL` if
+/// it is no worker; `EAGAIN` if it does not run.
+fn preempt(tid: u32) -> Result {
+    registry::with(&LastFound::new(), tid, |record| {
+        let kicked = record
+            .visit(|worker| {
+                if worker.kind() != Kind::Worker {
+                    return Err(EINVAL);
+                }
+                if !protocol::preempt(words_of(worker).state(), clock::monotonic_ns()) {
+                    return Err(EAGAIN);
+                }
+                worker.nudge();
+                Ok(())
+            })
+            .ok_or(ESRCH)?;
+        if kicked.is_ok() {
+            report::is_kicked(record.task());
+        }
+        kicked
+    })?
 }

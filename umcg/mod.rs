@@ -12,6 +12,7 @@
 
 pub(crate) mod abi;
 pub(crate) mod activity;
+pub(crate) mod callbacks;
 pub(crate) mod ctl;
 pub(crate) mod device;
 pub(crate) mod hooks;
@@ -20,6 +21,7 @@ pub(crate) mod limits;
 pub(crate) mod pages;
 pub(crate) mod protocol;
 pub(crate) mod registry;
+pub(crate) mod report;
 pub(crate) mod sched;
 pub(crate) mod show;
 pub(crate) mod state;

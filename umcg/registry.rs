@@ -5,17 +5,27 @@
 //! The numbers are those of the initial PID namespace; a TID that user space names is looked up in
 //! the namespace of the caller first.
 
-use super::task::{
-    Task,
-    TaskRef, //
+use super::{
+    protocol,
+    task::{
+        words_of,
+        Kind,
+        Task,
+        TaskRef, //
+    },
 };
 use crate::sys::{
+    record::Current,
     record_map::{
         LastFound,
         RecordMap, //
     },
     startup::Startup,
-    target::Target, //
+    target::Target,
+    wake::{
+        wake,
+        Placement, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -102,6 +112,27 @@ pub(crate) fn for_each(mut f: impl FnMut(&TaskRef)) {
     while let Some(number) = TASKS.with_next(next, &mut f) {
         next = number + 1;
     }
+}
+
+/// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
+/// RUNNING at `now_ns`. Returns false if it is not idle, for then somebody else has started it; or if
+/// the process has no such server.
+///
+/// Any context without a run-queue lock.
+pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> bool {
+    let start = |record: &TaskRef| {
+        let started = record.visit(|server| {
+            server.kind() == Kind::Server
+                && protocol::start_server(words_of(server).state(), now_ns)
+        });
+        let started = started == Some(true);
+        if started {
+            wake(record.task(), Placement::ThisCpu);
+        }
+        started
+    };
+
+    with(&current.owned().last_found, tid, start) == Ok(true)
 }
 
 #[cold]

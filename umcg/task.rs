@@ -3,49 +3,28 @@
 //! A registered task.
 
 use super::{
-    activity::{
-        self,
-        Activity,
-        Reason, //
-    },
+    activity::Activity,
     hooks,
     limits::Share,
-    protocol::{
-        self,
-        SharedWord, //
-    },
-    registry,
-    sched,
+    protocol::SharedWord,
     stats,
     words::{
         Group,
         TaskWords, //
     },
-    worker, //
 };
-use crate::{
-    impl_task_record,
-    sys::{
-        clock,
-        context::TaskContext,
-        record::{
-            Current,
-            Record, //
-        },
-        record_map::LastFound,
-        trace::Role,
-        tracepoint,
-        wake::{
-            self,
-            Placement, //
-        },
+use crate::sys::{
+    hook_cell::HookCell,
+    record::{
+        Current,
+        Record,
+        Visit, //
     },
+    record_map::LastFound,
+    trace::Role, //
 };
 use core::cell::Cell;
-use kernel::{
-    mm::Mm,
-    prelude::*, //
-};
+use kernel::mm::Mm;
 
 /// What a task is registered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +65,7 @@ pub(crate) struct Owned {
     /// A wait that a signal has interrupted, and that will start again.
     pub(crate) interrupted: Cell<Option<Interrupted>>,
     /// More, if it is a worker.
-    pub(crate) worker: worker::Owned,
+    pub(crate) worker: WorkerOwned,
 }
 
 /// A wait that a signal has interrupted.
@@ -111,8 +90,40 @@ impl Owned {
             hooks: Cell::new(Some(hooks)),
             share: Cell::new(None),
             interrupted: Cell::new(None),
-            worker: worker::Owned::new(group),
+            worker: WorkerOwned::new(group),
         }
+    }
+}
+
+/// What only a worker itself touches; in a [`HookCell`] what its scheduler hook needs.
+pub(crate) struct WorkerOwned {
+    /// Whether it sleeps on purpose, so that this is no blocking.
+    pub(crate) sleeps_on_purpose: HookCell<bool>,
+    /// Whether it is idle by the rules: it waits, or wake detection has queued it.
+    pub(crate) idles: Cell<bool>,
+    /// Whether it has been let out of the hold of wake detection, and must not reach user mode.
+    pub(crate) let_through: HookCell<bool>,
+    /// Whether it has been found to break the contract where nobody can be killed.
+    pub(crate) condemned: HookCell<bool>,
+    /// The words of its group.
+    pub(crate) group: Cell<Option<Group>>,
+}
+
+impl WorkerOwned {
+    /// What belongs to a worker that registers in this group.
+    pub(crate) fn new(group: Option<Group>) -> Self {
+        Self {
+            sleeps_on_purpose: HookCell::new(false),
+            idles: Cell::new(false),
+            let_through: HookCell::new(false),
+            condemned: HookCell::new(false),
+            group: Cell::new(group),
+        }
+    }
+
+    /// Has the process killed when the worker is about to be in user mode.
+    pub(crate) fn condemn(&self) {
+        self.condemned.set(true);
     }
 }
 
@@ -158,140 +169,10 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
     &current.words
 }
 
-/// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
-/// RUNNING at `now_ns`. Returns false if it is not idle, for then somebody else has started it; or if
-/// the process has no such server.
-///
-/// Any context without a run-queue lock.
-pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> bool {
-    let start = |record: &TaskRef| {
-        let started = record.visit(|server| {
-            server.kind == Kind::Server && protocol::start_server(server.words.state(), now_ns)
-        });
-        let started = started == Some(true);
-        if started {
-            wake::wake(record.task(), Placement::ThisCpu);
-        }
-        started
-    };
-
-    registry::with(&current.owned().last_found, tid, start) == Ok(true)
-}
-
-/// Makes the worker `tid` give way to its server when it is next in user mode, and at once if it is
-/// there now.
-///
-/// # Errors
-///
-/// `ESRCH` if the process has no such task, `EPERM` if it is one of another address space; `EINVAL` if
-/// it is no worker; `EAGAIN` if it does not run.
-pub(crate) fn preempt(tid: u32) -> Result {
-    registry::with(&LastFound::new(), tid, |record| {
-        let kicked = record
-            .visit(|worker| {
-                if worker.kind != Kind::Worker {
-                    return Err(EINVAL);
-                }
-                if !protocol::preempt(worker.words.state(), clock::monotonic_ns()) {
-                    return Err(EAGAIN);
-                }
-                worker.nudge();
-                Ok(())
-            })
-            .ok_or(ESRCH)?;
-        if kicked.is_ok() {
-            activity::is_kicked(record.task());
-        }
-        kicked
-    })?
-}
-
-/// The current task unregisters.
-///
-/// # Errors
-///
-/// `EINVAL` if it is not registered.
-pub(crate) fn unregister(ctx: TaskContext) -> Result {
-    activity::unregisters(&*ctx.current::<Task>().ok_or(EINVAL)?);
-    leave(ctx)
-}
-
-/// Takes the current task out: from here on the kernel does not touch its words.
-///
-/// # Errors
-///
-/// `EINVAL` if it is not registered.
-fn leave(mut ctx: TaskContext) -> Result {
-    if ctx.current::<Task>().is_none() {
-        return Err(EINVAL);
-    }
-    registry::remove_current();
-
-    // The probes stay until the record is off the task: they are what finds it.
-    if let Some(record) = ctx.detach::<Task>() {
-        drop(record.owned().hooks.take());
-        drop(record.owned().share.take());
-        activity::leaves(&record);
-    }
-
-    Ok(())
-}
-
-/// The current task goes without having said so. What it leaves behind says that it is gone.
-fn vanish(ctx: TaskContext, reason: Reason) {
-    if let Some(current) = ctx.current::<Task>() {
-        let words = own_words(&current);
-        let server = words.next_tid();
-        let now = clock::monotonic_ns();
-        activity::vanishes(&current, reason);
-        let was_running = protocol::leave(words.state(), now);
-
-        if current.kind == Kind::Worker && was_running && server != 0 {
-            // A server that is gone too has nothing to be told.
-            activity::starts(server, start_server(&current, server, now), reason);
-        }
-        // It is registered, so this does not fail.
-        let _ = leave(ctx);
-    }
-}
-
-impl_task_record! {
-    impl TaskRecord for Task {
-        type Owned = Owned;
-
-        fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
-            worker::returns_to_user(ctx, current);
-        }
-    }
-}
-
-impl tracepoint::Hooks for Task {
-    #[inline]
-    fn passes_scheduler(current: &Current<'_, Self>, sleeps: bool) {
-        if current.kind == Kind::Worker {
-            worker::passes_scheduler(current, sleeps);
-        }
-    }
-
-    fn misses_scheduler() {
-        stats::MISSED.increment();
-    }
-
-    fn takes_signal(current: &Current<'_, Self>) {
-        if current.kind == Kind::Worker {
-            worker::takes_signal(current);
-        }
-    }
-
-    fn exits(mut ctx: TaskContext) {
-        sched::vanish(&mut ctx);
-        vanish(ctx, Reason::Exit);
-    }
-
-    fn execs(mut ctx: TaskContext) {
-        sched::vanish(&mut ctx);
-        vanish(ctx, Reason::Exec);
-    }
+/// The words of a task, for a peer.
+#[inline]
+pub(crate) fn words_of<'a>(visit: &'a Visit<'_, Task>) -> &'a TaskWords {
+    &visit.words
 }
 
 /// A registered task and what only the kernel side knows of it.

@@ -7,12 +7,12 @@ use super::{
         UMCG_WAIT_WAKE_ONLY,
         UMCG_WAIT_WF_CURRENT_CPU, //
     },
-    activity,
     protocol::{
         self,
         SharedWord, //
     },
     registry,
+    report,
     task::{
         own_words,
         Interrupted,
@@ -71,7 +71,7 @@ fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u32) -> Result {
         WAKE_ON_THIS_CPU => wake_next(current, next, Placement::ThisCpu)?,
         _ => return Err(EINVAL),
     }
-    activity::wakes(next);
+    report::wakes(next);
 
     Ok(())
 }
@@ -99,10 +99,10 @@ fn server_waits(
         Some(wait) => starts_again(current, next, wait)?,
         None => wake_named(current, next)?,
     };
-    activity::waits(current, woken);
+    report::waits(current, woken);
     match sleep_until(ctx, deadline, || !protocol::should_idle(state)) {
         Ended::Done => {
-            activity::runs(current, || true);
+            report::runs(current, || true);
             Ok(())
         }
         Ended::TimedOut => Err(ETIMEDOUT),
@@ -158,7 +158,7 @@ fn worker_waits(
         Some(wait) if protocol::is_running(state) && wait.timed_out => Err(ETIMEDOUT),
         Some(_) if protocol::is_running(state) => Ok(()),
         _ => give_way(current, next).and_then(|()| {
-            activity::waits(current, next);
+            report::waits(current, next);
             match worker::hold(ctx, current, deadline) {
                 Ended::Done => Ok(()),
                 Ended::TimedOut if worker::times_out(current) => Err(ETIMEDOUT),

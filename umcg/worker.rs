@@ -3,20 +3,20 @@
 //! What happens to workers between user mode and sleep: block detection and wake detection.
 
 use super::{
-    activity::{
-        self,
-        Breach,
-        Reason, //
-    },
     protocol::{
         self,
         Block,
         Resume, //
     },
+    registry,
+    report::{
+        self,
+        Breach,
+        Reason, //
+    },
     state::StateWord,
     stats,
     task::{
-        self,
         own_words,
         Interrupted,
         Task, //
@@ -26,7 +26,6 @@ use super::{
 use crate::sys::{
     clock,
     context::TaskContext,
-    hook_cell::HookCell,
     record::{
         Current,
         Notify, //
@@ -37,43 +36,10 @@ use crate::sys::{
         Ended, //
     },
 };
-use core::cell::Cell;
 
 /// How often in a row the word of a worker may change between a look at it and the change that
 /// follows. User space adds the preemption flag once; more is a fight that nobody has to win.
 const RACES: u32 = 64;
-
-/// What only a worker itself touches; in a [`HookCell`] what its scheduler hook needs.
-pub(crate) struct Owned {
-    /// Whether it sleeps on purpose, so that this is no blocking.
-    sleeps_on_purpose: HookCell<bool>,
-    /// Whether it is idle by the rules: it waits, or wake detection has queued it.
-    idles: Cell<bool>,
-    /// Whether it has been let out of the hold of wake detection, and must not reach user mode.
-    let_through: HookCell<bool>,
-    /// Whether it has been found to break the contract where nobody can be killed.
-    condemned: HookCell<bool>,
-    /// The words of its group.
-    group: Cell<Option<Group>>,
-}
-
-impl Owned {
-    /// What belongs to a worker that registers in this group.
-    pub(crate) fn new(group: Option<Group>) -> Self {
-        Self {
-            sleeps_on_purpose: HookCell::new(false),
-            idles: Cell::new(false),
-            let_through: HookCell::new(false),
-            condemned: HookCell::new(false),
-            group: Cell::new(group),
-        }
-    }
-
-    /// Has the process killed when the worker is about to be in user mode.
-    pub(crate) fn condemn(&self) {
-        self.condemned.set(true);
-    }
-}
 
 /// The current worker passes the scheduler.
 ///
@@ -105,8 +71,8 @@ fn block(current: &Current<'_, Task>) {
         Block::Reported => {
             current.queue_work(Notify::Resume);
             // If the server is gone, the worker finds another one when it wakes.
-            let started = task::start_server(current, server, now);
-            activity::blocks(current, server, started);
+            let started = registry::start_server(current, server, now);
+            report::blocks(current, server, started);
         }
         Block::Broken => {
             current.owned().worker.condemn();
@@ -127,7 +93,7 @@ pub(crate) fn takes_signal(current: &Current<'_, Task>) {
 /// Wake detection: the current worker is about to return to user mode. May sleep.
 pub(crate) fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Task>) {
     if let Err(breach) = settle(ctx, current) {
-        activity::breaks(current, breach);
+        report::breaks(current, breach);
         match breach {
             Breach::State => stats::KILLED_STATE.increment(),
             Breach::Server => stats::KILLED_SERVER.increment(),
@@ -143,7 +109,7 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
     let settled = !owned.condemned.get() && verdict(current) == Resume::Run;
 
     if settled {
-        activity::runs(current, || true);
+        report::runs(current, || true);
         owned.idles.set(false);
     }
     settled
@@ -174,7 +140,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
         }
         match verdict(current) {
             Resume::Run => {
-                activity::runs(current, || owned.idles.get());
+                report::runs(current, || owned.idles.get());
                 owned.idles.set(false);
                 forget_deadline(current);
                 break;
@@ -248,7 +214,7 @@ pub(crate) fn times_out(current: &Current<'_, Task>) -> bool {
     let timed_out = protocol::time_out(own_words(current).state(), clock::monotonic_ns());
 
     if timed_out {
-        activity::times_out(current);
+        report::times_out(current);
     }
     timed_out
 }
@@ -288,7 +254,7 @@ fn queue(
         Reason::Wake
     };
     if queued {
-        activity::is_queued(current, reason);
+        report::is_queued(current, reason);
         forget_deadline(current);
         owned.idles.set(true);
         protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
@@ -302,7 +268,7 @@ fn queue(
 
     if server != 0 {
         // Whoever names a server that is gone finds the worker on the list.
-        activity::starts(server, task::start_server(current, server, now), reason);
+        report::starts(server, registry::start_server(current, server, now), reason);
     }
     Ok(queued)
 }

@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-/// `umcg/wait.rs`, `umcg/task.rs` and `umcg/kick.rs`: the calls.
+/// `umcg/wait.rs`, `umcg/ctl.rs` and `umcg/kick.rs`: the calls.
 impl World {
     /// `UMCG_IOC_WAIT` of a server with this `next_tid`.
     pub(crate) fn server_waits(&self, me: Tid, next: Tid) {

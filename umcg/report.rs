@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reports what happens to tasks: counts it, and fires the events for tracers.
+//!
+//! Each function is for the place where that happens, and costs a few instructions while no event is
+//! enabled. Any context without a run-queue lock; where no task is named it is the current one.
+
+use super::{
+    abi::{
+        UMCG_TASK_BLOCKED,
+        UMCG_TASK_IDLE,
+        UMCG_TASK_RUNNING, //
+    },
+    task::Task, //
+};
+pub(crate) use crate::sys::trace::{
+    Breach,
+    Reason, //
+};
+use crate::sys::{
+    record::Current,
+    trace, //
+};
+use kernel::task::Task as KernelTask;
+
+/// The current task has registered.
+pub(crate) fn registers(current: &Current<'_, Task>) {
+    if trace::is_on() {
+        trace::register(current.kind().role());
+    }
+}
+
+/// It has unregistered.
+pub(crate) fn unregisters(task: &Task) {
+    if trace::is_on() {
+        trace::unregister(task.kind().role());
+    }
+}
+
+/// It goes without having unregistered.
+pub(crate) fn vanishes(current: &Current<'_, Task>, reason: Reason) {
+    if trace::is_on() {
+        trace::exit(current.kind().role(), current.state_bits(), reason);
+    }
+}
+
+/// A worker, running under this server, has become blocked, and has started the server or not.
+#[inline(always)]
+pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: bool) {
+    current.activity.count(Reason::Block);
+    if trace::is_on() {
+        tell_block(server, started);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_block(server: u32, started: bool) {
+    trace::block(server);
+    starts(server, started, Reason::Block);
+}
+
+/// A worker has become idle and is on the list.
+#[inline(always)]
+pub(crate) fn is_queued(current: &Current<'_, Task>, reason: Reason) {
+    // Either is a constant: nothing is computed to count.
+    if reason == Reason::Preempt {
+        current.activity.count(Reason::Preempt);
+    } else {
+        current.activity.count(Reason::Wake);
+    }
+    if trace::is_on() {
+        tell_queued(current, reason);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_queued(current: &Current<'_, Task>, reason: Reason) {
+    let old = if reason == Reason::Preempt {
+        UMCG_TASK_RUNNING
+    } else {
+        UMCG_TASK_BLOCKED
+    };
+
+    trace::state(current.kind().role(), old, UMCG_TASK_IDLE, reason);
+}
+
+/// A worker has waited long enough, and is blocked by that.
+pub(crate) fn times_out(current: &Current<'_, Task>) {
+    current.activity.count(Reason::TimeOut);
+    if trace::is_on() {
+        trace::state(
+            current.kind().role(),
+            UMCG_TASK_IDLE,
+            UMCG_TASK_BLOCKED,
+            Reason::TimeOut,
+        );
+    }
+}
+
+/// It is about to wait, and has woken `next` for that, if it is not zero.
+///
+/// Not counted: the scheduler does that, as voluntary switches.
+#[inline(always)]
+pub(crate) fn waits(current: &Current<'_, Task>, next: u32) {
+    current.activity.note(Reason::Wait);
+    if trace::is_on() {
+        tell_wait(current, next);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_wait(current: &Current<'_, Task>, next: u32) {
+    trace::wait(current.kind().role(), current.state_bits(), next);
+    if next != 0 {
+        trace::wake(next);
+    }
+}
+
+/// It runs. That is told of one whose wait, or time on the list, is over; who asks is who traces.
+#[inline(always)]
+pub(crate) fn runs(current: &Current<'_, Task>, has_waited: impl FnOnce() -> bool) {
+    if trace::is_on() && has_waited() {
+        tell_run(current);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_run(current: &Current<'_, Task>) {
+    trace::run(
+        current.kind().role(),
+        current.state_bits(),
+        current.server(),
+    );
+}
+
+/// A server has become running, because of this, and has been woken, if it was `started`.
+pub(crate) fn starts(server: u32, started: bool, reason: Reason) {
+    if trace::is_on() && started {
+        trace::start(server, reason);
+    }
+}
+
+/// The task that user space calls `tid` has been woken.
+pub(crate) fn wakes(tid: u32) {
+    if trace::is_on() {
+        trace::wake(tid);
+    }
+}
+
+/// A running worker has been asked to give way.
+pub(crate) fn is_kicked(worker: &KernelTask) {
+    if trace::is_on() {
+        trace::kick(worker);
+    }
+}
+
+/// The process has broken the contract, and is about to be killed.
+pub(crate) fn breaks(current: &Current<'_, Task>, breach: Breach) {
+    if trace::is_on() {
+        trace::broken(current.state_bits(), breach);
+    }
+}
