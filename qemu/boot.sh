@@ -7,6 +7,8 @@
 # come to out/, those of a kernel that debug-kernel.sh has made to a folder there.
 #
 # BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
+# BOOT_OPTIONS='WORD…'    more options for the kernel's command line
+# REPEAT=TIMES            how often each test is run, in rounds of all of them
 # UMCG_SECONDS=, UMCG_SEED= and what else guest_environment() names: how long the random
 # tests run, and how they begin
 set -euo pipefail
@@ -120,7 +122,7 @@ choose_machine()
 	processors=2
 	memory=1G
 	# A timer that comes late is no broken one: the machine may be busy.
-	options=no_timer_check
+	options="no_timer_check ${BOOT_OPTIONS-}"
 	instruction="shift=2"
 	if [[ -n $kind ]]; then
 		memory=2G
@@ -166,7 +168,7 @@ start_guest()
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel/vmlinuz" -initrd "$build/initramfs.gz" \
 		-append "console=ttyS0 loglevel=5 panic=-1 $options umcg.mode=$mode umcg.pattern=$pattern \
-			 $(guest_environment | paste -s -d ' ')" \
+			 umcg.repeat=$repeat $(guest_environment | paste -s -d ' ')" \
 		-serial "file:$console" \
 		-drive "file=$disk,format=raw,if=none,id=disk,readonly=on,throttling.iops-total=100" \
 		-device virtio-blk-pci,drive=disk \
@@ -216,6 +218,8 @@ verdict()
 find_cache
 [[ -e $kernel/vmlinuz ]] || die "$kernel has no kernel image: leave KDIR= out to boot"
 release=$(<"$kernel/build/include/config/kernel.release")
+repeat=${REPEAT:-1}
+[[ $repeat =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$repeat is no number of runs"
 slowness=1
 # A kernel that watches itself takes longer for everything.
 case $kind in
@@ -224,7 +228,7 @@ kcsan) slowness=4 ;;
 esac
 case $mode in
 demo) limit=${BOOT_TIMEOUT:-$((150 * slowness))} ;;
-check) limit=${BOOT_TIMEOUT:-$(((1500 + ${UMCG_SECONDS:-0}) * slowness))} ;;
+check) limit=${BOOT_TIMEOUT:-$(((1500 + ${UMCG_SECONDS:-0}) * slowness * repeat))} ;;
 instructions | time | profile) limit=${BOOT_TIMEOUT:-300} ;;
 *) die "no mode $mode: demo, check, instructions, time or profile" ;;
 esac

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sets the guest up, runs what umcg.mode= on the kernel's command line asks for
- * ("demo"; "check", "instructions", "time" or "profile" with umcg.pattern=), sends
- * /out to the host and powers off.
+ * ("demo"; "check", "instructions", "time" or "profile" with umcg.pattern=; umcg.repeat=
+ * for "check"), sends /out to the host and powers off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -111,14 +111,15 @@ static bool run_demo(void)
 
 static bool run_mode(void)
 {
-	char mode[32], pattern[256];
+	char mode[32], pattern[256], repeat[16];
 
 	read_option("umcg.mode", mode, sizeof(mode));
+	read_option("umcg.repeat", repeat, sizeof(repeat));
 	read_option("umcg.pattern", pattern, sizeof(pattern));
 	if (!strcmp(mode, "demo"))
 		return run_demo();
 	if (!strcmp(mode, "check"))
-		return run_tests(pattern);
+		return run_tests(pattern, *repeat ? strtoul(repeat, NULL, 10) : 1);
 	if (!strcmp(mode, "instructions") || !strcmp(mode, "time") || !strcmp(mode, "profile"))
 		return run_benchmarks(mode, pattern);
 	fprintf(results, "umcg.mode=%s is not known\n", mode);

@@ -106,8 +106,8 @@ bool races_still_found(void);
 
 /* tests.c */
 
-/* Runs the tests whose name matches; returns whether all is well. */
-bool run_tests(const char *pattern);
+/* Runs the tests whose name matches, each once a round; returns whether all is well. */
+bool run_tests(const char *pattern, unsigned int rounds);
 
 /* bench.c */
 

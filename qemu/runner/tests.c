@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Finds the tests of all programs in /tests and runs them one by one. */
+/* Finds the tests of all programs in /tests and runs them one by one, once or in rounds. */
 #include <ctype.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -19,14 +19,15 @@
 #define MAX_OUTPUT_LINES	200
 #define HARNESS_SKIP		4
 #define OUTPUT_PATH		"/tmp/output"
-/* Of so many tests one may be run a second time; where few are chosen, none. */
-#define TESTS_A_SECOND_TRY	200
-#define SECOND_TRY		" # at the second try"
+/* A test that has failed so often is not repeated any more: enough is known of it. */
+#define ENOUGH_FAILURES		5
 
 struct test {
 	char *program;
 	/* fixture.test or fixture.variant.test */
 	char *name;
+	unsigned int runs, failures, skips;
+	double shortest_seconds, longest_seconds;
 };
 
 static struct test *tests;
@@ -57,8 +58,7 @@ static void add_test(const char *program, const char *fixture, const char *varia
 		return;
 	tests = realloc(tests, (test_count + 1) * sizeof(*tests));
 	test = &tests[test_count++];
-	test->program = strdup(program);
-	test->name = strdup(full_name);
+	*test = (struct test) { .program = strdup(program), .name = strdup(full_name) };
 }
 
 /* Takes a word from a column that is @width wide, or as wide as its word, and one space. */
@@ -249,52 +249,122 @@ static bool kernel_is_well(const struct outcome *outcome)
 	return good;
 }
 
-/* Runs a test, with its output in a new file. *well: whether it found no fault of the kernel. */
-static bool try_test(const struct test *test, FILE **output, struct outcome *outcome, bool *well)
+/* Runs a test, with its output in a new file, which the caller closes. */
+static bool try_test(const struct test *test, FILE **output, struct outcome *outcome)
 {
 	bool good;
 
 	*output = fdopen(create_output(), "r+");
 	good = test_passes(test, *output, outcome);
-	*well = kernel_is_well(outcome);
+	good &= kernel_is_well(outcome);
 	/* It may have ended with the module gone, or loaded with parameters of its own. */
 	if (!good)
 		remove_umcg();
-	return good && *well;
+	return good;
+}
+
+static void count_run(struct test *test, double seconds)
+{
+	if (!test->runs || seconds < test->shortest_seconds)
+		test->shortest_seconds = seconds;
+	if (seconds > test->longest_seconds)
+		test->longest_seconds = seconds;
+	test->runs++;
+}
+
+static void show_durations(const struct test *test)
+{
+	if (test->runs > 1)
+		fprintf(results, "# %u runs of %.2f to %.2f s\n", test->runs,
+			test->shortest_seconds, test->longest_seconds);
+	else if (test->longest_seconds >= SLOW_SECONDS)
+		fprintf(results, "# %.1f s\n", test->longest_seconds);
+}
+
+/* The line of the result, after the last run. @skip: what find_skip() has found in that. */
+static void show_result(unsigned int number, const struct test *test, const char *skip)
+{
+	fprintf(results, "%s %u %s.%s", test->failures ? "not ok" : "ok", number,
+		base_name(test->program), test->name);
+	if (test->failures && test->runs > 1)
+		fprintf(results, " # %u of %u runs failed", test->failures, test->runs);
+	else if (!test->failures && test->skips == test->runs)
+		fprintf(results, "%s", skip);
+	fputc('\n', results);
+}
+
+/* @round, @rounds: which run of how many this is; the result is shown after the last one. */
+static void run_test(unsigned int number, struct test *test, unsigned int round,
+		     unsigned int rounds)
+{
+	static const struct test *before;
+	const bool is_last = round == rounds;
+	char text[256], skip[256] = "";
+	struct outcome outcome;
+	FILE *output = NULL;
+	bool good = false;
+
+	if (test->failures < ENOUGH_FAILURES) {
+		snprintf(text, sizeof(text), "%s.%s", base_name(test->program), test->name);
+		kernel_log_note(text);
+		good = try_test(test, &output, &outcome);
+		count_run(test, outcome.seconds);
+		test->failures += !good;
+		test->skips += good && find_skip(output, skip, sizeof(skip));
+		if (!good && rounds > 1)
+			fprintf(results, "# %s failed in round %u, after %s%s%s\n", text, round,
+				before ? base_name(before->program) : "the boot",
+				before ? "." : "", before ? before->name : "");
+		before = test;
+	}
+	if (is_last)
+		show_result(number, test, skip);
+	if (is_last && good)
+		show_figures(output);
+	if (is_last)
+		show_durations(test);
+	if (output)
+		fclose(output);
 }
 
 /*
- * The guest's CPUs are threads of a host that may have other work, and stand still at any
- * moment for any time. A test that this made fail passes when it is run once more; one that
- * found a fault of the kernel is not asked again. @second_tries: how many are left.
+ * The order of a round: another one in each, so that a test that suffers from what ran before it
+ * is found. It depends on the round's number alone, so the next boot has it again. The last round
+ * is in the order of the list, as is the only one where nothing is repeated.
  */
-static bool run_test(unsigned int number, const struct test *test, unsigned int *second_tries)
+static void choose_order(unsigned int *order, unsigned int round, unsigned int rounds)
 {
-	struct outcome outcome;
-	bool good, well, again;
-	char text[256];
-	FILE *output;
+	for (unsigned int i = 0; i < test_count; i++)
+		order[i] = i;
+	if (round == rounds)
+		return;
+	srandom(round);
+	for (unsigned int i = test_count; i > 1; i--) {
+		const unsigned int other = random() % i, kept = order[i - 1];
 
-	snprintf(text, sizeof(text), "%s.%s", base_name(test->program), test->name);
-	kernel_log_note(text);
-	good = try_test(test, &output, &outcome, &well);
-	again = !good && well && *second_tries > 0;
-	if (again) {
-		(*second_tries)--;
-		fclose(output);
-		good = try_test(test, &output, &outcome, &well);
+		order[i - 1] = order[other];
+		order[other] = kept;
 	}
+}
 
-	if (!good || !find_skip(output, text, sizeof(text)))
-		text[0] = '\0';
-	fprintf(results, "%s %u %s.%s%s%s\n", good ? "ok" : "not ok", number,
-		base_name(test->program), test->name, text, good && again ? SECOND_TRY : "");
-	if (good)
-		show_figures(output);
-	if (outcome.seconds >= SLOW_SECONDS)
-		fprintf(results, "# %.1f s\n", outcome.seconds);
-	fclose(output);
-	return good;
+/* Runs each test once a round; returns how many have failed. */
+static unsigned int run_in_rounds(unsigned int rounds)
+{
+	unsigned int *const order = calloc(test_count, sizeof(*order));
+	unsigned int failed = 0;
+
+	for (unsigned int round = 1; round <= rounds; round++) {
+		if (rounds > 1)
+			fprintf(results, "# round %u of %u, %.0f s after boot\n", round, rounds,
+				now_seconds());
+		choose_order(order, round, rounds);
+		for (unsigned int i = 0; i < test_count; i++)
+			run_test(order[i] + 1, &tests[order[i]], round, rounds);
+	}
+	for (unsigned int i = 0; i < test_count; i++)
+		failed += !!tests[i].failures;
+	free(order);
+	return failed;
 }
 
 /* Removal is a test of its own: it shows that no reference was lost. */
@@ -359,19 +429,17 @@ static unsigned int run_final_tests(unsigned int number)
 	return failed;
 }
 
-bool run_tests(const char *pattern)
+bool run_tests(const char *pattern, unsigned int rounds)
 {
 	bool good = list_tests(pattern);
-	unsigned int second_tries = test_count / TESTS_A_SECOND_TRY * slowness();
-	unsigned int failed = 0;
+	unsigned int failed;
 
 	fprintf(results, "KTAP version 1\n1..%u\n", test_count + count_final_tests());
 	if (!test_count) {
 		fprintf(results, "# no test matches '%s'\n", pattern);
 		good = false;
 	}
-	for (unsigned int i = 0; i < test_count; i++)
-		failed += !run_test(i + 1, &tests[i], &second_tries);
+	failed = run_in_rounds(rounds);
 	failed += run_final_tests(test_count + 1);
 	return good && !failed;
 }
