@@ -240,7 +240,7 @@ fn rate(count: u64, seconds: f64) -> u64 {
 
 /// How often a thread has left a CPU, of its own accord or not; never, if it is gone by now.
 fn switches(path: &str) -> u64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = text_of(path);
     let counts = text.lines().filter_map(|line| {
         let (key, value) = line.split_once(':')?;
         key.ends_with("voluntary_ctxt_switches")
@@ -252,11 +252,15 @@ fn switches(path: &str) -> u64 {
 
 /// A name; a thread that is gone by now has none.
 fn comm(path: &str) -> String {
-    let text = fs::read(path).unwrap_or_default();
-
-    String::from_utf8_lossy(&text)
+    text_of(path)
         .trim_end_matches('\n')
         .replace(|c: char| c.is_control(), "?")
+}
+
+/// What a file of a thread says, nothing if it is gone. The name of the thread may be in it, and
+/// that is any bytes.
+fn text_of(path: &str) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// What is missing when the files of the module cannot be read.
@@ -303,6 +307,20 @@ mod tests {
         assert_eq!(wakes.max(), 30);
         assert_eq!(durations.start_to_run[&1].total(), 3);
         assert_eq!(durations.start_to_run[&1].max(), 3);
+    }
+
+    #[test]
+    fn a_thread_is_known_whatever_its_name_is() {
+        let own = "/proc/thread-self";
+        let name = b"a\xff\n\xe2\x82\x07b";
+        let has_switched = |_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            switches(&format!("{own}/status")) > 0
+        };
+
+        fs::write(format!("{own}/comm"), name).unwrap();
+        assert!((0..1000).any(has_switched));
+        assert_eq!(comm(&format!("{own}/comm")), "a\u{fffd}?\u{fffd}?b");
     }
 
     #[test]
