@@ -356,7 +356,7 @@ TEST_F(abi, programs_of_32_bits_make_the_same_calls)
 	EXPECT_EQ(1, umcg_stat("servers"));
 	EXPECT_EQ(0, ioctl_32_bits(UMCG_IOC_WAIT, NULL));
 	low->wait = (struct umcg_wait_args){ .size = sizeof(low->wait), .abs_timeout = 1 };
-	state_change(&low->task, RUNNING, IDLE);
+	state_must_change(&low->task, RUNNING, IDLE);
 	EXPECT_EQ(-ETIMEDOUT, ioctl_32_bits(UMCG_IOC_WAIT, &low->wait));
 	low->ctl.flags = UMCG_CTL_UNREGISTER;
 	low->ctl.self = 0;

@@ -74,7 +74,7 @@ static int serve_the_server(void *argument)
 		return 1;
 	self->phase = 1;
 	set_next_tid(&self->task, 0);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	if (umcg_wait(0, 0))
 		return 2;
 	for (int i = 1; i < ROUNDS; i++) {
@@ -188,7 +188,7 @@ TEST_F(environment, a_worker_process_is_preempted_and_its_death_starts_the_serve
 	EXPECT_EQ(0, self->other.result);
 	EXPECT_EQ(IDLE | PREEMPTED, state_of(&self->worker.task));
 	ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
-	state_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
+	state_must_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
 
 	self->other = (struct umcg_thread){ .arg = &self->worker, .phase = 0 };
 	thread_start(&self->other, kill_or_kick);
@@ -225,7 +225,6 @@ static void block_yield_and_swap(struct umcg_thread *self)
 		self->result |= crew_swap(self);
 		self->phase++;
 	}
-	crew_leave(self);
 }
 
 static int work_in_namespace(void *argument)

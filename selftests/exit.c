@@ -91,8 +91,8 @@ TEST_F(leaving, a_server_that_exits_is_gone)
 static void lock_and_exit(struct umcg_thread *self)
 {
 	/* As a worker that is about to leave, which has told its server already. */
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
-	state_change(&self->server->task, IDLE, RUNNING);
+	worker_lock(self);
+	state_must_change(&self->server->task, IDLE, RUNNING);
 	set_next_tid(&self->task, self->server->tid);
 	umcg_wait(UMCG_WAIT_WAKE_ONLY, 0);
 	syscall(SYS_exit, 0);
@@ -193,7 +193,7 @@ TEST_F(leaving, a_kick_that_comes_too_late_changes_nothing)
 			sched_yield();
 			continue;
 		}
-		state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+		state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
 		ASSERT_EQ(0, server_run(&self->server, worker));
 	}
 	kicker.phase = 1;

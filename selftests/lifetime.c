@@ -270,13 +270,17 @@ static void (*const ways_to_go[])(struct umcg_thread *) = { start_and_unregister
 TEST_F(lifetime, a_worker_without_its_server_can_be_preempted)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ways_to_go); i++) {
+		struct umcg_thread *taken;
+
 		ASSERT_TRUE(run_without_server(self, spin_until_told, ways_to_go[i]));
 		ASSERT_TRUE(SOON(self->worker.phase == 1));
 		EXPECT_EQ(RUNNING, state_of(&self->worker.task));
 		ASSERT_EQ(0, worker_kick(&self->worker));
-		ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
+		/* No server is told: its own would be, and that is gone. */
+		ASSERT_TRUE(SOON((taken = group_take_idle(&self->group))));
+		ASSERT_EQ(&self->worker, taken);
 		EXPECT_EQ(IDLE | PREEMPTED, state_of(&self->worker.task));
-		state_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
+		state_must_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
 		self->worker.phase = 2;
 		ASSERT_TRUE(run_to_end(self));
 	}
@@ -319,7 +323,6 @@ static void block_and_yield(struct umcg_thread *self)
 		self->result |= crew_yield(self);
 		self->phase++;
 	}
-	crew_leave(self);
 }
 
 /* Whether the main thread, as a server, has run a worker. */
@@ -333,7 +336,6 @@ static void block_only(struct umcg_thread *self)
 {
 	for (; self->phase < NAPS || !main_has_run_one; self->phase++)
 		sleep_ms(1);
-	crew_leave(self);
 }
 
 static void exit_when_workers_have(struct umcg_thread *self)

@@ -66,14 +66,14 @@ static void spin(struct umcg_thread *self)
 static bool run_to_end(FIXTURE_DATA(preempt) *self)
 {
 	self->worker.phase = 2;
-	state_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
+	state_may_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
 	return !server_run(&self->server, &self->worker) && thread_ends(&self->worker);
 }
 
 static void wait_once(struct umcg_thread *self)
 {
 	set_next_tid(&self->task, 0);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	self->result = umcg_wait(0, realtime_in_ms(2 * SOON_MS));
 }
 
@@ -221,7 +221,7 @@ static void be_preempted_and_block(struct umcg_thread *self)
 	const int *pipe_end = self->arg;
 	char byte;
 
-	state_change(&self->task, RUNNING, RUNNING | PREEMPTED);
+	state_must_change(&self->task, RUNNING, RUNNING | PREEMPTED);
 	self->result = read(*pipe_end, &byte, 1);
 	self->phase = 1;
 }
@@ -355,7 +355,7 @@ TEST_F(preempt, a_worker_that_does_not_run_is_EAGAIN)
 	ASSERT_TRUE(state_change_soon(&worker->task, IDLE, RUNNING | LOCKED));
 	EXPECT_EQ(-EAGAIN, worker_kick(worker));
 	EXPECT_EQ(RUNNING | LOCKED, state_of(&worker->task));
-	state_change(&self->server.task, RUNNING, IDLE);
+	state_must_change(&self->server.task, RUNNING, IDLE);
 	server_finish_run(&self->server, worker);
 	ASSERT_EQ(0, umcg_wait(0, 0));
 
@@ -466,7 +466,7 @@ TEST_F(preempt, two_workers_that_spin_share_their_server)
 		const long before = worker ? worker->result : 0;
 
 		ASSERT_NE(NULL, worker);
-		state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+		state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
 		ASSERT_EQ(0, server_run(&self->server, worker));
 		/* A kick may come before the worker is in user mode: then it has done nothing. */
 		turns[worker - workers] += before < worker->result;
@@ -480,7 +480,7 @@ TEST_F(preempt, two_workers_that_spin_share_their_server)
 
 		ASSERT_NE(NULL, worker);
 		worker->phase = 2;
-		state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+		state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
 		ASSERT_EQ(0, server_run(&self->server, worker));
 		left -= worker->phase == 3;
 	}
@@ -530,7 +530,6 @@ static void weather(struct umcg_thread *self)
 			self->result |= 2;
 		self->phase++;
 	}
-	crew_leave(self);
 }
 
 static void kick_all(struct umcg_thread *self)

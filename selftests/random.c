@@ -227,7 +227,6 @@ static void play(struct umcg_thread *self)
 		check_own(self);
 		self->phase++;
 	}
-	crew_leave(self);
 }
 
 /* Wakes somebody for nothing, which has to do no harm, and says how long to wait for work. */

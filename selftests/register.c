@@ -376,7 +376,7 @@ static void wait_in_shared_memory(struct umcg_thread *self)
 
 	server_task_init(server->mine);
 	self->result = umcg_ctl(SERVER_FLAGS, server->mine);
-	state_change(server->mine, RUNNING, IDLE);
+	state_must_change(server->mine, RUNNING, IDLE);
 	self->phase = 1;
 	if (!self->result)
 		self->result = umcg_wait(0, realtime_in_ms(SOON_MS));

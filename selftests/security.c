@@ -200,7 +200,7 @@ static int wait_as_user(void *argument)
 	if (!become(USER) || server_register(&shared->thread))
 		return 1;
 	shared->pid = getpid();
-	state_change(&shared->thread.task, RUNNING, IDLE);
+	state_must_change(&shared->thread.task, RUNNING, IDLE);
 	return umcg_wait(0, 0) ? 2 : 0;
 }
 

@@ -299,7 +299,6 @@ static void keep_busy(struct umcg_thread *self)
 {
 	while (!*worker_enough(self))
 		crew_take_turn(self);
-	crew_leave(self);
 }
 
 static int run_crew(void *argument)

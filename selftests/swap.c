@@ -87,7 +87,7 @@ static void swap_with_timeout(struct umcg_thread *self)
 	struct umcg_thread *next = self->arg;
 
 	set_next_tid(&self->task, next->tid);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	self->result = umcg_wait(0, realtime_in_ms(100));
 }
 

@@ -50,7 +50,7 @@ static int error_of_target(struct umcg_thread *self, uint32_t tid)
 	int first = 1;
 
 	set_next_tid(&self->task, tid);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		uint64_t word = state_word(&self->task);
 		/* Were the swap to sleep, it would end by the timeout. */
@@ -61,7 +61,7 @@ static int error_of_target(struct umcg_thread *self, uint32_t tid)
 		if (err != first || state_word(&self->task) != word)
 			first = 1;
 	}
-	state_change(&self->task, IDLE, RUNNING);
+	state_must_change(&self->task, IDLE, RUNNING);
 	return first;
 }
 
@@ -103,7 +103,7 @@ static int live_elsewhere(void *argument)
 		server_task_init(&foreign->task);
 		if (umcg_ctl(SERVER_FLAGS, &foreign->task))
 			return 1;
-		state_change(&foreign->task, RUNNING, IDLE);
+		state_must_change(&foreign->task, RUNNING, IDLE);
 	}
 	foreign->ready = 1;
 	if (!foreign->registers)
@@ -130,7 +130,7 @@ TEST_F(target, threads_of_other_processes_are_EPERM)
 			TH_LOG("registered: %d", i);
 		/* Not even if its word, which is shared, says that it runs. */
 		if (i) {
-			state_change(&foreign[i].task, IDLE, RUNNING);
+			state_must_change(&foreign[i].task, IDLE, RUNNING);
 			word = state_word(&foreign[i].task);
 			EXPECT_EQ(-EPERM, error_of_target(&self->server, pid));
 			sleep_ms(50);
@@ -233,7 +233,7 @@ static void swap_with_wrong_targets(struct umcg_thread *self)
 	};
 	uint64_t word;
 
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
+	worker_lock(self);
 	word = state_word(&self->task);
 	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
 		set_next_tid(&self->task, targets[i].tid);
@@ -243,7 +243,7 @@ static void swap_with_wrong_targets(struct umcg_thread *self)
 			self->result = 10 + i;
 	}
 	set_next_tid(&self->task, self->server->tid);
-	state_change(&self->task, IDLE | LOCKED, RUNNING);
+	worker_unlock(self);
 }
 
 TEST_F(target, an_error_leaves_a_worker_locked)

@@ -331,7 +331,6 @@ static void take_turns(struct umcg_thread *self)
 		crew_take_turn(self);
 		sleep_ms(2);
 	}
-	crew_leave(self);
 }
 
 static bool crew_works(void)

@@ -109,7 +109,7 @@ struct umcg_thread *crew_take(struct umcg_crew *crew)
 /* Makes a worker that has been taken ready to be run: the wish to preempt it is fulfilled. */
 static void prepare(struct umcg_crew *crew, struct umcg_thread *worker)
 {
-	state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+	state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
 	crew->taken[number_of(crew, worker)] = false;
 }
 
@@ -179,7 +179,7 @@ static void wait_published(struct umcg_thread *self, int ms)
 		crew_fault(crew, "the idle server was not told of a worker");
 	/* If the TID has been taken out, the kernel starts us. */
 	if (atomic_compare_exchange_strong(&crew->group.idle_server_tid, &published, 0))
-		state_change(&self->task, IDLE, RUNNING);
+		state_may_change(&self->task, IDLE, RUNNING);
 	else if (state_of(&self->task) == IDLE && umcg_wait(0, realtime_in_ms(SOON_MS)))
 		crew_fault(crew, "the idle server was taken out and not started");
 }
@@ -191,12 +191,12 @@ static void wait_for_worker(struct umcg_thread *self)
 	uint32_t nobody = 0;
 
 	set_next_tid(&self->task, 0);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	if (atomic_compare_exchange_strong(&crew->group.idle_server_tid, &nobody, self->tid)) {
 		wait_published(self, ms);
 	} else {
 		umcg_wait(0, realtime_in_ms(ms));
-		state_change(&self->task, IDLE, RUNNING);
+		state_may_change(&self->task, IDLE, RUNNING);
 	}
 }
 
@@ -242,19 +242,6 @@ bool crew_ends(struct umcg_crew *crew)
 	return end;
 }
 
-void worker_lock(struct umcg_thread *self)
-{
-	/* Somebody may add the flag meanwhile; what follows does what it asks for. */
-	while (!state_change(&self->task, RUNNING, IDLE | LOCKED) &&
-	       !state_change(&self->task, RUNNING | PREEMPTED, IDLE | LOCKED))
-		;
-}
-
-void worker_unlock(struct umcg_thread *self)
-{
-	state_change(&self->task, IDLE | LOCKED, RUNNING);
-}
-
 int crew_yield(struct umcg_thread *self)
 {
 	struct umcg_crew *crew = crew_of(self);
@@ -264,13 +251,13 @@ int crew_yield(struct umcg_thread *self)
 	pthread_mutex_lock(&crew->group.lock);
 	append(crew, self);
 	pthread_mutex_unlock(&crew->group.lock);
-	return worker_yield(self, 0);
+	return worker_yield_locked(self, 0);
 }
 
 int crew_sleep(struct umcg_thread *self, int ms)
 {
 	worker_lock(self);
-	return worker_yield(self, realtime_in_ms(ms));
+	return worker_yield_locked(self, realtime_in_ms(ms));
 }
 
 int crew_swap(struct umcg_thread *self)
@@ -315,11 +302,6 @@ void crew_take_turn(struct umcg_thread *self)
 		self->result |= crew_sleep(self, 1) != -ETIMEDOUT;
 		break;
 	}
-}
-
-void crew_leave(struct umcg_thread *self)
-{
-	worker_lock(self);
 }
 
 int worker_kick(struct umcg_thread *worker)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A crew: servers that run the workers of a group, whoever is idle. It checks
- * what the kernel hands over, and stands preemption at any moment, which the
- * plain steps of umcg_test.h do not.
+ * what the kernel hands over, and its servers expect workers that were preempted.
  */
 #ifndef UMCG_CREW_H
 #define UMCG_CREW_H
@@ -43,12 +42,6 @@ struct umcg_crew *crew_of(struct umcg_thread *self);
 /* Takes an idle worker that nobody else has, or NULL. Not for a worker that runs unlocked. */
 struct umcg_thread *crew_take(struct umcg_crew *crew);
 
-/*
- * The steps of a worker that may be preempted. It takes itself out of the reach
- * of others first: what it knows of its server is true from then on.
- */
-void worker_lock(struct umcg_thread *self);
-void worker_unlock(struct umcg_thread *self);
 /* Gives way to the server, behind all workers that have been taken. */
 int crew_yield(struct umcg_thread *self);
 /* Waits until the time is over; it is on no list meanwhile. */
@@ -57,8 +50,6 @@ int crew_sleep(struct umcg_thread *self, int ms);
 int crew_swap(struct umcg_thread *self);
 /* Blocks, yields, swaps or waits: the next one of these. `phase` counts them, `result` is 0. */
 void crew_take_turn(struct umcg_thread *self);
-/* Has to be the last step of the body of a worker that may be preempted. */
-void crew_leave(struct umcg_thread *self);
 
 /* Has a worker give way, if it runs: 0 or -EAGAIN. */
 int worker_kick(struct umcg_thread *worker);

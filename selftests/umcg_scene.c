@@ -71,7 +71,8 @@ static bool place_worker(struct scene *scene)
 	if (server_next_worker(server, &scene->group) != worker)
 		return false;
 	if (scene->place == IS_LOCKED) {
-		state_change_soon(&worker->task, IDLE, RUNNING | LOCKED);
+		if (!state_change_soon(&worker->task, IDLE, RUNNING | LOCKED))
+			return false;
 		set_next_tid(&server->task, worker->tid);
 		return !umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) && SOON(thread_sleeps(worker->tid));
 	}
@@ -104,7 +105,7 @@ static bool release_worker(struct scene *scene)
 	case WAITS_FOR_LONG:
 		return !server_run(server, worker);
 	case IS_LOCKED:
-		state_change(&server->task, RUNNING, IDLE);
+		state_must_change(&server->task, RUNNING, IDLE);
 		server_finish_run(server, worker);
 		return !umcg_wait(0, 0);
 	}

@@ -140,7 +140,7 @@ bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to)
 	return atomic_compare_exchange_strong(word_of(task), &old, stamped(old, to));
 }
 
-bool state_change(struct umcg_task *task, uint32_t from, uint32_t to)
+static bool try_change(struct umcg_task *task, uint32_t from, uint32_t to)
 {
 	uint64_t old = state_word(task);
 
@@ -150,6 +150,28 @@ bool state_change(struct umcg_task *task, uint32_t from, uint32_t to)
 		old = state_word(task);
 	}
 	return false;
+}
+
+bool state_change(struct umcg_task *task, uint32_t from, uint32_t to)
+{
+	return try_change(task, from, to);
+}
+
+static void die_of_state(struct umcg_task *task, uint32_t expected)
+{
+	fprintf(stderr, "# a state is %#x, and not %#x\n", state_of(task), expected);
+	abort();
+}
+
+void state_must_change(struct umcg_task *task, uint32_t from, uint32_t to)
+{
+	if (!try_change(task, from, to))
+		die_of_state(task, from);
+}
+
+void state_may_change(struct umcg_task *task, uint32_t from, uint32_t to)
+{
+	try_change(task, from, to);
 }
 
 bool state_change_soon(struct umcg_task *task, uint32_t from, uint32_t to)
@@ -283,7 +305,7 @@ bool thread_ends(struct umcg_thread *self)
 
 int server_swap(struct umcg_thread *self, struct umcg_thread *next)
 {
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	if (!state_change_soon(&next->task, IDLE, RUNNING))
 		return -EBUSY;
 	set_next_tid(&self->task, next->tid);
@@ -303,10 +325,11 @@ int server_wait(struct umcg_thread *self, uint64_t abs_timeout)
 	int err;
 
 	set_next_tid(&self->task, 0);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	err = umcg_wait(0, abs_timeout);
+	/* Somebody may have started it since. */
 	if (err)
-		state_change(&self->task, IDLE, RUNNING);
+		state_may_change(&self->task, IDLE, RUNNING);
 	return err;
 }
 
@@ -365,7 +388,7 @@ struct umcg_thread *server_next_worker(struct umcg_thread *self, struct umcg_gro
 		uint32_t published = self->tid;
 
 		set_next_tid(&self->task, 0);
-		state_change(&self->task, RUNNING, IDLE);
+		state_must_change(&self->task, RUNNING, IDLE);
 		/*
 		 * Fully ordered: either we see the worker on the list, or it sees our TID. Pairs
 		 * with the two exchanges by which the kernel queues a worker.
@@ -375,7 +398,7 @@ struct umcg_thread *server_next_worker(struct umcg_thread *self, struct umcg_gro
 			err = umcg_wait(0, deadline);
 		/* If the TID has been taken out, the kernel starts us. */
 		if (atomic_compare_exchange_strong(slot, &published, 0))
-			state_change(&self->task, IDLE, RUNNING);
+			state_may_change(&self->task, IDLE, RUNNING);
 		else if (state_of(&self->task) == IDLE)
 			umcg_wait(0, deadline);
 	}
@@ -387,12 +410,13 @@ void server_finish_run(struct umcg_thread *self, struct umcg_thread *worker)
 	worker->server = self;
 	set_next_tid(&worker->task, self->tid);
 	set_next_tid(&self->task, worker->tid);
-	state_change(&worker->task, RUNNING | LOCKED, RUNNING);
+	/* It may have been killed since it was claimed. */
+	state_may_change(&worker->task, RUNNING | LOCKED, RUNNING);
 }
 
 bool server_prepare_run(struct umcg_thread *self, struct umcg_thread *worker)
 {
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	if (!state_change_soon(&worker->task, IDLE, RUNNING | LOCKED))
 		return false;
 	server_finish_run(self, worker);
@@ -425,32 +449,61 @@ bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,
 	return thread_ends(worker);
 }
 
-int worker_yield(struct umcg_thread *self, uint64_t abs_timeout)
+void worker_lock(struct umcg_thread *self)
+{
+	uint32_t state;
+
+	/* It is locked already if it has been so in a call that failed. */
+	while ((state = state_of(&self->task)) != (IDLE | LOCKED)) {
+		/* Somebody may add the flag meanwhile; what follows does what it asks for. */
+		if ((state & ~PREEMPTED) != RUNNING)
+			die_of_state(&self->task, RUNNING);
+		state_may_change(&self->task, state, IDLE | LOCKED);
+	}
+}
+
+void worker_unlock(struct umcg_thread *self)
+{
+	state_must_change(&self->task, IDLE | LOCKED, RUNNING);
+}
+
+/* Unless somebody has done so before: a server may be gone, or look for itself. */
+static void start_own_server(struct umcg_thread *self)
 {
 	set_next_tid(&self->task, self->server->tid);
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
-	state_change(&self->server->task, IDLE, RUNNING);
+	state_may_change(&self->server->task, IDLE, RUNNING);
+}
+
+int worker_yield_locked(struct umcg_thread *self, uint64_t abs_timeout)
+{
+	start_own_server(self);
 	return umcg_wait(0, abs_timeout);
+}
+
+int worker_yield(struct umcg_thread *self, uint64_t abs_timeout)
+{
+	worker_lock(self);
+	return worker_yield_locked(self, abs_timeout);
 }
 
 int worker_swap(struct umcg_thread *self, struct umcg_thread *next)
 {
 	if (!state_change(&next->task, IDLE, RUNNING | LOCKED))
 		return -EBUSY;
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
+	worker_lock(self);
 	next->server = self->server;
 	set_next_tid(&next->task, self->server->tid);
 	set_next_tid(&self->server->task, next->tid);
 	set_next_tid(&self->task, next->tid);
-	state_change(&next->task, RUNNING | LOCKED, RUNNING);
+	/* As in server_finish_run(). */
+	state_may_change(&next->task, RUNNING | LOCKED, RUNNING);
 	return umcg_wait(0, 0);
 }
 
 int worker_leave(struct umcg_thread *self)
 {
-	set_next_tid(&self->task, self->server->tid);
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
-	state_change(&self->server->task, IDLE, RUNNING);
+	worker_lock(self);
+	start_own_server(self);
 	umcg_wait(UMCG_WAIT_WAKE_ONLY, 0);
 	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
 }

@@ -41,6 +41,8 @@
 #define LOCKED			UMCG_TF_LOCKED
 #define PREEMPTED		UMCG_TF_PREEMPTED
 
+#define MUST_CHECK		__attribute__((warn_unused_result))
+
 /* An address of the kernel, aligned for everything. */
 #define KERNEL_ADDRESS		0xffff888000000000ULL
 
@@ -112,12 +114,19 @@ uint64_t state_word(struct umcg_task *task);
 uint64_t state_stamp(struct umcg_task *task);
 /* State and flags, without user bits and timestamp. */
 uint32_t state_of(struct umcg_task *task);
-/* Makes state and flags @to if they are @from, and keeps the user bits. */
-bool state_change(struct umcg_task *task, uint32_t from, uint32_t to);
+/*
+ * Makes state and flags @to if they are @from, and keeps the user bits. A step that goes on as if
+ * it had been done, when it has not, loses a task: so the result cannot be ignored.
+ */
+MUST_CHECK bool state_change(struct umcg_task *task, uint32_t from, uint32_t to);
+/* The same, where nothing but a bug can have come in between: that ends the test. */
+void state_must_change(struct umcg_task *task, uint32_t from, uint32_t to);
+/* The same, where somebody else may have done it already, or something else that counts more. */
+void state_may_change(struct umcg_task *task, uint32_t from, uint32_t to);
 /* Makes state and flags @to if the whole word is still @old. */
 bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to);
 /* As state_change(), where somebody has to make way for it soon. May sleep, so not for workers. */
-bool state_change_soon(struct umcg_task *task, uint32_t from, uint32_t to);
+MUST_CHECK bool state_change_soon(struct umcg_task *task, uint32_t from, uint32_t to);
 void set_next_tid(struct umcg_task *task, uint32_t tid);
 
 /* Prepares a struct umcg_task for registration. */
@@ -163,8 +172,17 @@ int server_run(struct umcg_thread *self, struct umcg_thread *worker);
 bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,
 		       struct umcg_thread *worker);
 
+/*
+ * The steps of a worker. Any of them may come while it is preempted, queued and run again by
+ * another server. So it takes itself out of the reach of others first: what it knows of its
+ * server is true from then on.
+ */
+void worker_lock(struct umcg_thread *self);
+void worker_unlock(struct umcg_thread *self);
 /* Gives way to the server; the worker is not put on the list of idle ones. */
 int worker_yield(struct umcg_thread *self, uint64_t abs_timeout);
+/* The same, of a worker that is locked. */
+int worker_yield_locked(struct umcg_thread *self, uint64_t abs_timeout);
 /* Gives the place under the server to an idle worker. */
 int worker_swap(struct umcg_thread *self, struct umcg_thread *next);
 /* Starts the server and unregisters. */

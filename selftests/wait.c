@@ -105,11 +105,11 @@ TEST_F(waiting, a_timeout_of_the_past_is_over_at_once)
 	for (size_t i = 0; i < ARRAY_SIZE(past); i++) {
 		const uint64_t start = monotonic_ns();
 
-		state_change(&self->server.task, RUNNING, IDLE);
+		state_must_change(&self->server.task, RUNNING, IDLE);
 		EXPECT_EQ(-ETIMEDOUT, umcg_wait(0, past[i]));
 		EXPECT_EQ(IDLE, state_of(&self->server.task));
 		EXPECT_GT(AT_ONCE_MS * NSEC_PER_MSEC, monotonic_ns() - start);
-		state_change(&self->server.task, IDLE, RUNNING);
+		state_must_change(&self->server.task, IDLE, RUNNING);
 	}
 }
 
@@ -118,7 +118,7 @@ TEST_F(waiting, a_timeout_is_an_absolute_time)
 	const uint64_t start = monotonic_ns();
 	uint64_t waited;
 
-	state_change(&self->server.task, RUNNING, IDLE);
+	state_must_change(&self->server.task, RUNNING, IDLE);
 	EXPECT_EQ(-ETIMEDOUT, umcg_wait(0, realtime_in_ms(200)));
 	waited = monotonic_ns() - start;
 	EXPECT_LE(199 * NSEC_PER_MSEC, waited);
@@ -201,7 +201,7 @@ static int wait_as(struct umcg_task *task, uint32_t state)
 {
 	int err;
 
-	state_change(task, RUNNING, state);
+	state_must_change(task, RUNNING, state);
 	err = umcg_wait(0, 1);
 	if (state_of(task) != state || !state_change(task, state, RUNNING))
 		return -EBADE;
@@ -232,7 +232,7 @@ TEST_F(waiting, a_wait_ends_in_all_states_but_IDLE_and_locked_RUNNING)
 static void wait_when_told(struct umcg_thread *self)
 {
 	set_next_tid(&self->task, 0);
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	self->phase = 1;
 	while (self->phase != 2)
 		sleep_ms(1);

@@ -71,7 +71,7 @@ TEST_F(worker, a_new_worker_is_queued_and_waits_to_be_run)
 TEST_F(worker, an_idle_server_is_taken_out_and_woken)
 {
 	set_next_tid(&self->server.task, 0);
-	state_change(&self->server.task, RUNNING, IDLE);
+	state_must_change(&self->server.task, RUNNING, IDLE);
 	self->group.idle_server_tid = self->server.tid;
 	worker_start(&self->first, &self->group, do_nothing);
 	ASSERT_EQ(0, umcg_wait(0, realtime_in_ms(SOON_MS)));
@@ -118,7 +118,7 @@ TEST_F(worker, a_worker_on_its_way_is_held_until_it_is_unlocked)
 	EXPECT_EQ(RUNNING | LOCKED, state_of(&self->first.task));
 	EXPECT_EQ(0, self->group.idle_workers)
 		TH_LOG("not queued");
-	state_change(&self->server.task, RUNNING, IDLE);
+	state_must_change(&self->server.task, RUNNING, IDLE);
 	ASSERT_TRUE(state_change(&self->first.task, RUNNING | LOCKED, RUNNING));
 	ASSERT_EQ(0, umcg_wait(0, 0));
 	ASSERT_TRUE(thread_ends(&self->first));
@@ -225,10 +225,10 @@ TEST_F(worker, after_a_swap_the_server_hears_of_the_other_worker)
 
 static void block_while_locked(struct umcg_thread *self)
 {
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
+	worker_lock(self);
 	sleep_ms(50);
 	self->phase = state_of(&self->task);
-	state_change(&self->task, IDLE | LOCKED, RUNNING);
+	worker_unlock(self);
 	self->result = 1;
 }
 
@@ -263,7 +263,7 @@ TEST_F(worker, a_worker_that_names_no_server_is_not_reported)
 
 static void be_preempted_and_block(struct umcg_thread *self)
 {
-	state_change(&self->task, RUNNING, RUNNING | PREEMPTED);
+	state_must_change(&self->task, RUNNING, RUNNING | PREEMPTED);
 	block_once(self);
 }
 
@@ -341,9 +341,9 @@ static bool run_if_unchanged(struct umcg_thread *server, struct umcg_thread *wor
 {
 	int err;
 
-	state_change(&server->task, RUNNING, IDLE);
+	state_must_change(&server->task, RUNNING, IDLE);
 	if (!state_replace(&worker->task, word, RUNNING | LOCKED)) {
-		state_change(&server->task, IDLE, RUNNING);
+		state_must_change(&server->task, IDLE, RUNNING);
 		return false;
 	}
 	server_finish_run(server, worker);

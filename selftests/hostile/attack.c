@@ -146,10 +146,10 @@ static void op_wait(struct attacker *self)
 	if (kind < 6)
 		set_next_tid(self->task, kind < 3 ? 0 : tid);
 	if (kind & 1)
-		state_change(self->task, RUNNING, kind & 2 ? IDLE : IDLE | LOCKED);
+		state_may_change(self->task, RUNNING, kind & 2 ? IDLE : IDLE | LOCKED);
 	throw_ioctl(self, UMCG_IOC_WAIT, args.abs_timeout ? &args : NULL);
-	state_change(self->task, IDLE, RUNNING);
-	state_change(self->task, IDLE | LOCKED, RUNNING);
+	state_may_change(self->task, IDLE, RUNNING);
+	state_may_change(self->task, IDLE | LOCKED, RUNNING);
 }
 
 static void op_kick(struct attacker *self)

@@ -139,7 +139,7 @@ void op_scribble(struct attacker *self)
 	switch (self->attack->manner) {
 	case BY_THE_RULES:
 		if (which < 4)
-			state_change(task, RUNNING, RUNNING | PREEMPTED);
+			state_may_change(task, RUNNING, RUNNING | PREEMPTED);
 		else
 			((volatile uint64_t *)(page + WORDS_OFFSET))[which] = 0;
 		break;

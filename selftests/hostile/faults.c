@@ -247,7 +247,7 @@ static struct outcome serve_member(unsigned int nth, void (*body)(struct member 
 		struct umcg_thread *worker = group_take_idle(member.group);
 
 		if (worker) {
-			state_change(&worker->task, IDLE | PREEMPTED, IDLE);
+			state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
 			server_run(&server, worker);
 		} else {
 			sleep_ms(1);
@@ -281,9 +281,9 @@ static void nap(struct member *self)
 
 static void wait_a_moment(struct member *self)
 {
+	worker_lock(self->worker);
 	set_next_tid(&self->worker->task, self->worker->server->tid);
-	state_change(&self->worker->task, RUNNING, IDLE | LOCKED);
-	state_change(&self->worker->server->task, IDLE, RUNNING);
+	state_must_change(&self->worker->server->task, IDLE, RUNNING);
 	fault_begin(self->nth);
 	self->outcome.err = umcg_wait(0, realtime_in_ms(2));
 	self->outcome.failed = fault_end();

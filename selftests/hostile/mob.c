@@ -31,15 +31,15 @@ static unsigned int number_of(const struct umcg_thread *self)
 /* Runs a worker that has been taken, if it is still there. */
 static void run(struct umcg_thread *self, struct umcg_thread *worker)
 {
-	state_change(&worker->task, IDLE | PREEMPTED, IDLE);
-	state_change(&self->task, RUNNING, IDLE);
+	state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
+	state_may_change(&self->task, RUNNING, IDLE);
 	if (state_change(&worker->task, IDLE, RUNNING | LOCKED)) {
 		server_finish_run(self, worker);
 		mob->runs++;
 		while (umcg_wait(0, realtime_in_ms(SLICE_MS)) == -ETIMEDOUT)
 			worker_kick(worker);
 	}
-	state_change(&self->task, IDLE, RUNNING);
+	state_may_change(&self->task, IDLE, RUNNING);
 }
 
 static void serve(struct umcg_thread *self)
@@ -68,11 +68,7 @@ static void work(struct umcg_thread *self)
 			break;
 		case 2:
 			/* It is on the list when the time is over. */
-			set_next_tid(&self->task, self->server->tid);
-			if (state_change(&self->task, RUNNING, IDLE | LOCKED)) {
-				state_change(&self->server->task, IDLE, RUNNING);
-				umcg_wait(0, realtime_in_ms(below(&dice, 3)));
-			}
+			worker_yield(self, realtime_in_ms(below(&dice, 3)));
 			break;
 		default:
 			usleep(below(&dice, 2000));

@@ -86,7 +86,7 @@ static int publish_and_spin(void *argument)
 
 	if (server_register(self) || !run_each_once(self))
 		return 1;
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	self->group->idle_server_tid = self->tid;
 	self->phase = 1;
 	for (;;)

@@ -113,7 +113,6 @@ static void take_turns(struct umcg_thread *self)
 		witness->rounds++;
 		sleep_ms(2);
 	}
-	crew_leave(self);
 }
 
 static int run_crew(void *argument)
