@@ -2,7 +2,13 @@
 #
 # `make help` says what there is. The module itself is described in Kbuild.
 
+# kbuild refuses such a path as well; here it would end in errors that do not say why.
+ifneq ($(words $(subst :, ,$(CURDIR))),1)
+$(error cannot build in a folder whose path has a space or a colon: $(CURDIR))
+endif
+
 MAKEFLAGS += --no-print-directory
+unexport CDPATH
 
 build := $(CURDIR)/build
 jobs  := -j$(shell nproc)
@@ -218,6 +224,7 @@ ifdef KDIR
 	@install -D -m 755 $(programs) -t $(stage)$(PREFIX)/bin
 	@install -D -m 644 packaging/60-umcg.rules -t $(stage)/etc/udev/rules.d
 	@install -D -m 644 packaging/umcg.sysusers $(stage)/etc/sysusers.d/umcg.conf
+	@chmod -R u=rwX,go=rX $(stage)
 else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" PREFIX=$(PREFIX) stage
 endif

@@ -4,13 +4,13 @@
 # deb.sh OUT: builds the Debian packages from a copy of the sources, so that these stay
 # as they are, and prints the names of the files.
 set -euo pipefail
-packaging=$(cd "$(dirname "$0")" && pwd -P)
+packaging=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$packaging/../qemu/lib.sh"
 
 out=${1:?usage: deb.sh OUT}
 mkdir -p "$out"
-out=$(cd "$out" && pwd -P)
+out=$(realpath "$out")
 tree=$out/umcg-rs
 
 rm -rf "$tree" "$out"/*.deb

@@ -5,7 +5,7 @@
 # RELEASE, the running one if it is not named? Prints one line: yes, or no and the reason.
 # With --build-root tools and sources are those that make fetches.
 set -euo pipefail
-packaging=$(cd "$(dirname "$0")" && pwd -P)
+packaging=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$packaging/../qemu/lib.sh"
 # shellcheck source=qemu/kernel-checks.sh

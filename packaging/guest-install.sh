@@ -6,7 +6,7 @@
 # log-patterns. Prints lines of "ok" and "not ok".
 set -uo pipefail
 
-cd "$(dirname "$0")" || exit
+cd "$(realpath "$(dirname "$0")")" || exit
 release=$(uname -r)
 export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8
 

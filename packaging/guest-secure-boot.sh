@@ -6,7 +6,7 @@
 # "not ok".
 set -uo pipefail
 
-cd "$(dirname "$0")" || exit
+cd "$(realpath "$(dirname "$0")")" || exit
 export HOME=/root LC_ALL=C.UTF-8
 # shellcheck source=packaging/guest-check.sh
 source ./guest-check.sh

@@ -5,6 +5,8 @@
 # the names to the file LIST there, and has the system take notice.
 # install.sh --remove LIST: removes what LIST names, and LIST.
 set -euo pipefail
+# Folders are for all users; files have the modes of the stage.
+umask 022
 
 root=${DESTDIR-}
 
@@ -29,7 +31,7 @@ copy_files()
 		make_folder "$(dirname "$path")"
 		cp --no-dereference --preserve=mode,timestamps "$stage$path" "$root$path"
 		names+=("$path")
-	done < <(cd "$stage" && find . ! -type d -printf '/%P\n' | sort)
+	done < <(find "$stage" ! -type d -printf '/%P\n' | sort)
 	make_folder "$(dirname "$list")"
 	# What an earlier run has installed, for another kernel for example, is to go in the end, too.
 	if [[ -e $root$list ]]; then

@@ -6,7 +6,7 @@
 # is the folder of the kernel's headers, or one that is made from linux-source-X.Y and
 # kept in UMCG_KDIRS, /var/cache/umcg, for the next time. DKMS builds with it.
 set -euo pipefail
-packaging=$(cd "$(dirname "$0")" && pwd -P)
+packaging=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$packaging/../qemu/lib.sh"
 

@@ -4,7 +4,7 @@
 # sign.sh KDIR MODULE KEY CERT: signs the module with the kernel's own tool, so that a
 # kernel which knows the certificate loads it where Secure Boot asks for signatures.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/../qemu/lib.sh"
 # shellcheck source=qemu/kernel-checks.sh

@@ -12,7 +12,7 @@
 # UMCG_SECONDS=, UMCG_SEED= and what else guest_environment() names: how long the random
 # tests run, and how they begin
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 
@@ -54,6 +54,8 @@ make_initramfs()
 	instructions | time | profile) add_benchmarks ;;
 	esac
 	add_modules
+	# Not all tests run as root.
+	chmod -R a+rX "$guest"
 	(cd "$guest" && find . | cpio --quiet -o -H newc | gzip -1) >"$build/initramfs.gz"
 }
 

@@ -4,7 +4,7 @@
 # Makes the build root, a Debian 13 with all the tools, and prints its path.
 # It is made once and lives in the cache; another list of packages makes another.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 

@@ -6,7 +6,7 @@
 # Secure Boot, to load the module as `make sign` has signed it: guest-secure-boot.sh.
 # The last line has the totals.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 

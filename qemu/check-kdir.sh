@@ -4,7 +4,7 @@
 # check-kdir.sh KDIR: can this module be built with KDIR and the tools of this machine?
 # Says in one line what is missing, where the compiler would say it in hundreds.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 # shellcheck source=qemu/kernel-checks.sh

@@ -10,6 +10,10 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 cd "$repository"
+# As whoever may start it: nothing that is tested may depend on either.
+umask 077
+export CDPATH=.
+
 pattern=${1-}
 kind=${KERNEL-}
 logs=build/check${kind:+-$kind}
@@ -101,6 +105,7 @@ if [[ -z $pattern && -z $kind ]]; then
 	stage "rustfmt" make rustfmtcheck || true
 	stage "clippy" make clippy || true
 	stage "module" build_module_anew || built=false
+	test_stage "scripts" qemu/check-scripts.sh
 	stage "rustdoc" make rustdoc || true
 	stage "documentation" make htmldocs || true
 	stage "manual pages" make man-check || true

@@ -6,7 +6,7 @@
 # KIND.config. It is made once and lives in the cache, in a folder like that of a stock
 # kernel; the file "kind" there tells it from one.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 

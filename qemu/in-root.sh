@@ -5,7 +5,7 @@
 # folder. The repository and the cache are seen there under their own paths.
 # All mounts belong to the command alone and go away with it.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 

@@ -9,7 +9,7 @@
 # The kernel folder that DKMS builds with is made here, by the script that DKMS calls:
 # in a guest without KVM it would take an hour.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 

@@ -9,7 +9,7 @@
 # KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release. The choice stands
 # until "kernel.sh --update", so that a second run is fast and needs no network.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 

@@ -3,8 +3,14 @@
 #
 # What the scripts of this folder share. Source it.
 
+# Other users read what is made here: those of the guest, of the build root, of this machine.
+umask 022
+
+# With it, cd prints where it has gone, and may go elsewhere.
+unset CDPATH
+
 # shellcheck disable=SC2034
-repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+repository=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 
 say()
 {
@@ -24,7 +30,7 @@ find_cache()
 	[[ $cache != *[[:space:]:]* ]] ||
 		die "a kernel cannot be built in '$cache' (space or colon): set UMCG_CACHE"
 	mkdir -p "$cache"
-	cache=$(cd "$cache" && pwd -P)
+	cache=$(realpath "$cache")
 }
 
 # The children of the holder hold the lock too: what a killed run left behind

@@ -6,7 +6,7 @@
 # library have one?
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 mandir=${1:?usage: check.sh MANDIR}
 flaws=0
 

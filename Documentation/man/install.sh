@@ -4,8 +4,9 @@
 # install.sh MANDIR: puts the manual pages there. A page that describes several
 # calls is found under each of their names.
 set -euo pipefail
+umask 022
 
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(realpath "$(dirname "$0")")
 mandir=${1:?usage: install.sh MANDIR}
 
 names_of()

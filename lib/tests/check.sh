@@ -6,7 +6,7 @@
 set -euo pipefail
 programs=${1:?usage: check.sh PROGRAMS LIBRARY}
 library=${2:?usage: check.sh PROGRAMS LIBRARY}
-lib=$(cd "$(dirname "$0")/.." && pwd -P)
+lib=$(realpath "$(dirname "$0")/..")
 log=$programs/log
 count=0
 failed=0

@@ -6,8 +6,8 @@
 # what SPIN says of the step at which a model with a bug fails. If it is not, the
 # steps that led there are shown.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd -P)
-out=${1:?usage: run.sh OUT NAME VERDICT [-DCONSTANT...]}/${2:?}
+here=$(realpath "$(dirname "$0")")
+out=$(realpath -m "${1:?usage: run.sh OUT NAME VERDICT [-DCONSTANT...]}/${2:?}")
 name=$2
 verdict=${3:?}
 constants=("${@:4}")
