@@ -5,7 +5,6 @@
  * for "check"), sends /out to the host and powers off.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -24,25 +23,6 @@ static void mount_at(const char *type, const char *path)
 	mkdir(path, 0755);
 	if (mount(type, path, type, 0, NULL) && errno != EBUSY)
 		fprintf(stderr, "runner: cannot mount %s: %s\n", path, strerror(errno));
-}
-
-bool write_setting(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, value, strlen(value)) >= 0;
-
-	if (!good)
-		fprintf(stderr, "runner: %s: %s\n", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
-unsigned int slowness(void)
-{
-	const char *times = getenv("UMCG_SLOWNESS");
-
-	return times ? strtoul(times, NULL, 10) : 1;
 }
 
 static void set_up_guest(void)
@@ -64,24 +44,6 @@ static void set_up_guest(void)
 	write_setting("/proc/sys/kernel/hung_task_timeout_secs", hung_task_seconds);
 	setenv("PATH", "/", 1);
 	setenv("TMPDIR", "/tmp", 1);
-}
-
-/* Copies the value of "key=value" on the kernel's command line; empty if it is not there. */
-static void read_option(const char *key, char *value, size_t size)
-{
-	char line[4096] = "";
-	FILE *file = fopen("/proc/cmdline", "re");
-	size_t key_length = strlen(key);
-
-	value[0] = '\0';
-	if (!file)
-		return;
-	if (fgets(line, sizeof(line), file)) {
-		for (char *word = strtok(line, " \n"); word; word = strtok(NULL, " \n"))
-			if (!strncmp(word, key, key_length) && word[key_length] == '=')
-				snprintf(value, size, "%s", word + key_length + 1);
-	}
-	fclose(file);
 }
 
 static bool run_demo(void)

@@ -11,13 +11,16 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* main.c */
+/* settings.c: files and command line of the kernel */
 
 /* Writes to a file of the kernel; says so if that fails. */
 bool write_setting(const char *path, const char *value);
 
 /* How many times longer than on a stock kernel everything may take. */
 unsigned int slowness(void);
+
+/* Copies the value of "key=value" on the kernel's command line; empty if it is not there. */
+void read_option(const char *key, char *value, size_t size);
 
 /* channel.c: what goes to the host */
 
