@@ -262,12 +262,12 @@ static void do_one(struct attacker *self, unsigned int weights)
 	}
 }
 
-void attack_once(struct attacker *self)
+static void attack_once(struct attacker *self)
 {
 	do_one(self, ALL_WEIGHTS);
 }
 
-void attack_once_alone(struct attacker *self)
+static void attack_once_alone(struct attacker *self)
 {
 	do_one(self, LONE_WEIGHTS);
 }
@@ -366,6 +366,7 @@ int attack_run(void *argument)
 	struct attacker nurse = { .attack = attack, .number = ATTACKERS };
 
 	umcg_test_begin(0);
+	attack->once_alone = attack_once_alone;
 	for (int i = 0; i < FDS; i++)
 		dup2(umcg_fd, FIRST_FD + i);
 	attack->memory_file = memfd_create("arena", 0);

@@ -1,121 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An attack: a process whose threads throw whatever there is at the kernel.
+ * An attack: a process whose threads do what attacker.h has, at random.
  */
 #ifndef ATTACK_H
 #define ATTACK_H
 
-#include "kselftest.h"
-#include "hostile.h"
-
-#define ATTACKERS	6
-/* Tells the program that an attack has executed it. */
-#define EXECUTED	"UMCG_ATTACKED"
-
-/* Descriptors that all threads close, replace and use. */
-#define FIRST_FD	100
-#define FDS		8
-
-/* The memory that is fought over: pages with a few structures and words in each. */
-#define PAGE		4096UL
-#define ARENA_PAGES	8
-#define ARENA_SIZE	(ARENA_PAGES * PAGE)
-#define TASKS_IN_PAGE	8
-/* Where the words of groups are in a page, behind the structures. */
-#define WORDS_OFFSET	2048
-
-/* How far an attack goes. */
-enum manner {
-	/* User space keeps to the contract, as far as it is about states. */
-	BY_THE_RULES,
-	/* States change to what could be, but not now. */
-	RASH,
-	/* Any bits anywhere. */
-	WILD,
-	MANNERS
-};
-
-struct attack;
-
-/* A thread that attacks, or a process that does so alone. */
-struct attacker {
-	struct attack *attack;
-	struct dice dice;
-	unsigned int number;
-	/* Threads that come one after the other in this place. */
-	unsigned int generation;
-	_Atomic pid_t tid;
-	/* How many system calls it has thrown; in memory that the judge sees. */
-	_Atomic unsigned long *thrown;
-	/* Where it has registered, or tried to. */
-	struct umcg_task *task;
-	/* It is to end, and another thread takes its place. */
-	bool leaves;
-};
-
-/* In memory that the judge sees. */
-struct attack {
-	uint64_t seed;
-	uint64_t number;
-	enum manner manner;
-	/* Runs as nobody, with so many pages that it may pin; as root if that is negative. */
-	int pages_allowed;
-	char *arena;
-	int sockets[2];
-	int memory_file;
-	struct attacker attackers[ATTACKERS];
-	/* Others that it aims at. */
-	struct witness *witnesses[2];
-	_Atomic unsigned long thrown[ATTACKERS];
-};
+#include "attacker.h"
 
 /* The body of the process; returns only if it could not begin. */
 int attack_run(void *attack);
-
-/* Throws one system call. Relaxed: a count. */
-#define THROW(self, ...) ({							\
-	atomic_fetch_add_explicit((self)->thrown, 1, memory_order_relaxed);	\
-	syscall(__VA_ARGS__);							\
-})
-
-/* Does one thing at random. */
-void attack_once(struct attacker *self);
-/* As much of that as a process can do that shares memory, and not its threads, with others. */
-void attack_once_alone(struct attacker *self);
-
-/* attack_memory.c: the memory that is fought over, and the descriptors */
-
-/* Has pages of the arena come back when somebody touches them. */
-void arena_begin(struct attack *attack);
-char *arena_page(struct attacker *self);
-struct umcg_task *arena_task(struct attacker *self);
-void op_map(struct attacker *self);
-void op_protect(struct attacker *self);
-void op_advise(struct attacker *self);
-void op_move(struct attacker *self);
-void op_scribble(struct attacker *self);
-void op_descriptor(struct attacker *self);
-void op_pass_descriptor(struct attacker *self);
-
-/* attack_sched.c: seeks, slots, and words that are written when a thread has left its CPU */
-
-/* Ends all of that for the calling thread, whose memory for it is gone. */
-void forget_desched(void);
-void op_seek(struct attacker *self);
-void op_slot(struct attacker *self);
-void op_desched(struct attacker *self);
-void op_see(struct attacker *self);
-
-/* attack_process.c: signals, and processes that come and go */
-
-void signals_begin(void);
-void op_signal(struct attacker *self);
-void op_mask(struct attacker *self);
-void op_child(struct attacker *self);
-void op_fork(struct attacker *self);
-void op_vfork(struct attacker *self);
-void op_clone(struct attacker *self);
-void op_leave(struct attacker *self);
-void op_end(struct attacker *self);
 
 #endif /* ATTACK_H */

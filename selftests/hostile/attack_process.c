@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "attack.h"
+#include "attacker.h"
 
 #define STACK_SIZE	(64 * 1024)
 /* How much a child does at most. */
@@ -82,7 +82,7 @@ static int lone_main(void *argument)
 
 	self->tid = gettid();
 	for (unsigned int turns = below(&self->dice, CHILD_TURNS); turns; turns--)
-		attack_once_alone(self);
+		self->attack->once_alone(self);
 	if (end == 0)
 		execute(self);
 	if (end == 1)

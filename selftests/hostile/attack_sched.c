@@ -8,10 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "attack.h"
-
-/* More than a thread can have. */
-#define COOKIES	(UMCG_DESCHED_MAX + 2)
+#include "attacker.h"
 
 void op_seek(struct attacker *self)
 {
@@ -57,14 +54,6 @@ void op_desched(struct attacker *self)
 	args.width = args.flags & UMCG_DESCHED_WRITE_TIME ? 8 : width;
 	args.value = args.flags & UMCG_DESCHED_WRITE_TIME ? 0 : below(&self->dice, 256);
 	THROW(self, SYS_ioctl, umcg_fd, UMCG_IOC_DESCHED_ADD, &args);
-}
-
-void forget_desched(void)
-{
-	struct umcg_desched_args args = { .size = sizeof(args) };
-
-	for (args.cookie = 0; args.cookie < COOKIES; args.cookie++)
-		umcg_ioctl(UMCG_IOC_DESCHED_REMOVE, &args);
 }
 
 /* Has slots in the place of a page that others write to, or somewhere else. */
