@@ -28,10 +28,11 @@ mod protocol;
 #[path = "../../../umcg/state.rs"]
 mod state;
 
+mod bugs;
 mod kernel;
 mod user;
 mod word;
 mod world;
 
-mod bugs;
+mod found;
 mod scenarios;
