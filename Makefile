@@ -178,6 +178,11 @@ rustfmt:
 rustfmtcheck:
 	@$(in_root) rustfmt --check $(rust_files)
 
+# Does a file use one that is above it? qemu/layers is the table.
+.PHONY: layers
+layers:
+	@$(in_root) qemu/check-layers.py
+
 # Clippy builds with other options than the module has, so it builds elsewhere.
 .PHONY: clippy
 clippy:

@@ -103,6 +103,7 @@ built=true
 
 if [[ -z $pattern && -z $kind ]]; then
 	stage "rustfmt" make rustfmtcheck || true
+	stage "layers" make layers || true
 	stage "clippy" make clippy || true
 	stage "module" build_module_anew || built=false
 	test_stage "scripts" qemu/check-scripts.sh
