@@ -6,6 +6,7 @@ use super::{
     abi::umcg_kick_args,
     protocol, registry, report,
     task::{
+        change_word,
         words_of,
         Kind, //
     },
@@ -34,18 +35,17 @@ pub(crate) fn kick(args: &umcg_kick_args) -> Result {
 /// it is no worker; `EAGAIN` if it does not run.
 fn preempt(tid: u32) -> Result {
     registry::with(&LastFound::new(), tid, |record| {
-        let kicked = record
-            .visit(|worker| {
-                if worker.kind() != Kind::Worker {
-                    return Err(EINVAL);
-                }
-                if !protocol::preempt(words_of(worker).state(), clock::monotonic_ns()) {
-                    return Err(EAGAIN);
-                }
-                worker.nudge();
-                Ok(())
-            })
-            .ok_or(ESRCH)?;
+        let kicked = change_word(record, |worker| {
+            if worker.kind() != Kind::Worker {
+                return Some(Err(EINVAL));
+            }
+            if !protocol::preempt(words_of(worker).state(), clock::monotonic_ns())? {
+                return Some(Err(EAGAIN));
+            }
+            worker.nudge();
+            Some(Ok(()))
+        })
+        .ok_or(ESRCH)?;
         if kicked.is_ok() {
             report::is_kicked(record.task());
         }

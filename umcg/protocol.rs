@@ -29,8 +29,11 @@ pub(crate) trait SharedWord {
     fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64>;
 }
 
-/// How often a compare-exchange is tried against a user who keeps changing the word.
+/// How often a task tries to change its own word against a user who keeps changing it.
 const ATTEMPTS: u32 = 64;
+
+/// How often it tries to change that of another task in one go, which it does with interrupts off.
+const ATTEMPTS_AT_ONCE: u32 = 4;
 
 fn load(word: &impl SharedWord) -> StateWord {
     StateWord::from_bits(word.load())
@@ -44,13 +47,26 @@ fn replace(word: &impl SharedWord, old: StateWord, new: StateWord) -> Result<(),
 /// Replaces the word by `new(word)` as long as that is not `None`.
 fn update(
     word: &impl SharedWord,
-    mut new: impl FnMut(StateWord) -> Option<StateWord>,
+    new: impl FnMut(StateWord) -> Option<StateWord>,
 ) -> Option<StateWord> {
+    try_update(word, ATTEMPTS, new).flatten()
+}
+
+/// As [`update`], with the word that was replaced, or `None`, within the result; `None` if somebody
+/// changes the word before each of the `attempts`.
+fn try_update(
+    word: &impl SharedWord,
+    attempts: u32,
+    mut new: impl FnMut(StateWord) -> Option<StateWord>,
+) -> Option<Option<StateWord>> {
     let mut old = load(word);
 
-    for _ in 0..ATTEMPTS {
-        match replace(word, old, new(old)?) {
-            Ok(()) => return Some(old),
+    for _ in 0..attempts {
+        let Some(new) = new(old) else {
+            return Some(None);
+        };
+        match replace(word, old, new) {
+            Ok(()) => return Some(Some(old)),
             Err(now) => old = now,
         }
     }
@@ -90,16 +106,17 @@ pub(crate) fn block(word: &impl SharedWord, now_ns: u64) -> Block {
     }
 }
 
-/// Starts a server: IDLE becomes RUNNING. Returns whether it was idle, and so has to be woken.
+/// Starts a server: IDLE becomes RUNNING. Returns whether it was idle, and so has to be woken; `None`
+/// if somebody keeps changing the word.
 ///
 /// A server that is not idle has been started by somebody else, or has not gone to sleep yet; it
 /// looks at its word again before it does.
-pub(crate) fn start_server(word: &impl SharedWord, now_ns: u64) -> bool {
-    update(word, |old| {
+pub(crate) fn start_server(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
+    try_update(word, ATTEMPTS_AT_ONCE, |old| {
         old.is(State::Idle)
             .then(|| old.moved_to(State::Running, now_ns))
     })
-    .is_some()
+    .map(|started| started.is_some())
 }
 
 /// Takes the lock off the word of a worker that is about to sleep in the kernel. Returns false if
@@ -196,17 +213,16 @@ pub(crate) fn resume(
 }
 
 /// Asks a running worker to give way to its server. Returns whether it runs, and has been asked by
-/// now, by whomever.
-pub(crate) fn preempt(word: &impl SharedWord, now_ns: u64) -> bool {
+/// now, by whomever; `None` if somebody keeps changing the word.
+pub(crate) fn preempt(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
     let mut asked = false;
 
     // A word that has the flag is left alone: block detection retries once only.
-    update(word, |old| {
+    try_update(word, ATTEMPTS_AT_ONCE, |old| {
         asked = old.runs() && old.is_preempted();
         (old.runs() && !asked).then(|| old.preempted(now_ns))
     })
-    .is_some()
-        || asked
+    .map(|set| set.is_some() || asked)
 }
 
 /// Makes a worker IDLE, if its word is still what [`resume`] has seen.

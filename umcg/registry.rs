@@ -8,6 +8,7 @@
 use super::{
     protocol,
     task::{
+        change_word,
         words_of,
         Kind,
         Task,
@@ -121,11 +122,13 @@ pub(crate) fn for_each(mut f: impl FnMut(&TaskRef)) {
 /// Any context without a run-queue lock.
 pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> bool {
     let start = |record: &TaskRef| {
-        let started = record.visit(|server| {
-            server.kind() == Kind::Server
-                && protocol::start_server(words_of(server).state(), now_ns)
+        let started = change_word(record, |server| {
+            if server.kind() != Kind::Server {
+                return Some(Ok(false));
+            }
+            protocol::start_server(words_of(server).state(), now_ns).map(Ok)
         });
-        let started = started == Some(true);
+        let started = started == Some(Ok(true));
         if started {
             wake(record.task(), Placement::ThisCpu);
         }

@@ -24,7 +24,10 @@ use crate::sys::{
     trace::Role, //
 };
 use core::cell::Cell;
-use kernel::mm::Mm;
+use kernel::{
+    mm::Mm,
+    prelude::*, //
+};
 
 /// What a task is registered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +176,26 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
 #[inline]
 pub(crate) fn words_of<'a>(visit: &'a Visit<'_, Task>) -> &'a TaskWords {
     &visit.words
+}
+
+/// How often the gate of a task is passed for one change of its word, at most.
+const ROUNDS: u32 = 16;
+
+/// Calls `change` in the gate of a task, to change the word that it finds there, and again as long as
+/// it returns `None` because others change it all the time: each time with interrupts off for a few
+/// attempts only. `Err(EAGAIN)` if it never comes to its end; `None` if the task is not registered any
+/// more.
+#[inline]
+pub(crate) fn change_word<R>(
+    record: &TaskRef,
+    change: impl Fn(&Visit<'_, Task>) -> Option<Result<R>>,
+) -> Option<Result<R>> {
+    for _ in 0..ROUNDS {
+        if let Some(result) = record.visit(&change)? {
+            return Some(result);
+        }
+    }
+    Some(Err(EAGAIN))
 }
 
 /// A registered task and what only the kernel side knows of it.

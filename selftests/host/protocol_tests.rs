@@ -245,10 +245,10 @@ fn block_takes_every_other_change_for_a_breach() {
 #[test]
 fn start_server_starts_an_idle_one() {
     for_each_word(|state, flags, word| {
-        let started = start_server(word, 2 * SECOND);
+        let idle = state == UMCG_TASK_IDLE;
 
-        assert_eq!(started, state == UMCG_TASK_IDLE);
-        if started {
+        assert_eq!(start_server(word, 2 * SECOND), Some(idle));
+        if idle {
             assert_changed(word, UMCG_TASK_RUNNING, flags);
         } else {
             assert_untouched(word, state, flags);
@@ -261,7 +261,7 @@ fn start_server_gives_way_to_somebody_who_was_faster() {
     let running = word(UMCG_TASK_RUNNING, 0);
     let fought = Fought::new(word(UMCG_TASK_IDLE, 0), |_, _| Some(running));
 
-    assert!(!start_server(&fought, 2 * SECOND));
+    assert_eq!(start_server(&fought, 2 * SECOND), Some(false));
     assert_eq!(fought.load(), running);
 }
 
@@ -284,11 +284,9 @@ fn a_fight_for_a_word_ends() {
     let locked = Fought::new(word(UMCG_TASK_IDLE, UMCG_TF_LOCKED), advance);
     let running = Fought::new(word(UMCG_TASK_RUNNING, 0), advance);
 
-    assert!(!start_server(&idle, 2 * SECOND));
     assert!(!time_out(&idle, 2 * SECOND));
     assert!(!unlock(&locked, 2 * SECOND));
     assert!(!leave(&running, 2 * SECOND));
-    assert!(!preempt(&running, 2 * SECOND));
     for fought in [&idle, &locked, &running] {
         assert!(fought.attempts.get() >= 10, "it is lost too soon");
     }
@@ -299,9 +297,34 @@ fn a_fight_for_a_word_may_be_won_late() {
     let advance_nine_times = |attempt: usize, now: u64| (attempt < 9).then_some(now + (1 << 18));
     let fought = Fought::new(word(UMCG_TASK_IDLE, 0), advance_nine_times);
 
-    assert!(start_server(&fought, 2 * SECOND));
+    assert!(time_out(&fought, 2 * SECOND));
     assert_eq!(fought.attempts.get(), 10);
-    assert_eq!(state(fought.load()), UMCG_TASK_RUNNING);
+    assert_eq!(state(fought.load()), UMCG_TASK_BLOCKED);
+}
+
+#[test]
+fn a_word_of_another_task_is_fought_for_a_short_time_at_once() {
+    let advance_three_times = |attempt: usize, now: u64| (attempt < 3).then_some(now + (1 << 18));
+    let advance = |_: usize, now: u64| Some(now + (1 << 18));
+    let changes: [(u32, fn(&Fought<_>) -> Option<bool>); 2] = [
+        (UMCG_TASK_IDLE, |word| start_server(word, 2 * SECOND)),
+        (UMCG_TASK_RUNNING, |word| preempt(word, 2 * SECOND)),
+    ];
+
+    for (state, change) in changes {
+        let fought = Fought::new(word(state, 0), Box::new(advance) as Box<dyn Fn(_, _) -> _>);
+
+        assert_eq!(change(&fought), None);
+        assert!(
+            fought.attempts.get() <= 4,
+            "interrupts are off for too long"
+        );
+
+        let fought = Fought::new(word(state, 0), Box::new(advance_three_times) as Box<_>);
+
+        assert_eq!(change(&fought), Some(true));
+        assert_eq!(fought.attempts.get(), 4);
+    }
 }
 
 #[test]
@@ -407,7 +430,7 @@ fn preempt_marks_a_worker_that_runs() {
     for_each_word(|state, flags, word| {
         let runs = state == UMCG_TASK_RUNNING && !is_locked(flags);
 
-        assert_eq!(preempt(word, 2 * SECOND), runs);
+        assert_eq!(preempt(word, 2 * SECOND), Some(runs));
         if runs && !wants_preemption(flags) {
             assert_changed(word, UMCG_TASK_RUNNING, UMCG_TF_PREEMPTED);
         } else {

@@ -37,11 +37,12 @@ pub(crate) fn push_without_pending(
 }
 
 /// [`crate::protocol::preempt`] with [`Bug::PreemptionIsStampedAnew`].
-pub(crate) fn preempt_anew(word: &impl SharedWord, now_ns: u64) -> bool {
+pub(crate) fn preempt_anew(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
     let old = StateWord::from_bits(word.load());
-
-    old.runs()
+    let preempted = old.runs()
         && word
             .compare_exchange(old.bits(), old.preempted(now_ns).bits())
-            .is_ok()
+            .is_ok();
+
+    Some(preempted)
 }

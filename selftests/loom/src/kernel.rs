@@ -158,7 +158,7 @@ impl World {
             protocol::preempt
         };
 
-        if preempt(&task.state_ts, NOW) {
+        if preempt(&task.state_ts, NOW) == Some(true) {
             task.work.store(1);
         }
     }
@@ -168,7 +168,7 @@ impl World {
         if self.has(Bug::WakerWritesTooLate) {
             self.wake(server);
             protocol::start_server(&self.task(server).state_ts, NOW);
-        } else if protocol::start_server(&self.task(server).state_ts, NOW) {
+        } else if protocol::start_server(&self.task(server).state_ts, NOW) == Some(true) {
             self.wake(server);
         }
     }
