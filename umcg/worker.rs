@@ -26,6 +26,7 @@ use super::{
 use crate::sys::{
     clock,
     context::TaskContext,
+    preemption,
     record::{
         Current,
         Notify, //
@@ -257,7 +258,11 @@ fn queue(
         report::is_queued(current, reason);
         forget_deadline(current);
         owned.idles.set(true);
-        protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
+        // Whoever takes the list meanwhile has to wait for the link, and may keep this CPU busy with
+        // that: so it is not given away in between.
+        preemption::off(|| {
+            protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
+        });
         server = if preempted {
             own_server
         } else {
