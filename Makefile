@@ -159,6 +159,12 @@ selftests:
 host-test:
 	@$(in_root) make -C selftests/host O=$(build)/host
 
+# That safe code cannot misuse sys/: the compiler refuses programs that try to.
+.PHONY: misuse
+misuse: modules
+	@$(in_root) selftests/misuse/check.py $(build)/module $(build)/module/umcg_bindings.rs \
+		$(build)/misuse
+
 .PHONY: model
 model:
 	@$(in_root) make -C selftests/loom O=$(build)/loom

@@ -11,19 +11,15 @@ mod umcg;
 use crate::{
     sys::{
         device,
-        reaper::Reaper,
-        startup::Startup,
-        tracepoint::Probes, //
+        lifetime::{
+            self,
+            Unload, //
+        },
     },
     umcg::{
         device::Umcg,
-        hooks::Hooks,
-        limits,
-        pages,
-        registry,
-        sched,
-        show,
-        task::Task, //
+        hooks,
+        show, //
     },
 };
 use kernel::{
@@ -54,30 +50,26 @@ module! {
 }
 
 /// What is registered while the module is loaded. Goes from top to bottom: first nobody gets in any
-/// more, then nothing is called back, then what has died is freed.
+/// more, and then all the rest ends.
 #[pin_data]
 struct UmcgModule {
     #[pin]
     device: MiscDeviceRegistration<device::OpenFile<Umcg>>,
     #[pin]
     files: show::Files,
-    hooks: Hooks,
-    reaper: Reaper,
+    unload: Unload,
 }
 
 impl kernel::InPlaceModule for UmcgModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: This is the beginning of the module's init function, which runs once.
-        let startup = unsafe { Startup::begin() };
-        limits::init(&startup);
-        pages::init(&startup);
-        registry::init(&startup);
-        sched::area::init(&startup);
+        // SAFETY: This is the beginning of the module's init function, which runs once. Nothing is
+        // registered while there is `startup`, and `unload` is the last field.
+        let (startup, unload) = unsafe { lifetime::begin(umcg::evict) };
+        let ready = hooks::init(startup);
 
         // The device comes last: whoever finds it may use it.
         try_pin_init!(Self {
-            reaper: Reaper::start(&startup),
-            hooks: Hooks::new(&startup, Probes::find::<Task>()?),
+            unload: ready.map(|()| unload)?,
             files <- show::Files::new(),
             device <- device::register::<Umcg>(c"umcg"),
         })

@@ -44,7 +44,7 @@ add_modules()
 make_initramfs()
 {
 	rm -rf "$guest"
-	mkdir -p "$guest"/{bench,dev,modules,out,proc,sys,tests,tmp}
+	mkdir -p "$guest"/{bench,dev,final,modules,out,proc,sys,tests,tmp}
 	cp "$build/qemu/runner" "$guest/init"
 	cp "$build/module${kind:+-$kind}/umcg.ko" "$guest/"
 	grep . "$here/log-patterns" >"$guest/log-patterns"
@@ -65,6 +65,9 @@ add_tests()
 
 	for name in $(make -s -C "$repository/selftests" list); do
 		cp "$build/selftests/$name" "$guest/tests/"
+	done
+	for name in $(make -s -C "$repository/selftests" list-final); do
+		cp "$build/selftests/$name" "$guest/final/"
 	done
 	cp -r "$build/doc/tutorial" "$guest/"
 	add_tools

@@ -111,6 +111,7 @@ if [[ -z $pattern && -z $kind ]]; then
 	stage "documentation" make htmldocs || true
 	stage "manual pages" make man-check || true
 	test_stage "host tests" make host-test
+	test_stage "misuse of sys" make misuse
 	test_stage "model" make model
 	test_stage "library" make lib-check
 	test_stage "tools" make tools-check

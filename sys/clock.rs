@@ -18,6 +18,6 @@ pub(crate) fn monotonic_ns() -> u64 {
 /// well. While the clock is being set, a later call may return a little less than an earlier one.
 #[inline]
 pub(crate) fn monotonic_fast_ns() -> u64 {
-    // SAFETY: As above.
+    // SAFETY: No precondition once time keeping runs; any context, NMIs included.
     unsafe { bindings::ktime_get_mono_fast_ns() }
 }

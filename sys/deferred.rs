@@ -6,22 +6,34 @@
 
 use super::{
     bindings as helpers,
-    startup::Startup, //
+    lifetime::Startup, //
 };
 use core::ptr;
 use kernel::{
     bindings,
     container_of,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    },
     time::msecs_to_jiffies,
     types::Opaque, //
 };
 
-/// A delayed work item that lives as long as the module.
+/// The items that have been initialised, linked by `next`.
+static ITEMS: Atomic<*mut Deferred> = Atomic::new(ptr::null_mut());
+
+/// A delayed work item in a static.
 ///
-/// Usable after [`Deferred::init`]; [`Deferred::cancel`] must be called before the module goes.
+/// Does nothing before [`Deferred::init`], and nothing any more when the module has begun to go: none
+/// can be left behind.
 pub(crate) struct Deferred {
     work: Opaque<bindings::delayed_work>,
     run: fn(),
+    initialised: Atomic<bool>,
+    next: Atomic<*mut Deferred>,
 }
 
 // SAFETY: The workqueue functions do their own locking, and `run` is a plain function.
@@ -33,22 +45,39 @@ impl Deferred {
         Self {
             work: Opaque::uninit(),
             run,
+            initialised: Atomic::new(false),
+            next: Atomic::new(ptr::null_mut()),
         }
     }
 
     /// Makes the item usable.
     pub(crate) fn init(&'static self, _: &Startup) {
-        // SAFETY: `work` is static memory that nobody uses yet, as the token proves.
+        // Relaxed, here and below: no other task is in the module's code, as the token proves.
+        if self.initialised.load(Relaxed) {
+            return;
+        }
+
+        // SAFETY: `work` is static memory that nobody has used yet.
         unsafe { helpers::umcg_init_delayed_work(self.work.get(), Some(Self::trampoline)) };
+        self.next.store(ITEMS.load(Relaxed), Relaxed);
+        // CAST: Only ever made a shared reference again.
+        ITEMS.store(ptr::from_ref(self).cast_mut(), Relaxed);
+        // Release: pairs with the acquire in `schedule()`.
+        self.initialised.store(true, Release);
     }
 
     /// Calls the function once in about `delay_ms` milliseconds. Nothing changes if it is waiting
     /// to be called already. Any context.
     pub(crate) fn schedule(&'static self, delay_ms: u32) {
+        // Acquire: pairs with the release in `init()`.
+        if !self.initialised.load(Acquire) {
+            return;
+        }
         // SAFETY: The workqueue is made at boot and never goes.
         let queue = unsafe { ptr::read(&raw const bindings::system_dfl_wq) };
 
-        // SAFETY: `init()` has made the item usable, and it is static.
+        // SAFETY: The item has been initialised, and is static. Once it is disabled this does
+        // nothing.
         unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
@@ -59,12 +88,6 @@ impl Deferred {
         };
     }
 
-    /// Forgets a call that has not begun and waits for one that has. May sleep.
-    pub(crate) fn cancel(&'static self) {
-        // SAFETY: `init()` has made the item usable, and it is static.
-        unsafe { bindings::cancel_delayed_work_sync(self.work.get()) };
-    }
-
     /// # Safety
     ///
     /// To be called by the workqueue only, for an item that [`Deferred::init`] has made usable.
@@ -73,11 +96,24 @@ impl Deferred {
         let delayed = unsafe { container_of!(work, bindings::delayed_work, work) };
         // CAST: `Opaque<T>` is a transparent wrapper of `T`.
         let opaque = delayed.cast::<Opaque<bindings::delayed_work>>();
-        // SAFETY: As above.
+        // SAFETY: The delayed work is the field of a `Deferred`, as said.
         let this = unsafe { container_of!(opaque, Self, work) };
 
-        // SAFETY: As above; only shared references to it exist.
+        // SAFETY: A static, of which only shared references exist.
         let run = unsafe { (*this).run };
         run();
+    }
+}
+
+/// Forgets all calls that have not begun, waits for those that have, and allows no others. May sleep.
+pub(super) fn shut_down() {
+    let mut next = ITEMS.load(Relaxed);
+
+    // SAFETY: Null, or a static: only `init()` has put it there.
+    while let Some(item) = unsafe { next.as_ref() } {
+        // SAFETY: `init()` has initialised it. It may be queued again while this waits for it, by
+        // itself or by others, and stays disabled all the same.
+        unsafe { bindings::disable_delayed_work_sync(item.work.get()) };
+        next = item.next.load(Relaxed);
     }
 }

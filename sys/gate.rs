@@ -17,20 +17,20 @@ use kernel::{
 /// Nobody is inside once [`Gate::close`] has returned. A raw spin lock, so that it can be passed
 /// under `__schedule()` on PREEMPT_RT too; a leaf of the lock order: nothing is locked inside.
 #[pin_data]
-pub(crate) struct Gate {
+pub(super) struct Gate {
     #[pin]
     lock: Opaque<bindings::raw_spinlock>,
     open: UnsafeCell<bool>,
 }
 
-// SAFETY: `open` is touched under `lock` only.
+// SAFETY: A lock and a flag belong to no task.
 unsafe impl Send for Gate {}
-// SAFETY: As above.
+// SAFETY: `open` is touched with `lock` held only.
 unsafe impl Sync for Gate {}
 
 impl Gate {
     /// A closed gate.
-    pub(crate) fn new() -> impl PinInit<Self> {
+    pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             // SAFETY: The slot is valid memory for a lock and will not move.
             lock <- Opaque::ffi_init(|slot| unsafe { helpers::umcg_raw_spin_init(slot) }),
@@ -41,17 +41,17 @@ impl Gate {
     /// Calls `inside` if the gate is open, else returns `None`. Any context; interrupts are off
     /// inside, where nothing may sleep, wake or lock.
     #[inline]
-    pub(crate) fn pass<R>(&self, inside: impl FnOnce() -> R) -> Option<R> {
+    pub(super) fn pass<R>(&self, inside: impl FnOnce() -> R) -> Option<R> {
         self.locked(|open| if *open { Some(inside()) } else { None })
     }
 
     /// Opens the gate. Any context.
-    pub(crate) fn open(&self) {
+    pub(super) fn open(&self) {
         self.locked(|open| *open = true);
     }
 
     /// Closes the gate and waits until nobody is inside. Any context.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.locked(|open| *open = false);
     }
 

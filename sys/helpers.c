@@ -4,6 +4,8 @@
 #include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -43,6 +45,50 @@ static_assert(offsetof(struct umcg_sched_state, cpu) == 32);
 static_assert(offsetof(struct umcg_sched_state, vcpu) == 36);
 static_assert(sizeof(struct umcg_sched_state_args) == 16);
 static_assert(sizeof(struct umcg_desched_args) == 40);
+
+int umcg_xa_insert(struct xarray *xa, unsigned long index, void *entry)
+{
+	return xa_insert(xa, index, entry, GFP_KERNEL);
+}
+
+bool umcg_xa_remove(struct xarray *xa, unsigned long index, void *entry)
+{
+	return xa_cmpxchg(xa, index, entry, NULL, 0) == entry;
+}
+
+static DEFINE_MUTEX(once);
+
+void umcg_once_lock(void)
+{
+	mutex_lock(&once);
+}
+
+void umcg_once_unlock(void)
+{
+	mutex_unlock(&once);
+}
+
+unsigned int umcg_module_users(void)
+{
+#ifdef CONFIG_MODULE_UNLOAD
+	/* While it is loaded it has references of its own; if that fails, nobody has used it. */
+	if (READ_ONCE(THIS_MODULE->state) == MODULE_STATE_GOING)
+		return max(module_refcount(THIS_MODULE), 0);
+#endif
+	return 0;
+}
+
+void umcg_idle(unsigned int ms)
+{
+	__set_current_state(TASK_IDLE | TASK_FREEZABLE);
+	schedule_timeout(msecs_to_jiffies(ms));
+}
+
+void umcg_kill(struct task_struct *task)
+{
+	if (!is_global_init(task))
+		send_sig(SIGKILL, task, 1);
+}
 
 void umcg_raw_spin_init(struct raw_spinlock *lock)
 {
@@ -214,6 +260,10 @@ unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsi
 {
 	const struct umcg_user_store *first = &stores[__ffs(which)];
 	unsigned int failed = which;
+
+	/* Who has given up its address space has that of another task loaded. */
+	if (unlikely(!current->mm))
+		return failed;
 
 	(void)data_race(({ pagefault_disable(); 0; }));
 	/* One look for all of them: every address was checked when it was given. */

@@ -22,6 +22,7 @@ struct preempt_notifier;
 struct raw_spinlock;
 struct task_struct;
 struct work_struct;
+struct xarray;
 
 /* The command numbers as integers: bindgen does not evaluate _IO(). */
 enum umcg_command {
@@ -38,6 +39,30 @@ enum umcg_command {
 enum umcg_xarray_flags {
 	UMCG_XA_FLAGS_ACCOUNT	= 32,
 };
+
+/*
+ * xa_insert() and xa_cmpxchg() are inline. Puts an entry at an index that has none: 0, -EBUSY or
+ * -ENOMEM; may sleep. Takes this very entry out, and returns whether it was there; may sleep on
+ * PREEMPT_RT only.
+ */
+int umcg_xa_insert(struct xarray *xa, unsigned long index, void *entry);
+bool umcg_xa_remove(struct xarray *xa, unsigned long index, void *entry);
+
+/* A mutex that needs no initialisation: DEFINE_MUTEX() is a macro. */
+void umcg_once_lock(void);
+void umcg_once_unlock(void);
+
+/*
+ * How many references there are to the module while it is removed: by force, if it is any. Zero at
+ * any other time. Where its state is and how it counts depends on the kernel's configuration.
+ */
+unsigned int umcg_module_users(void);
+
+/* Sleeps for some milliseconds, and counts as idle for it. The state is a macro. */
+void umcg_idle(unsigned int ms);
+
+/* Kills the process of a task, but for the first one: whether it is that is inline. */
+void umcg_kill(struct task_struct *task);
 
 /* raw_spin_lock_init() is a macro that wants a lock class of its own. */
 void umcg_raw_spin_init(struct raw_spinlock *lock);

@@ -2,42 +2,74 @@
 
 //! Values that the code of a task shares with the scheduler hooks that interrupt it.
 
-use core::cell::UnsafeCell;
+use core::sync::atomic::{
+    AtomicBool,
+    AtomicU32,
+    AtomicU64,
+    Ordering::Relaxed, //
+};
 
 /// What is read and written by one instruction.
-pub(crate) trait Word: Copy {}
+pub(crate) trait Word: Copy {
+    /// The same, shared. An atomic of the language: those of the kernel are calls.
+    type Shared: Sync;
 
-impl Word for bool {}
-impl Word for u32 {}
-impl Word for u64 {}
+    /// Makes it shared.
+    fn share(self) -> Self::Shared;
+    /// Reads it.
+    fn load(shared: &Self::Shared) -> Self;
+    /// Writes it.
+    fn store(self, shared: &Self::Shared);
+}
+
+macro_rules! impl_word {
+    ($($word:ty: $shared:ty),*) => {$(
+        impl Word for $word {
+            type Shared = $shared;
+
+            #[inline(always)]
+            fn share(self) -> $shared {
+                <$shared>::new(self)
+            }
+
+            #[inline(always)]
+            fn load(shared: &$shared) -> Self {
+                shared.load(Relaxed)
+            }
+
+            #[inline(always)]
+            fn store(self, shared: &$shared) {
+                shared.store(self, Relaxed);
+            }
+        }
+    )*};
+}
+
+impl_word!(bool: AtomicBool, u32: AtomicU32, u64: AtomicU64);
 
 /// A value of one task. As a `Cell`, but the task's scheduler hooks use it, too, between any two of
-/// its instructions: so each access is one instruction, at its place (`READ_ONCE()`,
-/// `WRITE_ONCE()`). Nothing is ordered by it but what this task does on its CPU. Any context of that
-/// task, run-queue lock held or not, on PREEMPT_RT as well: it takes no lock and cannot sleep.
+/// its instructions: so each access is one instruction, at its place. Nothing is ordered by it but
+/// what this task does on its CPU. Any context, run-queue lock held or not, on PREEMPT_RT as well: it
+/// takes no lock and cannot sleep.
 ///
-/// An atomic of the kernel would be a call.
-pub(crate) struct HookCell<T: Word>(UnsafeCell<T>);
+/// If another task writes it, one of the values is lost.
+pub(crate) struct HookCell<T: Word>(T::Shared);
 
 impl<T: Word> HookCell<T> {
     /// A value.
-    pub(crate) const fn new(value: T) -> Self {
-        Self(UnsafeCell::new(value))
+    pub(crate) fn new(value: T) -> Self {
+        Self(value.share())
     }
 
     /// Reads the value.
     #[inline(always)]
     pub(crate) fn get(&self) -> T {
-        // SAFETY: Not `Sync`, so only this task and its hooks are here; what either of them has
-        // written is whole.
-        unsafe { self.0.get().read_volatile() }
+        T::load(&self.0)
     }
 
     /// Writes the value.
     #[inline(always)]
     pub(crate) fn set(&self, value: T) {
-        // SAFETY: Not `Sync`, so only this task and its hooks are here, and none of them keeps a
-        // reference to the value.
-        unsafe { self.0.get().write_volatile(value) };
+        value.store(&self.0);
     }
 }

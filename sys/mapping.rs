@@ -57,10 +57,11 @@ pub(crate) fn map<M: Mapped>(vma: &VmaNew, object: Arc<M>) -> Result {
     vma.set_dontcopy();
     vma.set_dontdump();
 
-    // SAFETY: As above. The reference goes in `close()`, which is called for each `open()` and for
-    // this; also if the mapping fails from here on.
+    // SAFETY: A mapping that is being made belongs to its caller. The reference goes in `close()`,
+    // which is called for each `open()` and for this; also if the mapping fails from here on.
     unsafe { (*vma.as_ptr()).vm_private_data = Arc::into_raw(object).cast_mut().cast() };
-    // SAFETY: As above.
+    // SAFETY: A mapping that is being made belongs to its caller. The private data is what these
+    // operations take it for.
     unsafe { (*vma.as_ptr()).vm_ops = Operations::<M>::table() };
 
     Ok(())
@@ -89,7 +90,8 @@ impl<M: Mapped> Operations<M> {
     unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
         // SAFETY: A mapping of ours has a reference.
         let object = unsafe { (*vma).vm_private_data }.cast::<M>();
-        // SAFETY: As above; this makes one more, for the new mapping.
+        // SAFETY: An `Arc<M>` of which the old mapping has a reference; this makes one more, for the
+        // new one.
         let object = unsafe { Arc::from_raw(object) };
         core::mem::forget(object.clone());
         core::mem::forget(object);
@@ -103,7 +105,7 @@ impl<M: Mapped> Operations<M> {
     unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
         // SAFETY: A mapping of ours has a reference.
         let object = unsafe { (*vma).vm_private_data }.cast::<M>();
-        // SAFETY: As above: this one.
+        // SAFETY: An `Arc<M>`, of which this is the reference that the mapping has.
         drop(unsafe { Arc::from_raw(object) });
     }
 
@@ -118,7 +120,7 @@ impl<M: Mapped> Operations<M> {
         let place = unsafe { (*fault).__bindgen_anon_1 };
         // SAFETY: The mapping is valid, and has a reference.
         let object = unsafe { (*place.vma).vm_private_data }.cast::<M>();
-        // SAFETY: As above, and keeps it meanwhile.
+        // SAFETY: The mapping stays, and keeps its reference, while a page of it is looked for.
         let object = unsafe { &*object };
 
         if place.pgoff >= M::PAGES {

@@ -9,11 +9,9 @@ use kernel::{
     prelude::*, //
 };
 
-/// Keeps the module from being unloaded.
-///
-/// Where the last one is dropped by code of the module, the way out of that code is covered by the
-/// waits of the module's own exit (see [`super::reaper`] and [`super::tracepoint`]).
-pub(crate) struct ModuleRef(());
+/// Keeps the module from being unloaded. Also from being unloaded by force: its exit waits then (see
+/// [`super::lifetime`]), which covers as well the way out of the code that drops the last one.
+pub(super) struct ModuleRef(());
 
 impl ModuleRef {
     /// Takes a reference. Any context.
@@ -21,7 +19,7 @@ impl ModuleRef {
     /// # Errors
     ///
     /// `ENODEV` if the module is on its way out.
-    pub(crate) fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         // SAFETY: This is the module whose code is running.
         if unsafe { bindings::try_module_get(this_module::<LocalModule>().as_ptr()) } {
             Ok(Self(()))

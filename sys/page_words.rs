@@ -24,7 +24,7 @@ pub(super) struct PageWords {
 
 // SAFETY: The words are atomics, and the direct map is the same for all tasks.
 unsafe impl Send for PageWords {}
-// SAFETY: As above.
+// SAFETY: All access by a shared reference is atomic.
 unsafe impl Sync for PageWords {}
 
 impl PageWords {
@@ -58,7 +58,8 @@ impl PageWords {
     #[inline]
     pub(super) fn word32(&self, offset: usize) -> &Atomic<u32> {
         let offset = offset & (PAGE_SIZE - size_of::<u32>());
-        // SAFETY: As in `word64()`.
+        // SAFETY: Aligned to 32 bits and within the page, which stays mapped by the type invariant. All
+        // bits are valid; the kernel touches it by atomics only, and user space is no thread of Rust.
         unsafe { self.base.add(offset).cast().as_ref() }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::{
     deferred::Deferred,
-    startup::Startup, //
+    lifetime::Startup, //
 };
 use core::ptr::{
     self,
@@ -30,12 +30,18 @@ static DEAD: Atomic<*mut bindings::callback_head> = Atomic::new(ptr::null_mut())
 
 static REAP: Deferred = Deferred::new(reap);
 
+/// Makes the reaper usable.
+pub(super) fn init(startup: &Startup) {
+    REAP.init(startup);
+}
+
 /// Calls `(*head).func` in process context, after an RCU grace period. Any context.
 ///
 /// # Safety
 ///
 /// `head` is valid, its `func` is set, and it belongs to the reaper until `func` is called with it.
-pub(crate) unsafe fn after_grace_period(head: NonNull<bindings::callback_head>) {
+/// What `func` does is allowed to any code of the module in process context.
+pub(super) unsafe fn after_grace_period(head: NonNull<bindings::callback_head>) {
     let mut first = DEAD.load(Relaxed);
     loop {
         // SAFETY: `head` belongs to the reaper, and is not on the list yet.
@@ -69,24 +75,8 @@ fn reap() {
     }
 }
 
-/// The running reaper; dropped when the module goes, after everything that could feed it.
-pub(crate) struct Reaper(());
-
-impl Reaper {
-    /// Starts the reaper.
-    pub(crate) fn start(startup: &Startup) -> Self {
-        REAP.init(startup);
-        Self(())
-    }
-}
-
-impl Drop for Reaper {
-    fn drop(&mut self) {
-        REAP.cancel();
-        reap();
-        // The last task that left may still be on its way out of a task work of this module, behind
-        // the drop of its module reference, and even be preempted there.
-        // SAFETY: In process context with no lock held.
-        unsafe { bindings::synchronize_rcu_tasks() };
-    }
+/// Destroys what waits. May sleep. For the end of the module, when the item has been shut down and
+/// nothing is attached to a task any more: nothing can come after it.
+pub(super) fn shut_down() {
+    reap();
 }

@@ -7,17 +7,23 @@
 //! [`super::record_map`], under RCU, and pass its gate to do something to it. The memory is freed by
 //! the reaper, a grace period after the last reference went.
 //!
+//! A record is made, found by its number and attached in one step, and detached in one step: there is
+//! none in between that could be attached twice, or to another task. References to records stay within
+//! this module and its children.
+//!
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
 
+mod kind;
 mod switch;
 mod work;
 
 pub(crate) use self::{
-    switch::{
-        switch_ops,
-        Switches, //
+    kind::{
+        Kind,
+        RecordType, //
     },
+    switch::Switches,
     work::Notify, //
 };
 
@@ -26,6 +32,7 @@ use super::{
     context::TaskContext,
     gate::Gate,
     module_ref::ModuleRef,
+    preemption,
     reaper, //
 };
 use core::{
@@ -37,10 +44,7 @@ use kernel::{
     bindings, container_of,
     prelude::*,
     sync::{
-        aref::{
-            ARef,
-            AlwaysRefCounted, //
-        },
+        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -54,65 +58,15 @@ use kernel::{
     },
 };
 
-/// What a record holds.
-///
-/// # Safety
-///
-/// `ops()` returns a static of which no other type returns the address: it tells the records of
-/// this type from everything else on a task's list. To be implemented by
-/// [`impl_task_record!`](crate::impl_task_record) only.
-pub(crate) unsafe trait TaskRecord: Send + Sync + Sized + 'static {
-    /// What only the owner touches.
+/// What a record holds. All tasks that find it, and the scheduler hooks of its owner, see it at any
+/// time: they share it.
+pub(crate) trait TaskRecord: RecordType + Send + Sync + 'static {
+    /// What only the owner touches, and no hook that may have interrupted it.
     type Owned: Send;
-
-    /// The address that marks records of this type.
-    fn ops() -> &'static bindings::preempt_ops;
 
     /// Called in the owner on its way to user mode, once after [`Current::queue_work`]; may sleep.
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>);
 }
-
-/// Gives a type of record the address that marks it, and its callbacks if it has [`Switches`].
-#[macro_export]
-macro_rules! impl_task_record {
-    (impl TaskRecord for $($rest:tt)*) => {
-        $crate::impl_task_record!($crate::sys::record::IDLE_OPS, $($rest)*);
-    };
-    (impl TaskRecord + Switches for $type:ty { $($rest:tt)* }) => {
-        $crate::impl_task_record!(
-            $crate::sys::record::switch_ops::<$type>(),
-            $type { $($rest)* }
-        );
-    };
-    ($ops:expr, $type:ty { type Owned = $owned:ty; $returns_to_user:item }) => {
-        #[allow(unsafe_code, reason = "the macro keeps the promise, whoever uses it")]
-        // SAFETY: The static is private to this function, so no other type returns it.
-        unsafe impl $crate::sys::record::TaskRecord for $type {
-            type Owned = $owned;
-
-            fn ops() -> &'static ::kernel::bindings::preempt_ops {
-                static OPS: ::kernel::bindings::preempt_ops = $ops;
-                &OPS
-            }
-
-            $returns_to_user
-        }
-    };
-}
-
-/// Callbacks that do nothing: the notifier is an anchor, the scheduler hooks are elsewhere. They are
-/// called only while somebody else, such as KVM, has notifications on.
-#[doc(hidden)]
-pub(crate) const IDLE_OPS: bindings::preempt_ops = bindings::preempt_ops {
-    sched_in: Some(sched_in),
-    sched_out: Some(sched_out),
-};
-
-/// Run-queue lock held, interrupts off.
-extern "C" fn sched_in(_: *mut bindings::preempt_notifier, _: c_int) {}
-
-/// Run-queue lock held, interrupts off.
-extern "C" fn sched_out(_: *mut bindings::preempt_notifier, _: *mut bindings::task_struct) {}
 
 /// A record of type `T` and its ties to the task that owns it.
 ///
@@ -124,6 +78,7 @@ extern "C" fn sched_out(_: *mut bindings::preempt_notifier, _: *mut bindings::ta
 ///   so does `nudge`, while `nudged`, or is about to be. Both become so only while `attached`.
 /// - Only `task` changes `attached`, and touches `queued`, `module` and `owned`, until the last
 ///   reference goes.
+/// - `module` is there while it is `attached` or a work is queued.
 #[pin_data]
 pub(crate) struct Record<T: TaskRecord> {
     #[pin]
@@ -152,42 +107,60 @@ unsafe impl<T: TaskRecord> Send for Record<T> {}
 // SAFETY: What is not `Sync` is touched by the owner only, by the type invariants.
 unsafe impl<T: TaskRecord> Sync for Record<T> {}
 
-// SAFETY: The count starts at one, `free()` is called when it is zero, and the memory stays valid
-// until then. Every instance is made by `Record::new()`, in a box.
-unsafe impl<T: TaskRecord> AlwaysRefCounted for Record<T> {
-    fn inc_ref(&self) {
-        self.refs.inc();
-    }
+/// A counted reference to a record.
+///
+/// No other code gets one: whoever finds a record under RCU may find one whose count is zero.
+///
+/// # Invariants
+///
+/// Owns one of the `refs` of a record that [`TaskContext::attach`] has made.
+pub(super) struct RecordRef<T: TaskRecord>(NonNull<Record<T>>);
 
-    unsafe fn dec_ref(record: NonNull<Self>) {
-        // SAFETY: The caller owns a reference.
-        let this = unsafe { record.as_ref() };
-        if !this.refs.dec_and_test() {
+impl<T: TaskRecord> RecordRef<T> {
+    /// # Safety
+    ///
+    /// The caller owns a reference to the record, which the result takes over.
+    pub(super) unsafe fn from_raw(record: NonNull<Record<T>>) -> Self {
+        // INVARIANT: Promised by the caller.
+        Self(record)
+    }
+}
+
+impl<T: TaskRecord> Deref for RecordRef<T> {
+    type Target = Record<T>;
+
+    #[inline]
+    fn deref(&self) -> &Record<T> {
+        // SAFETY: A reference is owned, by the type invariant.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: TaskRecord> Drop for RecordRef<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.refs.dec_and_test() {
             return;
         }
 
-        let work = this.work.get();
+        let work = self.work.get();
         // SAFETY: No reference is left, so no task work uses it any more.
-        unsafe { (*work).func = Some(Self::free) };
-        // SAFETY: As above; `free()` is the only thing that happens to it from now on. The address
-        // of a field is not null.
+        unsafe { (*work).func = Some(Record::<T>::free) };
+        // SAFETY: The address of a field is not null. `free()` is the only thing that happens to the
+        // record from now on, and may be called in process context.
         unsafe { reaper::after_grace_period(NonNull::new_unchecked(work)) };
     }
 }
 
 impl<T: TaskRecord> Record<T> {
-    /// Makes a record for the current task, which it is not attached to yet.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`; `ENODEV` if the module is on its way out.
-    pub(crate) fn new(_ctx: &TaskContext, owned: T::Owned, shared: T) -> Result<ARef<Self>> {
+    /// Makes a record for the current task, with two references.
+    fn new(owned: T::Owned, shared: T) -> Result<Pin<KBox<Self>>> {
         let module = ModuleRef::new()?;
         let init = try_pin_init!(Self {
             notifier <- Opaque::ffi_init(|slot: *mut bindings::preempt_notifier| {
                 let notifier = bindings::preempt_notifier {
                     // CAST: The kernel never writes through it.
-                    ops: core::ptr::from_ref(T::ops()).cast_mut(),
+                    ops: core::ptr::from_ref(T::kind().ops()).cast_mut(),
                     ..pin_init::zeroed()
                 };
                 // SAFETY: The slot is valid for writes.
@@ -195,7 +168,7 @@ impl<T: TaskRecord> Record<T> {
             }),
             work <- work::init(Self::run_work),
             nudge <- work::init(Self::run_nudge),
-            refs: Refcount::new(1),
+            refs: Refcount::new(2),
             gate <- Gate::new(),
             attached: Atomic::new(false),
             queued: Atomic::new(false),
@@ -205,12 +178,8 @@ impl<T: TaskRecord> Record<T> {
             owned,
             shared,
         }? Error);
-        let record = KBox::pin_init::<Error>(init, GFP_KERNEL_ACCOUNT)?;
 
-        // SAFETY: The memory is never moved: only `free()` gets at it as a box again.
-        let record = KBox::into_raw(unsafe { Pin::into_inner_unchecked(record) });
-        // SAFETY: A box is not null; its only reference becomes the one returned.
-        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(record)) })
+        KBox::pin_init(init, GFP_KERNEL_ACCOUNT)
     }
 
     /// Finds the record that is attached to the current task.
@@ -223,18 +192,27 @@ impl<T: TaskRecord> Record<T> {
         while !link.is_null() {
             // SAFETY: Everything on this list is the `link` of a valid preempt notifier.
             let notifier = unsafe { container_of!(link, bindings::preempt_notifier, link) };
-            // SAFETY: As above.
-            if unsafe { (*notifier).ops }.cast_const() == core::ptr::from_ref(T::ops()) {
+            // SAFETY: A valid preempt notifier, whose operations do not change while it is on a list.
+            if unsafe { (*notifier).ops }.cast_const() == core::ptr::from_ref(T::kind().ops()) {
                 // CAST: `Opaque<T>` is a transparent wrapper of `T`.
                 let notifier = notifier.cast::<Opaque<bindings::preempt_notifier>>();
-                // SAFETY: Only records of this type have this `ops`, by the trait's contract.
+                // SAFETY: Only records of this type have these operations, by the contract of
+                // `RecordType`.
                 return NonNull::new(unsafe { container_of!(notifier, Self, notifier) });
             }
-            // SAFETY: As above.
+            // SAFETY: The link of a valid notifier, on a list that nobody else changes.
             link = unsafe { (*link).next };
         }
 
         None
+    }
+
+    /// Calls `f` with the record of the current task, which does not detach it meanwhile: in a hook.
+    #[inline]
+    pub(super) fn with_current<R>(f: impl FnOnce(&Self) -> R) -> Option<R> {
+        // SAFETY: An attached record owns a reference. The hook is over before the task, on which it
+        // runs, can detach it.
+        Some(f(unsafe { Self::find_current()?.as_ref() }))
     }
 
     /// The task that owns the record.
@@ -253,7 +231,8 @@ impl<T: TaskRecord> Record<T> {
     }
 
     /// Calls `visit` while the record is attached, and cannot be detached; `None` if it is not
-    /// attached. Any context. Interrupts are off inside, where nothing may sleep, wake or lock.
+    /// attached. Any context. Interrupts are off inside, where nothing may sleep, wake or lock, nor
+    /// visit the same record once more.
     #[inline]
     pub(crate) fn visit<R>(&self, visit: impl FnOnce(&Visit<'_, T>) -> R) -> Option<R> {
         self.gate.pass(|| visit(&Visit(self)))
@@ -269,38 +248,78 @@ impl<T: TaskRecord> Deref for Record<T> {
     }
 }
 
-/// The record of the current task: what proves that the owner is at work.
+/// The record of the current task: what proves that the owner is at work, and has not been
+/// interrupted. In a hook, the owner has called what the hook is in, as it may call any function.
 ///
 /// # Invariants
 ///
-/// `record` is attached to the current task, or was when the borrow began and is kept by a
-/// reference.
+/// `record` is attached to the current task, and stays so for `'a`.
 pub(crate) struct Current<'a, T: TaskRecord> {
     record: &'a Record<T>,
     _not_send: NotThreadSafe,
 }
 
 impl<'a, T: TaskRecord> Current<'a, T> {
+    /// # Safety
+    ///
+    /// The record is attached to the current task until `'a` is over, and this is no hook that may
+    /// have interrupted it.
     #[inline]
-    fn new(record: &'a Record<T>) -> Self {
+    pub(super) unsafe fn new(record: &'a Record<T>) -> Self {
+        // INVARIANT: Promised by the caller.
         Self {
             record,
             _not_send: NotThreadSafe,
         }
     }
 
-    /// The record of the current task for a scheduler hook: it may be used until the hook returns.
-    #[inline]
-    pub(super) fn in_hook<R>(f: impl FnOnce(&Current<'_, T>) -> R) -> Option<R> {
-        let record = Record::<T>::find_current()?;
-        // SAFETY: Attached, so a reference is owned; the hook is over before the task can detach it.
-        Some(f(&Current::new(unsafe { record.as_ref() })))
-    }
-
     /// What only the owner touches.
     #[inline]
     pub(crate) fn owned(&self) -> &'a T::Owned {
         &self.record.owned
+    }
+}
+
+impl<T: TaskRecord> Deref for Current<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.record.shared
+    }
+}
+
+/// The record of the current task in a scheduler hook that may have interrupted the task anywhere:
+/// what only the owner touches may be half-way between two values, and is out of reach.
+///
+/// # Invariants
+///
+/// `record` is attached to the current task, and stays so for `'a`.
+pub(crate) struct InHook<'a, T: TaskRecord> {
+    record: &'a Record<T>,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a, T: TaskRecord> InHook<'a, T> {
+    /// # Safety
+    ///
+    /// The record is attached to the current task until `'a` is over.
+    #[inline]
+    pub(super) unsafe fn new(record: &'a Record<T>) -> Self {
+        // INVARIANT: Promised by the caller.
+        Self {
+            record,
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+impl<T: TaskRecord> Deref for InHook<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.record.shared
     }
 }
 
@@ -316,21 +335,13 @@ impl<T: TaskRecord> Deref for Visit<'_, T> {
     }
 }
 
-impl<T: TaskRecord> Deref for Current<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.record.shared
-    }
-}
-
 /// A record that has just been detached, still in the hands of its owner.
 ///
 /// The order of the fields is the order in which they are dropped: the module goes last.
 pub(crate) struct Detached<T: TaskRecord> {
-    record: ARef<Record<T>>,
+    record: RecordRef<T>,
     _module: Option<ModuleRef>,
+    _not_send: NotThreadSafe,
 }
 
 impl<T: TaskRecord> Detached<T> {
@@ -341,10 +352,10 @@ impl<T: TaskRecord> Detached<T> {
 }
 
 impl<T: TaskRecord> Deref for Detached<T> {
-    type Target = Record<T>;
+    type Target = T;
 
-    fn deref(&self) -> &Record<T> {
-        &self.record
+    fn deref(&self) -> &T {
+        &self.record.shared
     }
 }
 
@@ -353,38 +364,72 @@ impl TaskContext {
     #[inline]
     pub(crate) fn current<T: TaskRecord>(&self) -> Option<Current<'_, T>> {
         let record = Record::<T>::find_current()?;
-        // SAFETY: Attached, so a reference is owned; `detach()` needs this context for itself.
-        Some(Current::new(unsafe { record.as_ref() }))
+        // SAFETY: An attached record owns a reference.
+        let record = unsafe { record.as_ref() };
+
+        // SAFETY: `detach()` needs this context for itself.
+        Some(unsafe { Current::new(record) })
     }
 
-    /// Attaches a record that [`Record::new`] has made to the current task.
-    pub(crate) fn attach<T: TaskRecord>(&self, record: ARef<Record<T>>) -> Current<'_, T> {
-        // SAFETY: The list of the current task takes over the reference.
-        let record = unsafe { ARef::into_raw(record).as_ref() };
-        // INVARIANT: On the list from here on.
-        record.attached.store(true, Relaxed);
-        // SAFETY: `notifier` is set up, on no list, and stays valid until it is detached.
-        unsafe { helpers::umcg_anchor(record.notifier.get()) };
-        record.gate.open();
+    /// Makes a record, has peers find it and attaches it to the current task. Calls `begin` with it
+    /// before any scheduler hook can see it, and with preemption off.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the task has a record of this type; `ENOMEM`; `ENODEV` if the module is on its way
+    /// out.
+    pub(crate) fn attach<T: TaskRecord>(
+        &self,
+        owned: T::Owned,
+        shared: T,
+        begin: impl FnOnce(&Current<'_, T>),
+    ) -> Result<Current<'_, T>> {
+        let record = Record::new(owned, shared)?;
+        // If this fails, nobody has seen the record: it goes with its box.
+        T::kind().map().insert(&record)?;
 
-        Current::new(record)
+        // SAFETY: The memory is never moved: only `free()` gets at it as a box again.
+        let record: &Record<T> = unsafe { &*KBox::into_raw(Pin::into_inner_unchecked(record)) };
+        preemption::off(|| {
+            // INVARIANT: On the list from here on, which takes over a reference. The other one belongs
+            // to the map.
+            record.attached.store(true, Relaxed);
+            // SAFETY: `notifier` is set up, on no list, and stays valid until it is detached.
+            unsafe { helpers::umcg_anchor(record.notifier.get()) };
+            record.gate.open();
+            // SAFETY: Attached above.
+            begin(&unsafe { Current::new(record) });
+        });
+
+        // SAFETY: Attached above, until `detach()` has this context for itself.
+        Ok(unsafe { Current::new(record) })
     }
 
-    /// Detaches the record of the current task. No peer is at it after that.
-    pub(crate) fn detach<T: TaskRecord>(&mut self) -> Option<Detached<T>> {
-        let record = Record::<T>::find_current()?;
+    /// Detaches the record of the current task. No peer is at it after that, and none finds it. Calls
+    /// `end` with it after the last scheduler hook, and with preemption off.
+    pub(crate) fn detach<T: TaskRecord>(
+        &mut self,
+        end: impl FnOnce(&Detached<T>),
+    ) -> Option<Detached<T>> {
         // SAFETY: It is on the list of the current task, which owns a reference: this one.
-        let record = unsafe { ARef::from_raw(record) };
-        record.gate.close();
-        // SAFETY: As above.
-        unsafe { bindings::preempt_notifier_unregister(record.notifier.get()) };
-        // INVARIANT: Not on the list any more.
-        record.attached.store(false, Relaxed);
+        let record = unsafe { RecordRef::from_raw(Record::<T>::find_current()?) };
+        T::kind().map().remove(&record);
 
-        let module = record.take_module_if_over();
-        Some(Detached {
-            record,
-            _module: module,
-        })
+        Some(preemption::off(|| {
+            record.gate.close();
+            // SAFETY: On the list of the current task, where `attach()` has put it.
+            unsafe { bindings::preempt_notifier_unregister(record.notifier.get()) };
+            // INVARIANT: Not on the list any more.
+            record.attached.store(false, Relaxed);
+
+            let module = record.take_module_if_over();
+            let detached = Detached {
+                record,
+                _module: module,
+                _not_send: NotThreadSafe,
+            };
+            end(&detached);
+            detached
+        }))
     }
 }

@@ -8,9 +8,11 @@ use super::{
     bindings as helpers,
     record::{
         Record,
+        RecordRef,
         TaskRecord, //
     },
-    startup::Startup, //
+    static_lock::Once,
+    target::Target, //
 };
 use core::{
     cell::Cell,
@@ -37,92 +39,110 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A map from numbers to records, each of which it holds a reference to.
-pub(crate) struct RecordMap<T: TaskRecord> {
+/// The records of the type `T` that are attached to a task, or just about to be, by the number of
+/// that task in the initial PID namespace. There is one map for each type, [`records`].
+///
+/// # Invariants
+///
+/// - `entries` is all zeroes until it is `initialised`; nothing can be found in it then.
+/// - It holds pointers to records, each of which it owns a reference to.
+pub(crate) struct RecordMap<T> {
     entries: Opaque<bindings::xarray>,
+    initialised: Once,
     /// Counts the records that have been taken out.
     removals: Atomic<usize>,
-    _records: PhantomData<ARef<Record<T>>>,
+    _records: PhantomData<T>,
 }
 
 // SAFETY: The xarray does its own locking; the records are `Sync`.
 unsafe impl<T: TaskRecord> Sync for RecordMap<T> {}
 
-impl<T: TaskRecord> RecordMap<T> {
-    /// An empty map, for a static.
-    pub(crate) const fn new() -> Self {
+/// The map of all records of the type `T`.
+#[inline]
+pub(crate) fn records<T: TaskRecord>() -> &'static RecordMap<T> {
+    T::kind().map()
+}
+
+impl<T> RecordMap<T> {
+    /// An empty map, for the one static of a type.
+    pub(super) const fn new() -> Self {
+        // INVARIANT: Zeroes.
         Self {
-            entries: Opaque::uninit(),
+            entries: Opaque::zeroed(),
+            initialised: Once::new(),
             removals: Atomic::new(0),
             _records: PhantomData,
         }
     }
+}
 
-    /// Makes the map usable.
-    pub(crate) fn init(&'static self, _: &Startup) {
-        // What the map needs to hold a record is charged to the control group of who inserts it.
-        let flags = helpers::umcg_xarray_flags_UMCG_XA_FLAGS_ACCOUNT;
-        // SAFETY: `entries` is static memory that nobody uses yet, as the token proves.
-        unsafe { bindings::xa_init_flags(self.entries.get(), flags) };
-    }
-
-    /// Puts a record under a number that has none. May sleep.
+impl<T: TaskRecord> RecordMap<T> {
+    /// Has the record of the current task found from now on. May sleep. The map takes over a
+    /// reference, which the caller has counted.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn insert(&'static self, number: usize, record: ARef<Record<T>>) -> Result {
-        let record = ARef::into_raw(record);
-        // SAFETY: `init()` has made the map usable; the entry is an aligned pointer. The store has
-        // release ordering: it pairs with the dependency of the load in `get()`.
-        let old = unsafe {
-            bindings::xa_store(
-                self.entries.get(),
-                number,
-                record.as_ptr().cast(),
-                bindings::GFP_KERNEL,
-            )
-        };
-        // SAFETY: `old` is what `xa_store()` has returned.
-        let stored = to_result(unsafe { bindings::xa_err(old) });
-        if stored.is_err() {
-            // SAFETY: The map has not taken the reference.
-            drop(unsafe { ARef::from_raw(record) });
-        }
+    /// `EBUSY` if the task has one; `ENOMEM`. Nobody has seen the record then.
+    pub(super) fn insert(&'static self, record: &Record<T>) -> Result {
+        self.initialised.call(|| {
+            // What the map needs to hold a record is charged to the control group of who inserts it.
+            let flags = helpers::umcg_xarray_flags_UMCG_XA_FLAGS_ACCOUNT;
+            // SAFETY: Static memory, which nobody has written to yet. Who looks something up
+            // meanwhile takes no lock, and finds the same nothing.
+            unsafe { bindings::xa_init_flags(self.entries.get(), flags) };
+        });
 
-        stored
+        // SAFETY: The map has been initialised; the entry is an aligned pointer. The store has release
+        // ordering: it pairs with the dependency of the load in `find()`.
+        to_result(unsafe {
+            helpers::umcg_xa_insert(
+                self.entries.get(),
+                number_of(record.task()),
+                ptr::from_ref(record).cast_mut().cast(),
+            )
+        })
     }
 
-    /// Takes the record of a number out. May sleep on PREEMPT_RT, nowhere else.
-    pub(crate) fn remove(&'static self, number: usize) -> Option<ARef<Record<T>>> {
-        // SAFETY: `init()` has made the map usable.
-        let old = unsafe { bindings::xa_erase(self.entries.get(), number) };
+    /// Takes the record of the current task out. May sleep on PREEMPT_RT, nowhere else. The caller
+    /// has a reference of its own.
+    pub(super) fn remove(&'static self, record: &RecordRef<T>) {
+        let record: &Record<T> = record;
+        // SAFETY: The map has been initialised, for the record has been inserted.
+        let removed = unsafe {
+            helpers::umcg_xa_remove(
+                self.entries.get(),
+                number_of(record.task()),
+                ptr::from_ref(record).cast_mut().cast(),
+            )
+        };
         // Full, for the release that it contains: pairs with the load in `found_again()`.
         let _ = self.removals.fetch_add(1, Full);
 
-        // SAFETY: The map holds only records, and has held a reference to this one.
-        NonNull::new(old.cast()).map(|record| unsafe { ARef::from_raw(record) })
+        if removed {
+            // SAFETY: The map owned a reference to each record that it has held.
+            drop(unsafe { RecordRef::from_raw(NonNull::from(record)) });
+        }
     }
 
-    /// Finds the record of `number`, if it is one that `accept` accepts. It is valid until the guard
-    /// goes. `last_found` will know it by `name`. Any context.
+    /// Finds the record of a task. It is valid until the guard goes. `last_found` will know it by
+    /// `name`. Any context.
     pub(crate) fn find<'g>(
         &'static self,
         last_found: &LastFound<T>,
         name: u32,
-        number: usize,
-        _: &'g rcu::Guard,
-        accept: impl FnOnce(&Record<T>) -> bool,
+        target: &Target<'g>,
     ) -> Option<&'g Record<T>> {
-        // Acquire: as in `found_again()`. Read first: a removal that comes now is not missed there.
+        // Acquire: as in `is_current()`. Read first: a removal that comes now is not missed there.
         let removals = self.removals.load(Acquire);
-        // SAFETY: `init()` has made the map usable.
-        let entry = unsafe { bindings::xa_load(self.entries.get(), number) };
+        // SAFETY: A valid map, or zeroes, in which nothing is found.
+        let entry = unsafe { bindings::xa_load(self.entries.get(), target.number()) };
         // SAFETY: The map holds only records. Their memory lasts for a grace period after the last
-        // reference, the map's among them, has gone.
+        // reference, the map's among them, has gone; the target proves that this section is within.
         let record = unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() };
 
-        accept(record).then(|| {
+        // A record is taken out before its task gets another number, and holds a reference to it: the
+        // number may be that of another task by now, the task itself not.
+        target.is(record.task()).then(|| {
             // INVARIANT: The record was in the map after the removals were counted.
             last_found.name.set(name);
             last_found.removals.set(removals);
@@ -141,7 +161,7 @@ impl<T: TaskRecord> RecordMap<T> {
     ) -> Option<usize> {
         let mut number = first;
         let _guard = rcu::read_lock();
-        // SAFETY: `init()` has made the map usable.
+        // SAFETY: A valid map, or zeroes, in which nothing is found.
         let entry = unsafe {
             bindings::xa_find(
                 self.entries.get(),
@@ -150,10 +170,30 @@ impl<T: TaskRecord> RecordMap<T> {
                 bindings::XA_PRESENT,
             )
         };
-        // SAFETY: As in `find()`.
+        // SAFETY: The map holds only records, whose memory lasts for a grace period after the last
+        // reference: longer than the guard.
         f(unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() });
 
         Some(number)
+    }
+
+    /// Calls `f` with each record. Those that come and go meanwhile may be missed. Each call runs
+    /// within an RCU read-side critical section of its own, for there may be very many. Any context.
+    pub(crate) fn for_each(&'static self, mut f: impl FnMut(&Record<T>)) {
+        let mut next = 0;
+
+        while let Some(number) = self.with_next(next, &mut f) {
+            next = number + 1;
+        }
+    }
+
+    /// Kills the processes of all tasks that have a record, but for the first process of the machine.
+    pub(crate) fn kill_owners(&'static self) {
+        self.for_each(|record| {
+            // SAFETY: The record holds its task. Signals may be sent in any context in which no lock
+            // of a task's signals or of a run queue is held.
+            unsafe { helpers::umcg_kill(record.task().as_ptr()) };
+        });
     }
 
     /// The record that [`RecordMap::find`] has last found for `last_found`, if that was by `name` and
@@ -172,14 +212,14 @@ impl<T: TaskRecord> RecordMap<T> {
             return None;
         }
 
-        // SAFETY: Null, or a record that was in the map after as many removals as there are now, by
-        // the type invariant: so it still is.
+        // SAFETY: Null, or a record that was in this map, the only one of its type, after as many
+        // removals as there are now, by the type invariant of `LastFound`: so it still is.
         unsafe { last_found.record.get().as_ref() }
     }
 
     /// Calls `f` with the task of the record that [`RecordMap::found_again`] would find. That it is
-    /// counted makes a read-side critical section superfluous: the task may be about to leave the
-    /// map, but `f` is called for a task of this name. Any context.
+    /// counted makes a read-side critical section superfluous: the task may leave the map meanwhile.
+    /// Any context.
     #[inline]
     pub(crate) fn with_task_found_again<R>(
         &'static self,
@@ -205,12 +245,18 @@ impl<T: TaskRecord> RecordMap<T> {
     }
 }
 
-/// What a task has last found in a map: most often it will look for the same again. It holds the
-/// task that was found, but not the record: what has left must not keep its memory pinned.
+/// The number of the current task. It changes in exec only, and no task has a record there.
+fn number_of(task: &Task) -> usize {
+    // CAST: The PID of a user task is positive.
+    task.pid() as usize
+}
+
+/// What a task has last found in the map of a type: most often it will look for the same again. It
+/// holds the task that was found, but not the record: what has left must not keep its memory pinned.
 ///
 /// # Invariants
 ///
-/// `record` is null, or was in the map when its count of removals was `removals`.
+/// `record` is null, or was in the map of its type when the count of removals was `removals`.
 pub(crate) struct LastFound<T: TaskRecord> {
     name: Cell<u32>,
     removals: Cell<usize>,
@@ -224,6 +270,7 @@ unsafe impl<T: TaskRecord> Send for LastFound<T> {}
 impl<T: TaskRecord> LastFound<T> {
     /// Nothing.
     pub(crate) fn new() -> Self {
+        // INVARIANT: `record` is null.
         Self {
             name: Cell::new(0),
             removals: Cell::new(0),

@@ -43,7 +43,7 @@ pub(crate) fn sleep_until(
         // SAFETY: In process context, as `_ctx` proves; the state is set back below.
         unsafe { helpers::umcg_set_current_state(INTERRUPTIBLE) };
         if done() {
-            // SAFETY: As above.
+            // SAFETY: In process context; the task runs again.
             unsafe { helpers::umcg_set_current_state(bindings::TASK_RUNNING) };
             return Ended::Done;
         }
@@ -55,7 +55,7 @@ pub(crate) fn sleep_until(
                 unsafe { bindings::schedule() };
                 false
             }
-            // SAFETY: As above.
+            // SAFETY: The task may sleep, and its state says how; any deadline will do.
             Some(deadline) => unsafe { helpers::umcg_schedule_until(deadline) },
         };
 

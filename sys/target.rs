@@ -51,21 +51,23 @@ impl<'g> Target<'g> {
         let tid = i32::try_from(tid).map_err(|_| ESRCH)?;
         // SAFETY: Within an RCU read-side critical section, as the guard proves.
         let pid = unsafe { bindings::find_vpid(tid) };
-        // SAFETY: As above; a null `pid` has no task.
+        // SAFETY: Null, which has no task, or valid within the RCU read-side critical section.
         let task = unsafe { bindings::pid_task(pid, bindings::pid_type_PIDTYPE_PID) };
         let task = NonNull::new(task).ok_or(ESRCH)?;
 
         // SAFETY: The task is valid for the RCU read-side critical section. Its flags change under
         // our feet, but not the one for kernel threads; the other is a snapshot.
         let flags = unsafe { helpers::umcg_flags_of(task.as_ptr()) };
-        // SAFETY: As above. Only compared, never followed.
+        // SAFETY: The task is valid for the RCU read-side critical section. Its address space is only
+        // compared, never followed.
         let mm = unsafe { helpers::umcg_mm_of(task.as_ptr()) };
-        // SAFETY: As above. A task keeps its own, whatever becomes of it.
+        // SAFETY: The task is valid for the RCU read-side critical section, and keeps its own, whatever
+        // becomes of it. Only compared, never followed.
         let process = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).signal) };
         let current = Task::current_raw();
         // SAFETY: The current task alone changes its own.
         let own_mm = unsafe { (*current).mm };
-        // SAFETY: As above.
+        // SAFETY: The current task keeps its own.
         let own_process = unsafe { (*current).signal };
 
         // A task that has given up its address space may have had ours.

@@ -8,14 +8,21 @@
 use super::{
     bindings as helpers,
     context::TaskContext,
+    lifetime::Startup,
     record::{
         Current,
+        InHook,
+        Record,
         TaskRecord, //
     },
 };
-use core::ptr::{
-    self,
-    NonNull, //
+use crate::static_lock;
+use core::{
+    mem,
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 use kernel::{
     bindings,
@@ -26,10 +33,14 @@ use kernel::{
 
 /// What happens to tasks that have a record.
 pub(crate) trait Hooks: TaskRecord {
-    /// The current task passes the scheduler. `sleeps` says whether it is about to sleep: it has set
-    /// its state, and the scheduler has not looked yet. Preemption is off, interrupts are on, no
-    /// run-queue lock is held. May wake, must not sleep, fault or allocate, and take raw locks only.
-    fn passes_scheduler(current: &Current<'_, Self>, sleeps: bool);
+    /// The current task passes the scheduler, which may have interrupted it anywhere. Preemption is
+    /// off, interrupts are on, no run-queue lock is held. May wake, must not sleep, fault or
+    /// allocate, and take raw locks only.
+    fn passes_scheduler(hook: &InHook<'_, Self>);
+
+    /// The current task has called the scheduler, to sleep: it has set its state, and the scheduler
+    /// has not looked yet. Called after [`Hooks::passes_scheduler`], with the same rules.
+    fn sleeps(current: &Current<'_, Self>);
 
     /// The current task passes the scheduler in a way that allows no wake-up. Must not do anything
     /// but count.
@@ -71,7 +82,7 @@ impl Named {
     ///
     /// `tracepoint` is valid, and `found` is a `Named` that nobody else uses now.
     unsafe extern "C" fn visit(tracepoint: *mut bindings::tracepoint, found: *mut c_void) {
-        // SAFETY: Promised by the caller.
+        // SAFETY: A `Named` that nobody else uses now, as the caller promises.
         let found = unsafe { &mut *found.cast::<Self>() };
         // SAFETY: The name of a tracepoint is a static string.
         let name = unsafe { CStr::from_char_ptr((*tracepoint).name) };
@@ -92,30 +103,64 @@ struct Probe {
     function: *mut c_void,
 }
 
-/// The probes of the module, none of them attached at first.
-///
-/// To attach and to detach may sleep, and is for one task at a time.
+/// Which probes are attached.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Attached {
+    /// Those that watch for exit and exec.
+    pub(crate) lifetime: bool,
+    /// Those that watch tasks pass the scheduler and take signals.
+    pub(crate) activity: bool,
+    /// The preempt notifiers.
+    pub(crate) switches: bool,
+}
+
+/// The probes of the module, none of them attached at first. To attach and to detach may sleep.
 ///
 /// # Invariants
 ///
-/// Each probe has the prototype of its tracepoint.
+/// Each probe has the prototype of its tracepoint, and is attached as `attached` says.
 pub(crate) struct Probes {
     exit: Probe,
     exec: Probe,
     signal: Probe,
     sched_entry: unsafe extern "C" fn(*mut c_void, bool),
+    attached: Attached,
 }
 
 // SAFETY: The tracepoints are statics of the kernel, the probes are functions of the module.
 unsafe impl Send for Probes {}
 
+static_lock! {
+    /// Held while probes are attached and detached; so the locks of tracepoints and of static
+    /// branches come inside.
+    static PROBES: Mutex<Option<Probes>> = None;
+}
+
+/// Looks the tracepoints up for the hooks `T`: [`with`] can be used from then on.
+///
+/// # Errors
+///
+/// `ENOENT`, with a line in the log, if this kernel lacks one of them.
+pub(crate) fn init<T: Hooks>(_: &Startup) -> Result {
+    *PROBES.lock() = Some(Probes::find::<T>()?);
+    Ok(())
+}
+
+/// Calls `f` with the probes, for one task at a time; `None` if the module is on its way out. May
+/// sleep.
+pub(crate) fn with<R>(f: impl FnOnce(&mut Probes) -> R) -> Option<R> {
+    PROBES.lock().as_mut().map(f)
+}
+
+/// Detaches all that is attached, allows no more, and waits until no task is in a probe. May sleep.
+pub(super) fn shut_down() {
+    drop(PROBES.lock().take());
+    // SAFETY: In process context with no lock held.
+    unsafe { helpers::umcg_tracepoint_synchronize() };
+}
+
 impl Probes {
-    /// Looks the tracepoints up for the hooks `T`.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT`, with a line in the log, if this kernel lacks one of them.
-    pub(crate) fn find<T: Hooks>() -> Result<Self> {
+    fn find<T: Hooks>() -> Result<Self> {
         let named = Named::find();
         let probe = |tracepoint: Option<_>, name, function| match tracepoint {
             Some(tracepoint) => Ok(Probe {
@@ -128,7 +173,8 @@ impl Probes {
             }
         };
 
-        // INVARIANT: Each function below has the prototype of the tracepoint that it names.
+        // INVARIANT: Each function below has the prototype of the tracepoint that it names. None is
+        // attached yet.
         Ok(Self {
             exit: probe(
                 named.sched_process_exit,
@@ -146,40 +192,57 @@ impl Probes {
                 signal_deliver::<T> as *mut c_void,
             )?,
             sched_entry: sched_entry::<T>,
+            attached: Attached::default(),
         })
     }
 
-    /// Begins to watch for exit and exec, and lets records be attached to tasks.
+    /// Which are attached.
+    pub(crate) fn attached(&self) -> Attached {
+        self.attached
+    }
+
+    /// Begins to watch for exit and exec.
     ///
     /// # Errors
     ///
     /// `ENOMEM`; nothing is attached then.
     pub(crate) fn attach_lifetime(&mut self) -> Result {
+        if self.attached.lifetime {
+            return Ok(());
+        }
+
         self.exit.attach()?;
         if let Err(e) = self.exec.attach() {
             self.exit.detach();
             return Err(e);
         }
+        self.attached.lifetime = true;
 
         Ok(())
     }
 
-    /// Undoes [`Probes::attach_lifetime`], when no task has a record.
+    /// Undoes [`Probes::attach_lifetime`].
     pub(crate) fn detach_lifetime(&mut self) {
-        self.exec.detach();
-        self.exit.detach();
+        if mem::take(&mut self.attached.lifetime) {
+            self.exec.detach();
+            self.exit.detach();
+        }
     }
 
-    /// Has the scheduler call the preempt notifiers of all tasks that have some. May sleep.
+    /// Has the scheduler call the preempt notifiers of all tasks that have some.
     pub(crate) fn attach_switches(&mut self) {
-        // SAFETY: In process context; undone in `detach_switches()`.
-        unsafe { bindings::preempt_notifier_inc() };
+        if !mem::replace(&mut self.attached.switches, true) {
+            // SAFETY: In process context; undone in `detach_switches()`.
+            unsafe { bindings::preempt_notifier_inc() };
+        }
     }
 
-    /// Undoes [`Probes::attach_switches`]. May sleep.
+    /// Undoes [`Probes::attach_switches`].
     pub(crate) fn detach_switches(&mut self) {
-        // SAFETY: Done by `attach_switches()`.
-        unsafe { bindings::preempt_notifier_dec() };
+        if mem::take(&mut self.attached.switches) {
+            // SAFETY: In process context; `attach_switches()` has done it.
+            unsafe { bindings::preempt_notifier_dec() };
+        }
     }
 
     /// Begins to watch tasks pass the scheduler and take signals.
@@ -188,28 +251,38 @@ impl Probes {
     ///
     /// `ENOMEM`; nothing is attached then.
     pub(crate) fn attach_activity(&mut self) -> Result {
+        if self.attached.activity {
+            return Ok(());
+        }
+
         self.signal.attach()?;
-        // SAFETY: The probe stays valid until it is detached.
+        // SAFETY: The probe stays valid until it is detached: it is by the time `shut_down()` is
+        // through.
         let sched = unsafe { helpers::umcg_register_sched_entry(Some(self.sched_entry)) };
         if let Err(e) = to_result(sched) {
             self.signal.detach();
             return Err(e);
         }
+        self.attached.activity = true;
 
         Ok(())
     }
 
     /// Undoes [`Probes::attach_activity`].
     pub(crate) fn detach_activity(&mut self) {
-        // SAFETY: In process context; this fails for a probe that is not attached only.
-        unsafe { helpers::umcg_unregister_sched_entry(Some(self.sched_entry)) };
-        self.signal.detach();
+        if mem::take(&mut self.attached.activity) {
+            // SAFETY: In process context; it is attached.
+            unsafe { helpers::umcg_unregister_sched_entry(Some(self.sched_entry)) };
+            self.signal.detach();
+        }
     }
+}
 
-    /// Waits until no task is in a probe any more, after all have been detached.
-    pub(crate) fn synchronize(&mut self) {
-        // SAFETY: In process context with no lock held.
-        unsafe { helpers::umcg_tracepoint_synchronize() };
+impl Drop for Probes {
+    fn drop(&mut self) {
+        self.detach_switches();
+        self.detach_activity();
+        self.detach_lifetime();
     }
 }
 
@@ -252,7 +325,7 @@ unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
     if unsafe { (*task).preempt_notifiers.first }.is_null() {
         return;
     }
-    // SAFETY: As above. Wakers may change it at any time, hence volatile.
+    // SAFETY: `task` is the current task. Wakers may change the field at any time, hence volatile.
     let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
     // SAFETY: Looks at this CPU only.
     if unsafe { helpers::umcg_irqs_disabled() } {
@@ -260,10 +333,17 @@ unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
         T::misses_scheduler();
         return;
     }
-    // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
-    let sleeps = !preempt && state & bindings::TASK_NORMAL != 0;
 
-    Current::<T>::in_hook(|current| T::passes_scheduler(current, sleeps));
+    Record::<T>::with_current(|record| {
+        // SAFETY: The task does not detach it before this probe returns.
+        T::passes_scheduler(&unsafe { InHook::new(record) });
+        // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
+        if !preempt && state & bindings::TASK_NORMAL != 0 {
+            // SAFETY: The task has called the scheduler itself, as a function that may sleep, and
+            // detaches nothing before that returns.
+            T::sleeps(&unsafe { Current::new(record) });
+        }
+    });
 }
 
 /// Fires in `get_signal()`.
@@ -277,7 +357,11 @@ unsafe extern "C" fn signal_deliver<T: Hooks>(
     _info: *mut bindings::kernel_siginfo,
     _action: *mut bindings::k_sigaction,
 ) {
-    Current::<T>::in_hook(|current| T::takes_signal(current));
+    Record::<T>::with_current(|record| {
+        // SAFETY: The task has called `get_signal()` itself, on its way to user mode, and detaches
+        // nothing before that returns.
+        T::takes_signal(&unsafe { Current::new(record) });
+    });
 }
 
 /// Fires in `do_exit()`, before the task gives its address space up.

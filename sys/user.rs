@@ -22,9 +22,9 @@ const ROOT: u32 = 0;
 pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
     // SAFETY: The current task alone changes its credentials, and does nothing else meanwhile.
     let credentials = unsafe { (*Task::current_raw()).cred };
-    // SAFETY: As above; the fields of credentials in use do not change.
+    // SAFETY: The task holds its credentials, whose fields do not change while they are in use.
     let mut user = unsafe { (*credentials).uid.val };
-    // SAFETY: As above.
+    // SAFETY: The task holds its credentials, and they hold their user namespace.
     let mut namespace = unsafe { (*credentials).user_ns };
 
     loop {
@@ -34,7 +34,7 @@ pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
         if parent.is_null() {
             return user;
         }
-        // SAFETY: As above; the owner does not change.
+        // SAFETY: The namespace is held, and its owner does not change.
         let owner = unsafe { (*namespace).owner.val };
         if owner != ROOT {
             user = owner;

@@ -8,7 +8,14 @@ use super::{
     bindings as helpers,
     context::TaskContext, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    mem::offset_of,
+    sync::atomic::{
+        AtomicU32,
+        AtomicU64,
+        Ordering::Relaxed as LanguageRelaxed, //
+    },
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -21,31 +28,69 @@ use kernel::{
 
 pub(crate) use helpers::umcg_user_store as UserStore;
 
+/// A store as a scheduler hook finds it. Words, so that whoever comes in between finds values that
+/// somebody has written. Of the language: atomics of the kernel do not hand out their address.
+#[derive(Default)]
+#[repr(C)]
+struct Shared {
+    address: AtomicU64,
+    value: AtomicU64,
+    width: AtomicU32,
+    is_time: AtomicU32,
+}
+
+// The C helper is given an array of these.
+const _: () = {
+    assert!(size_of::<Shared>() == size_of::<UserStore>());
+    assert!(offset_of!(Shared, address) == offset_of!(UserStore, address));
+    assert!(offset_of!(Shared, value) == offset_of!(UserStore, value));
+    assert!(offset_of!(Shared, width) == offset_of!(UserStore, width));
+    assert!(offset_of!(Shared, is_time) == offset_of!(UserStore, is_time));
+};
+
+impl Shared {
+    /// Relaxed: a hook of this task finds it armed only when it has been written; see
+    /// [`UserStores::arm`].
+    fn set(&self, store: &UserStore) {
+        self.address.store(store.address, LanguageRelaxed);
+        self.value.store(store.value, LanguageRelaxed);
+        self.width.store(store.width, LanguageRelaxed);
+        self.is_time.store(store.is_time, LanguageRelaxed);
+    }
+
+    /// Relaxed: the task itself has written it.
+    fn get(&self) -> UserStore {
+        UserStore {
+            address: self.address.load(LanguageRelaxed),
+            value: self.value.load(LanguageRelaxed),
+            width: self.width.load(LanguageRelaxed),
+            is_time: self.is_time.load(LanguageRelaxed),
+        }
+    }
+}
+
 /// Up to `N` stores, by number. A set of them is a word with one bit each.
 ///
 /// For one task and its scheduler hooks: those may interrupt the methods anywhere, but no hook is
-/// interrupted by a method.
+/// interrupted by a method. If others call them as well, other memory of user space may be written,
+/// and nothing worse.
 ///
 /// # Invariants
 ///
-/// A store is only written while it is not armed, and only armed when [`UserStore::write`] has
-/// found its address good.
+/// Every address that is not zero has been found to be one of user space by [`UserStore::write`].
 pub(crate) struct UserStores<const N: usize> {
-    stores: UnsafeCell<[UserStore; N]>,
+    stores: [Shared; N],
     armed: Atomic<u32>,
 }
-
-// SAFETY: Memory of user space is found by the address, in the task that calls.
-unsafe impl<const N: usize> Send for UserStores<N> {}
 
 impl<const N: usize> UserStores<N> {
     /// No stores.
     pub(crate) fn new() -> Self {
         const { assert!(N <= u32::BITS as usize) };
 
-        // INVARIANT: None is armed.
+        // INVARIANT: All are zero.
         Self {
-            stores: UnsafeCell::new([UserStore::default(); N]),
+            stores: core::array::from_fn(|_| Shared::default()),
             armed: Atomic::new(0),
         }
     }
@@ -66,17 +111,12 @@ impl<const N: usize> UserStores<N> {
         let armed = self.armed.load(Relaxed);
         // CAST: Not more than 32.
         let number = armed.trailing_ones() as usize;
-        if number >= N {
-            return Err(ENOSPC);
-        }
+        let place = self.stores.get(number).ok_or(ENOSPC)?;
 
         store.write(ctx, now_ns)?;
-        // SAFETY: Within bounds.
-        let place = unsafe { self.stores.get().cast::<UserStore>().add(number) };
-        // SAFETY: Not armed, so no hook looks at it, and no other task does.
-        unsafe { place.write(store) };
-        // INVARIANT: Its address has just been found good. Release: the store above is there when a
-        // hook of this task finds it armed.
+        // INVARIANT: Its address has just been found good.
+        place.set(&store);
+        // Release: the store above is there when a hook of this task finds it armed.
         self.armed.store(armed | 1 << number, Release);
 
         Ok(number)
@@ -84,8 +124,9 @@ impl<const N: usize> UserStores<N> {
 
     /// Forgets the store `number`.
     pub(crate) fn disarm(&self, number: usize) {
-        self.armed
-            .store(self.armed.load(Relaxed) & !(1 << number), Relaxed);
+        // CAST: What is beyond 32 is no store.
+        let bit = 1_u32.checked_shl(number as u32).unwrap_or(0);
+        self.armed.store(self.armed.load(Relaxed) & !bit, Relaxed);
     }
 
     /// Writes those of `which` that there are, as far as that can be done without a fault; returns
@@ -97,9 +138,9 @@ impl<const N: usize> UserStores<N> {
             return 0;
         }
 
-        // SAFETY: Those that are armed are not written to, and their addresses are good, by the type
-        // invariant; there is at least one.
-        unsafe { helpers::umcg_store_user_nofault(self.stores.get().cast(), which, now_ns) }
+        // SAFETY: There is at least one, less than `N`, and their addresses are those of user space, by
+        // the type invariant. The layout is that of the array that the helper takes.
+        unsafe { helpers::umcg_store_user_nofault(self.stores.as_ptr().cast(), which, now_ns) }
     }
 
     /// Writes those of `which` that there are. May sleep and fault.
@@ -111,11 +152,10 @@ impl<const N: usize> UserStores<N> {
         let which = which & self.armed.load(Relaxed);
         let mut result = Ok(());
 
-        for number in (0..N).filter(|number| which & 1 << number != 0) {
-            // SAFETY: Within bounds.
-            let place = unsafe { self.stores.get().cast::<UserStore>().add(number) };
-            // SAFETY: Armed, so nobody writes to it.
-            result = result.and(unsafe { &*place }.write(ctx, now_ns));
+        for (number, store) in self.stores.iter().enumerate() {
+            if which & 1 << number != 0 {
+                result = result.and(store.get().write(ctx, now_ns));
+            }
         }
 
         result

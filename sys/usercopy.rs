@@ -32,7 +32,7 @@ macro_rules! impl_args {
     ($type:ty, $min_size:literal) => {
         // SAFETY: Integers only, which leave no padding: the size is the sum of theirs.
         unsafe impl FromBytes for $type {}
-        // SAFETY: As above.
+        // SAFETY: Integers only, without padding: every byte is initialised.
         unsafe impl AsBytes for $type {}
 
         impl Args for $type {

@@ -15,29 +15,40 @@ use super::{
     worker, //
 };
 use crate::{
-    impl_task_record,
+    record_type,
     sys::{
         context::TaskContext,
-        record::Current,
+        record::{
+            Current,
+            InHook,
+            TaskRecord, //
+        },
         tracepoint::Hooks, //
     },
 };
 
-impl_task_record! {
-    impl TaskRecord for Task {
-        type Owned = Owned;
+record_type!(anchor, Task);
 
-        fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
-            worker::returns_to_user(ctx, current);
-        }
+impl TaskRecord for Task {
+    type Owned = Owned;
+
+    fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
+        worker::returns_to_user(ctx, current);
     }
 }
 
 impl Hooks for Task {
     #[inline]
-    fn passes_scheduler(current: &Current<'_, Self>, sleeps: bool) {
+    fn passes_scheduler(hook: &InHook<'_, Self>) {
+        if hook.kind() == Kind::Worker {
+            worker::passes_scheduler(hook);
+        }
+    }
+
+    #[inline]
+    fn sleeps(current: &Current<'_, Self>) {
         if current.kind() == Kind::Worker {
-            worker::passes_scheduler(current, sleeps);
+            worker::sleeps(current);
         }
     }
 

@@ -30,8 +30,7 @@ use super::{
         own_words,
         Kind,
         Owned,
-        Task,
-        TaskRef, //
+        Task, //
     },
     words::{
         Group,
@@ -75,9 +74,7 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
         Kind::Worker => hooks::Use::worker()?,
     };
     let owned = Owned::new(hooks, group);
-    let record = TaskRef::new(ctx, owned, Task::new(kind, words))?;
-    registry::insert_current(record.clone())?;
-    let current = ctx.attach(record);
+    let current = ctx.attach(owned, Task::new(kind, words), |_| {})?;
     current.owned().share.set(Some(share));
     report::registers(&current);
 
@@ -127,10 +124,9 @@ fn leave(mut ctx: TaskContext) -> Result {
     if ctx.current::<Task>().is_none() {
         return Err(EINVAL);
     }
-    registry::remove_current();
 
     // The probes stay until the record is off the task: they are what finds it.
-    if let Some(record) = ctx.detach::<Task>() {
+    if let Some(record) = ctx.detach::<Task>(|_| {}) {
         drop(record.owned().hooks.take());
         drop(record.owned().share.take());
         record.activity.keep();

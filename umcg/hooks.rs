@@ -2,19 +2,21 @@
 
 //! When the probes are attached: the kernel pays for them only while somebody is registered.
 
+use super::task::Task;
 use crate::sys::{
     deferred::Deferred,
-    startup::Startup,
-    tracepoint::Probes, //
+    lifetime::Startup,
+    tracepoint::{
+        self,
+        Attached,
+        Probes, //
+    },
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        global_lock, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
 };
 
@@ -22,35 +24,14 @@ use kernel::{
 /// Programs come and go; every change stops all CPUs for a moment.
 const LINGER_MS: u32 = 1000;
 
-global_lock! {
-    // SAFETY: Initialised by `Hooks::new()`, before the device is there.
-    unsafe(uninit) static HOOKS: Mutex<Option<State>> = None;
-}
-
-/// How many tasks are registered. Raised with [`HOOKS`](static@HOOKS) locked; lowered in any context.
+/// How many tasks are registered. Raised within [`tracepoint::with`]; lowered in any context.
 static SERVERS: Atomic<usize> = Atomic::new(0);
 static WORKERS: Atomic<usize> = Atomic::new(0);
 
 /// How many records there are of tasks that are told of their switches.
 static WATCHED: Atomic<usize> = Atomic::new(0);
 
-static DETACH: Deferred = Deferred::new(detach_unused);
-
-struct State {
-    probes: Probes,
-    attached: Attached,
-}
-
-/// Which probes are attached.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Attached {
-    /// Those that watch for exit and exec.
-    pub(crate) lifetime: bool,
-    /// Those that watch tasks pass the scheduler and take signals.
-    pub(crate) activity: bool,
-    /// The preempt notifiers.
-    pub(crate) switches: bool,
-}
+static DETACH: Deferred = Deferred::new(detach_unneeded);
 
 /// How many tasks are registered.
 #[derive(Clone, Copy)]
@@ -68,8 +49,8 @@ impl Registered {
 
 /// How many tasks are registered now.
 pub(crate) fn registered() -> Registered {
-    // Relaxed: `Use::new()` raises the numbers with the lock held, and `detach_unused()` reads them
-    // with it; one that is lowered meanwhile schedules `detach_unused()` again.
+    // Relaxed: `Use::counted()` raises the numbers within `tracepoint::with()`, and
+    // `detach_unneeded()` reads them there; one that is lowered meanwhile schedules that again.
     Registered {
         servers: SERVERS.load(Relaxed),
         workers: WORKERS.load(Relaxed),
@@ -79,56 +60,42 @@ pub(crate) fn registered() -> Registered {
 
 /// Which probes are attached now. May sleep.
 pub(crate) fn attached() -> Attached {
-    HOOKS
-        .lock()
-        .as_ref()
-        .map_or(Attached::default(), |state| state.attached)
+    tracepoint::with(|probes| probes.attached()).unwrap_or_default()
 }
 
-impl State {
-    /// Attaches what the registered tasks need.
-    fn attach_needed(&mut self) -> Result {
-        let tasks = registered();
+/// Attaches what the registered tasks need.
+fn attach_needed(probes: &mut Probes) -> Result {
+    let tasks = registered();
 
-        if !self.attached.lifetime && !tasks.is_nobody() {
-            self.probes.attach_lifetime()?;
-            self.attached.lifetime = true;
-        }
-        if !self.attached.activity && tasks.workers > 0 {
-            self.probes.attach_activity()?;
-            self.attached.activity = true;
-        }
-        if !self.attached.switches && tasks.watched > 0 {
-            self.probes.attach_switches();
-            self.attached.switches = true;
-        }
-
-        Ok(())
+    if !tasks.is_nobody() {
+        probes.attach_lifetime()?;
+    }
+    if tasks.workers > 0 {
+        probes.attach_activity()?;
+    }
+    if tasks.watched > 0 {
+        probes.attach_switches();
     }
 
-    /// Detaches what no registered task needs.
-    fn detach_unneeded(&mut self) {
-        let tasks = registered();
-
-        if self.attached.switches && tasks.watched == 0 {
-            self.probes.detach_switches();
-            self.attached.switches = false;
-        }
-        if self.attached.activity && tasks.workers == 0 {
-            self.probes.detach_activity();
-            self.attached.activity = false;
-        }
-        if self.attached.lifetime && tasks.is_nobody() {
-            self.probes.detach_lifetime();
-            self.attached.lifetime = false;
-        }
-    }
+    Ok(())
 }
 
-fn detach_unused() {
-    if let Some(state) = HOOKS.lock().as_mut() {
-        state.detach_unneeded();
-    }
+/// Detaches what no registered task needs.
+fn detach_unneeded() {
+    // On the way out of the module all are detached, whatever the numbers say.
+    let _ = tracepoint::with(|probes| {
+        let tasks = registered();
+
+        if tasks.watched == 0 {
+            probes.detach_switches();
+        }
+        if tasks.workers == 0 {
+            probes.detach_activity();
+        }
+        if tasks.is_nobody() {
+            probes.detach_lifetime();
+        }
+    });
 }
 
 /// A registered task: the probes that it needs are attached.
@@ -165,15 +132,14 @@ impl Use {
     }
 
     fn counted(counter: &'static Atomic<usize>) -> Result<Self> {
-        let mut hooks = HOOKS.lock();
-        // The device, which is the way here, goes before the probes do.
-        let state = hooks.as_mut().ok_or(ENODEV)?;
+        tracepoint::with(|probes| {
+            counter.add(1, Relaxed);
+            let hook_use = Self(counter);
+            attach_needed(probes)?;
 
-        counter.add(1, Relaxed);
-        let hook_use = Self(counter);
-        state.attach_needed()?;
-
-        Ok(hook_use)
+            Ok(hook_use)
+        })
+        .unwrap_or(Err(ENODEV))
     }
 }
 
@@ -186,29 +152,12 @@ impl Drop for Use {
     }
 }
 
-/// The ability to attach probes; dropped when the module goes and no task is registered.
-pub(crate) struct Hooks(());
-
-impl Hooks {
-    /// These probes can be attached from now on.
-    pub(crate) fn new(startup: &Startup, probes: Probes) -> Self {
-        startup.init_lock(&HOOKS);
-        DETACH.init(startup);
-        *HOOKS.lock() = Some(State {
-            probes,
-            attached: Attached::default(),
-        });
-
-        Self(())
-    }
-}
-
-impl Drop for Hooks {
-    fn drop(&mut self) {
-        DETACH.cancel();
-        if let Some(mut state) = HOOKS.lock().take() {
-            state.detach_unneeded();
-            state.probes.synchronize();
-        }
-    }
+/// Makes the probes ready to be attached. This ends the start-up.
+///
+/// # Errors
+///
+/// `ENOENT` if this kernel lacks a tracepoint.
+pub(crate) fn init(startup: Startup) -> Result {
+    DETACH.init(&startup);
+    tracepoint::init::<Task>(&startup)
 }

@@ -5,10 +5,9 @@
 //! A process is an address space here, as everywhere in this module.
 
 use crate::{
-    module_parameters,
+    module_parameters, static_lock,
     sys::{
         context::TaskContext,
-        startup::Startup,
         user, //
     },
 };
@@ -20,7 +19,6 @@ use kernel::{
         RBTree,
         RBTreeNodeReservation, //
     },
-    sync::global_lock,
 };
 
 /// What registered tasks are counted for.
@@ -50,14 +48,8 @@ type Counts = RBTree<Account, u32>;
 /// Memory for an account that is new.
 type Node = RBTreeNodeReservation<Account, u32>;
 
-global_lock! {
-    // SAFETY: Initialised by `init()`, before the device is there.
-    unsafe(uninit) static COUNTS: SpinLock<Option<Counts>> = None;
-}
-
-/// Makes the counts usable.
-pub(crate) fn init(startup: &Startup) {
-    startup.init_lock(&COUNTS);
+static_lock! {
+    static COUNTS: SpinLock<Option<Counts>> = None;
 }
 
 /// A registered task, counted for its process and for its user.

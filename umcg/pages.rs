@@ -5,13 +5,15 @@
 //! A page is pinned and counted once for each address space, however many tasks have words in it.
 
 use super::stats;
-use crate::sys::{
-    context::TaskContext,
-    pinned_page::{
-        ChargedPage,
-        PinnedPage, //
+use crate::{
+    static_lock,
+    sys::{
+        context::TaskContext,
+        pinned_page::{
+            ChargedPage,
+            PinnedPage, //
+        },
     },
-    startup::Startup, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -24,20 +26,13 @@ use kernel::{
     },
     sync::{
         aref::ARef,
-        global_lock,
         Arc,
         UniqueArc, //
     },
 };
 
-global_lock! {
-    // SAFETY: Initialised by `init()`, before the device is there.
-    unsafe(uninit) static PAGES: Mutex<Option<RBTree<Key, Pinned>>> = None;
-}
-
-/// Makes the pages usable.
-pub(crate) fn init(startup: &Startup) {
-    startup.init_lock(&PAGES);
+static_lock! {
+    static PAGES: Mutex<Option<RBTree<Key, Pinned>>> = None;
 }
 
 /// Address space and page. Neither can be another one as long as the entry is there: it holds both.

@@ -18,10 +18,9 @@ use super::{
 use crate::sys::{
     record::Current,
     record_map::{
-        LastFound,
-        RecordMap, //
+        records,
+        LastFound, //
     },
-    startup::Startup,
     target::Target,
     wake::{
         wake,
@@ -30,38 +29,8 @@ use crate::sys::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        aref::ARef,
-        rcu, //
-    },
+    sync::rcu, //
 };
-
-static TASKS: RecordMap<Task> = RecordMap::new();
-
-/// Makes the registry usable.
-pub(crate) fn init(startup: &Startup) {
-    TASKS.init(startup);
-}
-
-/// Adds the current task. May sleep.
-///
-/// # Errors
-///
-/// `ENOMEM`.
-pub(crate) fn insert_current(record: ARef<TaskRef>) -> Result {
-    TASKS.insert(own_number(), record)
-}
-
-/// Takes the current task out.
-pub(crate) fn remove_current() {
-    drop(TASKS.remove(own_number()));
-}
-
-/// The number of the current task. It changes in exec only, and no task is registered there.
-fn own_number() -> usize {
-    // CAST: The PID of a user task is positive.
-    current!().pid() as usize
-}
 
 /// Calls `f` with the registered task that user space calls `tid`.
 ///
@@ -81,7 +50,7 @@ pub(crate) fn with<R>(
     f: impl FnOnce(&TaskRef) -> R,
 ) -> Result<R> {
     let guard = rcu::read_lock();
-    let record = match TASKS.found_again(last_found, tid, &guard) {
+    let record = match records().found_again(last_found, tid, &guard) {
         Some(record) => record,
         None => find(last_found, tid, &guard)?,
     };
@@ -97,22 +66,22 @@ pub(crate) fn with_task<R>(
     tid: u32,
     mut f: impl FnMut(&kernel::task::Task) -> R,
 ) -> Result<R> {
-    match TASKS.with_task_found_again(last_found, tid, &mut f) {
+    match records().with_task_found_again(last_found, tid, &mut f) {
         Some(result) => Ok(result),
         None => Ok(f(find(last_found, tid, &rcu::read_lock())?.task())),
     }
 }
 
+/// Kills the processes of all registered tasks.
+pub(crate) fn evict() {
+    records::<Task>().kill_owners();
+}
+
 /// Calls `f` with each registered task. Those that come and go meanwhile may be missed.
 ///
 /// `f` runs within an RCU read-side critical section: it must not sleep.
-pub(crate) fn for_each(mut f: impl FnMut(&TaskRef)) {
-    let mut next = 0;
-
-    // A section for each task: there may be very many.
-    while let Some(number) = TASKS.with_next(next, &mut f) {
-        next = number + 1;
-    }
+pub(crate) fn for_each(f: impl FnMut(&TaskRef)) {
+    records().for_each(f);
 }
 
 /// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
@@ -144,9 +113,5 @@ fn find<'g>(last_found: &LastFound<Task>, tid: u32, guard: &'g rcu::Guard) -> Re
 
     // A record is taken out before its task gets another address space or another number, and holds
     // a reference to its task: this one belongs to the target, and to the same address space.
-    TASKS
-        .find(last_found, tid, target.number(), guard, |record| {
-            target.is(record.task())
-        })
-        .ok_or(ESRCH)
+    records().find(last_found, tid, &target).ok_or(ESRCH)
 }

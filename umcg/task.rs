@@ -52,6 +52,9 @@ impl Kind {
 pub(crate) struct Task {
     kind: Kind,
     words: TaskWords,
+    /// Whether it is a worker that has been let out of the hold of wake detection, and must not reach
+    /// user mode.
+    pub(crate) let_through: HookCell<bool>,
     /// What has happened to it.
     pub(crate) activity: Activity,
     _count: stats::Count,
@@ -98,16 +101,14 @@ impl Owned {
     }
 }
 
-/// What only a worker itself touches; in a [`HookCell`] what its scheduler hook needs.
+/// What only a worker itself touches.
 pub(crate) struct WorkerOwned {
     /// Whether it sleeps on purpose, so that this is no blocking.
-    pub(crate) sleeps_on_purpose: HookCell<bool>,
+    pub(crate) sleeps_on_purpose: Cell<bool>,
     /// Whether it is idle by the rules: it waits, or wake detection has queued it.
     pub(crate) idles: Cell<bool>,
-    /// Whether it has been let out of the hold of wake detection, and must not reach user mode.
-    pub(crate) let_through: HookCell<bool>,
     /// Whether it has been found to break the contract where nobody can be killed.
-    pub(crate) condemned: HookCell<bool>,
+    pub(crate) condemned: Cell<bool>,
     /// The words of its group.
     pub(crate) group: Cell<Option<Group>>,
 }
@@ -116,10 +117,9 @@ impl WorkerOwned {
     /// What belongs to a worker that registers in this group.
     pub(crate) fn new(group: Option<Group>) -> Self {
         Self {
-            sleeps_on_purpose: HookCell::new(false),
+            sleeps_on_purpose: Cell::new(false),
             idles: Cell::new(false),
-            let_through: HookCell::new(false),
-            condemned: HookCell::new(false),
+            condemned: Cell::new(false),
             group: Cell::new(group),
         }
     }
@@ -136,6 +136,7 @@ impl Task {
         Self {
             kind,
             words,
+            let_through: HookCell::new(false),
             activity: Activity::new(),
             _count: stats::RECORDS.count(),
         }

@@ -29,6 +29,7 @@ use crate::sys::{
     preemption,
     record::{
         Current,
+        InHook,
         Notify, //
     },
     signal,
@@ -46,13 +47,18 @@ const RACES: u32 = 64;
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::passes_scheduler`]: preemption off, no sleep, no fault.
 #[inline]
-pub(crate) fn passes_scheduler(current: &Current<'_, Task>, sleeps: bool) {
-    let owned = &current.owned().worker;
-
-    if owned.let_through.get() {
-        current.queue_work(Notify::Resume);
+pub(crate) fn passes_scheduler(hook: &InHook<'_, Task>) {
+    if hook.let_through.get() {
+        hook.queue_work(Notify::Resume);
     }
-    if sleeps && !owned.sleeps_on_purpose.get() {
+}
+
+/// The current worker has called the scheduler, to sleep.
+///
+/// Context of [`crate::sys::tracepoint::Hooks::sleeps`]: the same.
+#[inline]
+pub(crate) fn sleeps(current: &Current<'_, Task>) {
+    if !current.owned().worker.sleeps_on_purpose.get() {
         block(current);
     }
 }
@@ -134,7 +140,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
     let state = own_words(current).state();
     let mut races = 0;
 
-    owned.let_through.set(false);
+    current.let_through.set(false);
     while !signal::is_dying() {
         if owned.condemned.get() {
             return Err(Breach::State);
@@ -150,7 +156,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
                 Ended::Done => {}
                 Ended::TimedOut => give_up(current),
                 Ended::Signalled => {
-                    owned.let_through.set(true);
+                    current.let_through.set(true);
                     signal::reschedule_on_return();
                     break;
                 }

@@ -379,6 +379,29 @@ static bool module_is_removed(void)
 	return !error && access("/dev/umcg", F_OK);
 }
 
+/*
+ * Removal by force taints the kernel, and that ends its proof of locks. Where the kernel is not built
+ * for it, the program skips its tests.
+ */
+static bool force_is_survived(void)
+{
+	const char *const argv[] = { "/final/force", NULL };
+	FILE *output = fdopen(create_output(), "r+");
+	struct outcome outcome;
+	bool good = ensure_umcg_loaded() == 0;
+	char text[256];
+
+	run_program(argv, fileno(output), TEST_LIMIT_SECONDS * slowness(), &outcome);
+	good &= exited_with(&outcome, 0) && !outcome.left_processes;
+	if (!good) {
+		show_output(output);
+		describe_outcome(&outcome, text, sizeof(text));
+		fprintf(results, "# %s\n", text);
+	}
+	fclose(output);
+	return good;
+}
+
 /* What holds for all tests together: these run last, in this order. */
 static const struct final_test {
 	const char *name;
@@ -391,6 +414,7 @@ static const struct final_test {
 	{ "module.leaks_nothing_once_removed", nothing_leaked, kernel_finds_leaks },
 	{ "kernel.proved_locks_to_the_end", locks_still_proved, kernel_proves_locks },
 	{ "kernel.looked_for_races_to_the_end", races_still_found, kernel_finds_races },
+	{ "module.removed_by_force_while_in_use", force_is_survived, NULL },
 };
 
 #define FINAL_TESTS (sizeof(final_tests) / sizeof(final_tests[0]))

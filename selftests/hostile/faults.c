@@ -547,6 +547,39 @@ TEST_F_TIMEOUT(faults, the_short_wait_has_nothing_to_fail, STRESS_SECONDS)
 	EXPECT_EQ(0, sweep(_metadata, "lseek of a server", swap_by_seek));
 }
 
+/* Has @call refused at each of its places: it leaves nothing behind that goes later. */
+static void refuse_at_once(struct __test_metadata *_metadata, const char *name,
+			   struct outcome (*call)(unsigned int nth))
+{
+	unsigned int refused = 0;
+	struct outcome outcome;
+
+	for (unsigned int nth = 1; nth < MANY; nth++) {
+		outcome = call(nth);
+		if (!outcome.failed)
+			break;
+		if (outcome.err) {
+			refused++;
+			EXPECT_EQ(0, umcg_stat("records") + umcg_stat("pinned_pages") +
+				     umcg_stat("servers") + umcg_stat("workers") +
+				     umcg_stat("watched"))
+				TH_LOG("%s, place %u, leaves something for later", name, nth);
+		}
+		EXPECT_TRUE(nothing_is_left());
+	}
+	EXPECT_FALSE(outcome.failed);
+	EXPECT_LT(0, refused);
+	/* Whoever is refused no more has left something that takes a moment. */
+	EXPECT_TRUE(nothing_is_left());
+}
+
+TEST_F_TIMEOUT(faults, who_is_refused_leaves_nothing_for_later, STRESS_SECONDS)
+{
+	refuse_at_once(_metadata, "UMCG_IOC_CTL, server", register_server_private);
+	refuse_at_once(_metadata, "UMCG_IOC_SCHED_STATE", take_slot);
+	refuse_at_once(_metadata, "UMCG_IOC_DESCHED_ADD", add_notification);
+}
+
 static int end_while_registered(void *argument)
 {
 	const unsigned int nth = *(unsigned int *)argument;

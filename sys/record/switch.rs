@@ -3,7 +3,7 @@
 //! Records that are told when their task gets a CPU and when it leaves one.
 
 use super::{
-    Current,
+    InHook,
     Record,
     TaskRecord, //
 };
@@ -17,19 +17,19 @@ use kernel::{
 };
 
 /// What is done when the task of a record gets a CPU or leaves one. Neither may sleep, fault, wake,
-/// lock, allocate or print. They do not interrupt each other.
+/// lock, allocate or print. They may interrupt the task anywhere, but not each other.
 pub(crate) trait Switches: TaskRecord {
     /// The current task has got this CPU. Preemption is off, no run-queue lock is held; interrupts
     /// are on in most kernels.
-    fn switches_in(current: &Current<'_, Self>, cpu: u32);
+    fn switches_in(hook: &InHook<'_, Self>, cpu: u32);
 
     /// The current task leaves its CPU, to sleep if `blocks`. The run-queue lock is held, interrupts
     /// are off. The address space is still that of the task.
-    fn switches_out(current: &Current<'_, Self>, blocks: bool);
+    fn switches_out(hook: &InHook<'_, Self>, blocks: bool);
 }
 
 /// Callbacks for the preempt notifier of a record that is told.
-pub(crate) const fn switch_ops<T: Switches>() -> bindings::preempt_ops {
+pub(super) const fn ops<T: Switches>() -> bindings::preempt_ops {
     bindings::preempt_ops {
         sched_in: Some(sched_in::<T>),
         sched_out: Some(sched_out::<T>),
@@ -41,11 +41,13 @@ pub(crate) const fn switch_ops<T: Switches>() -> bindings::preempt_ops {
 /// To be called by the scheduler, with the notifier of a record that is attached to the current
 /// task.
 unsafe extern "C" fn sched_in<T: Switches>(notifier: *mut bindings::preempt_notifier, cpu: c_int) {
-    // SAFETY: Promised by the caller.
+    // SAFETY: The caller passes the notifier of an attached record of this type.
     let record = unsafe { record_of::<T>(notifier) };
 
+    // SAFETY: The task does not detach it before this callback returns.
+    let hook = unsafe { InHook::new(record) };
     // CAST: The number of a CPU is not negative.
-    T::switches_in(&Current::new(record), cpu as u32);
+    T::switches_in(&hook, cpu as u32);
 }
 
 /// # Safety
@@ -55,12 +57,13 @@ unsafe extern "C" fn sched_out<T: Switches>(
     notifier: *mut bindings::preempt_notifier,
     _next: *mut bindings::task_struct,
 ) {
-    // SAFETY: Promised by the caller.
+    // SAFETY: The caller passes the notifier of an attached record of this type.
     let record = unsafe { record_of::<T>(notifier) };
     // SAFETY: The scheduler holds the run-queue lock of the current task.
     let runnable = unsafe { helpers::umcg_is_runnable(Task::current_raw()) };
 
-    T::switches_out(&Current::new(record), !runnable);
+    // SAFETY: The task does not detach it before this callback returns.
+    T::switches_out(&unsafe { InHook::new(record) }, !runnable);
 }
 
 /// # Safety
@@ -70,7 +73,7 @@ unsafe extern "C" fn sched_out<T: Switches>(
 unsafe fn record_of<'a, T: Switches>(notifier: *mut bindings::preempt_notifier) -> &'a Record<T> {
     // CAST: `Opaque<T>` is a transparent wrapper of `T`.
     let notifier = notifier.cast::<Opaque<bindings::preempt_notifier>>();
-    // SAFETY: Only records of this type have these callbacks.
+    // SAFETY: Only records of this type have these callbacks: `Kind<T>` alone makes them so.
     let record = unsafe { container_of!(notifier, Record<T>, notifier) };
 
     // SAFETY: Attached, so a reference is owned; the task does not detach it meanwhile.

@@ -5,7 +5,9 @@
 
 use super::{
     Current,
+    InHook,
     Record,
+    RecordRef,
     TaskRecord,
     Visit, //
 };
@@ -18,12 +20,9 @@ use kernel::{
     bindings,
     container_of,
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::{
-            Full,
-            Relaxed, //
-        },
+    sync::atomic::{
+        Full,
+        Relaxed, //
     },
     types::Opaque, //
 };
@@ -66,6 +65,14 @@ impl<T: TaskRecord> Current<'_, T> {
     ///
     /// With [`Notify::Resume`] any context, and it takes no lock; else any context in which no
     /// run-queue lock is held.
+    #[inline]
+    pub(crate) fn queue_work(&self, notify: Notify) {
+        self.record.queue_work(notify);
+    }
+}
+
+impl<T: TaskRecord> InHook<'_, T> {
+    /// As [`Current::queue_work`].
     #[inline]
     pub(crate) fn queue_work(&self, notify: Notify) {
         self.record.queue_work(notify);
@@ -121,17 +128,17 @@ impl<T: TaskRecord> Record<T> {
     ///
     /// To be called by the kernel only, with a `work` that [`Record::queue_work`] has queued.
     pub(super) unsafe extern "C" fn run_work(work: *mut bindings::callback_head) {
-        // SAFETY: Promised by the caller; an address within a record is not null.
+        // SAFETY: The `work` of a record, as the caller promises; its address is not null.
         let record = unsafe { NonNull::new_unchecked(Self::from_work(work)) };
-        // SAFETY: As above: the reference that the queue owned is this one.
-        let record = unsafe { ARef::from_raw(record) };
+        // SAFETY: The queue owned a reference, and has given it up with this call.
+        let record = unsafe { RecordRef::from_raw(record) };
         // SAFETY: `task_work_run()` has it on its list, after which come those queued before.
         let others_wait = !unsafe { (*work).next }.is_null();
 
         // INVARIANT: Not queued any more. Relaxed: only this task looks at it.
         record.queued.store(false, Relaxed);
         if !record.is_attached() {
-            record.goes_with_its_module();
+            Self::go_with_module(record);
         } else if others_wait {
             // This one may sleep for long: the others, a last `fput()` among them, go first.
             record.queue_work(Notify::Resume);
@@ -139,7 +146,9 @@ impl<T: TaskRecord> Record<T> {
             // SAFETY: Task works run where the task may sleep, and not within another entry: no
             // sleep of this module runs task works.
             let ctx = unsafe { TaskContext::enter() };
-            T::returns_to_user(&ctx, &Current::new(&record));
+            // SAFETY: Attached to this task, in which its works run; it is not detached by who does not
+            // have the context for itself.
+            T::returns_to_user(&ctx, &unsafe { Current::new(&record) });
         }
     }
 
@@ -151,25 +160,26 @@ impl<T: TaskRecord> Record<T> {
     pub(super) unsafe extern "C" fn run_nudge(nudge: *mut bindings::callback_head) {
         // CAST: `Opaque<T>` is a transparent wrapper of `T`.
         let nudge = nudge.cast::<Opaque<bindings::callback_head>>();
-        // SAFETY: Promised by the caller.
+        // SAFETY: The `nudge` of a record, as the caller promises.
         let record = unsafe { container_of!(nudge, Self, nudge) };
-        // SAFETY: An address within a record is not null; the reference that the queue owned is
-        // this one.
-        let record = unsafe { ARef::from_raw(NonNull::new_unchecked(record)) };
+        // SAFETY: The address of a record is not null.
+        let record = unsafe { NonNull::new_unchecked(record) };
+        // SAFETY: The queue owned a reference, and has given it up with this call.
+        let record = unsafe { RecordRef::from_raw(record) };
 
         // INVARIANT: Not queued any more. Full: pairs with the exchange in `Visit::nudge()`.
         record.nudged.xchg(false, Full);
         if record.is_attached() {
             record.queue_work(Notify::Resume);
         } else {
-            record.goes_with_its_module();
+            Self::go_with_module(record);
         }
     }
 
     /// Drops what may be the last reference to a record that was detached.
-    fn goes_with_its_module(self: ARef<Self>) {
-        let module = self.take_module_if_over();
-        drop(self);
+    fn go_with_module(record: RecordRef<T>) {
+        let module = record.take_module_if_over();
+        drop(record);
         drop(module);
     }
 
@@ -191,9 +201,9 @@ impl<T: TaskRecord> Record<T> {
     /// To be called by the reaper only, with the `work` of a record whose last reference has gone:
     /// in process context, after a grace period.
     pub(super) unsafe extern "C" fn free(work: *mut bindings::callback_head) {
-        // SAFETY: Promised by the caller.
+        // SAFETY: The `work` of a record, as the caller promises.
         let record = unsafe { Self::from_work(work) };
-        // SAFETY: It came out of a box, in `new()`.
+        // SAFETY: It came out of a box, in `TaskContext::attach()`, and nobody has it any more.
         drop(unsafe { KBox::from_raw(record) });
     }
 
@@ -203,7 +213,7 @@ impl<T: TaskRecord> Record<T> {
     unsafe fn from_work(work: *mut bindings::callback_head) -> *mut Self {
         // CAST: `Opaque<T>` is a transparent wrapper of `T`.
         let work = work.cast::<Opaque<bindings::callback_head>>();
-        // SAFETY: Promised by the caller.
+        // SAFETY: Within a record of this type, as the caller promises.
         unsafe { container_of!(work, Self, work) }
     }
 }

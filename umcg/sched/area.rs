@@ -19,14 +19,13 @@ use super::{
     slot::SlotWords, //
 };
 use crate::{
-    module_parameters,
+    module_parameters, static_lock,
     sys::{
         mapping::{
             self,
             Mapped, //
         },
-        shared_page::SharedPage,
-        startup::Startup, //
+        shared_page::SharedPage, //
     },
 };
 use kernel::{
@@ -50,7 +49,6 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        global_lock,
         Arc,
         Mutex, //
     },
@@ -64,14 +62,8 @@ const PAGES: usize = UMCG_SCHED_STATE_SLOTS as usize / SLOTS_PER_PAGE;
 // A word says which slots of a page are in use.
 const _: () = assert!(SLOTS_PER_PAGE == numbers::PER_WORD);
 
-global_lock! {
-    // SAFETY: Initialised by `init()`, before the device is there.
-    unsafe(uninit) static AREAS: Mutex<Option<RBTree<usize, Known>>> = None;
-}
-
-/// Makes the areas usable.
-pub(crate) fn init(startup: &Startup) {
-    startup.init_lock(&AREAS);
+static_lock! {
+    static AREAS: Mutex<Option<RBTree<usize, Known>>> = None;
 }
 
 /// An area by the address of its address space, which it holds; and how many there are who use it.

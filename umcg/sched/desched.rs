@@ -20,17 +20,19 @@ use super::super::{
     stats, //
 };
 use crate::{
-    impl_task_record,
+    record_type,
     sys::{
         clock,
         context::TaskContext,
         hook_cell::HookCell,
         record::{
             Current,
+            InHook,
             Notify,
-            Record,
-            Switches, //
+            Switches,
+            TaskRecord, //
         },
+        record_map::records,
         signal,
         user_store::{
             UserStore,
@@ -50,101 +52,102 @@ use kernel::{
 const MAX: usize = UMCG_DESCHED_MAX as usize;
 const WHEN: u32 = UMCG_DESCHED_ON_PREEMPT | UMCG_DESCHED_ON_BLOCK;
 
-/// A thread that has notifications.
+/// A thread that has notifications. Sets of them are words with one bit each.
 struct Desched {
-    _count: stats::Count,
-}
-
-/// What belongs to it. Sets of notifications are words with one bit each.
-struct Owned {
     stores: UserStores<MAX>,
-    cookies: [Cell<u64>; MAX],
     on_preempt: HookCell<u32>,
     on_block: HookCell<u32>,
     /// Those that the hook could not write.
     missed: Atomic<u32>,
     /// When the thread has last left its CPU.
     off_ns: HookCell<u64>,
+    _count: stats::Count,
+}
+
+/// What only the thread itself needs.
+struct Owned {
+    cookies: [Cell<u64>; MAX],
     hooks: Cell<Option<hooks::Use>>,
 }
 
-impl_task_record! {
-    impl TaskRecord + Switches for Desched {
-        type Owned = Owned;
+record_type!(switches, Desched);
 
-        fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
-            write_missed(ctx, current.owned());
-        }
+impl TaskRecord for Desched {
+    type Owned = Owned;
+
+    fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
+        write_missed(ctx, current);
     }
 }
 
 impl Switches for Desched {
     #[inline]
-    fn switches_in(_current: &Current<'_, Self>, _cpu: u32) {}
+    fn switches_in(_hook: &InHook<'_, Self>, _cpu: u32) {}
 
     #[inline]
-    fn switches_out(current: &Current<'_, Self>, blocks: bool) {
-        let owned = current.owned();
+    fn switches_out(hook: &InHook<'_, Self>, blocks: bool) {
         let which = if blocks {
-            owned.on_block.get()
+            hook.on_block.get()
         } else {
-            owned.on_preempt.get()
+            hook.on_preempt.get()
         };
         if which == 0 {
             return;
         }
 
         let now = clock::monotonic_fast_ns();
-        owned.off_ns.set(now);
-        let missed = owned.stores.write_nofault(which, now);
+        hook.off_ns.set(now);
+        let missed = hook.stores.write_nofault(which, now);
         if missed != 0 {
             // Two steps, which nothing of this task comes between.
-            owned
-                .missed
-                .store(owned.missed.load(Relaxed) | missed, Relaxed);
-            current.queue_work(Notify::Resume);
+            hook.missed
+                .store(hook.missed.load(Relaxed) | missed, Relaxed);
+            hook.queue_work(Notify::Resume);
         }
     }
 }
 
 /// Writes what the hook could not. It may come in between: what it notes then is served by another
 /// turn of the task work.
-fn write_missed(ctx: &TaskContext, owned: &Owned) {
-    let missed = owned.missed.xchg(0, Relaxed);
+fn write_missed(ctx: &TaskContext, thread: &Desched) {
+    let missed = thread.missed.xchg(0, Relaxed);
 
-    if owned.stores.write(ctx, missed, owned.off_ns.get()).is_err() && !signal::is_dying() {
+    if thread
+        .stores
+        .write(ctx, missed, thread.off_ns.get())
+        .is_err()
+        && !signal::is_dying()
+    {
         signal::segfault_current(ctx);
     }
 }
 
-impl Owned {
-    fn new() -> Result<Self> {
-        Ok(Self {
+impl Desched {
+    fn new() -> Self {
+        Self {
             stores: UserStores::new(),
-            cookies: [const { Cell::new(0) }; MAX],
             on_preempt: HookCell::new(0),
             on_block: HookCell::new(0),
             missed: Atomic::new(0),
             off_ns: HookCell::new(clock::monotonic_fast_ns()),
-            hooks: Cell::new(Some(hooks::Use::watched()?)),
-        })
+            _count: stats::RECORDS.count(),
+        }
     }
 
-    /// The number of the notification with this cookie.
-    fn find(&self, cookie: u64) -> Option<usize> {
-        (0..MAX).find(|&number| {
-            self.stores.armed() & 1 << number != 0 && self.cookies[number].get() == cookie
-        })
-    }
-
-    fn add(&self, ctx: &TaskContext, cookie: u64, flags: u32, store: UserStore) -> Result {
-        if self.find(cookie).is_some() {
+    fn add(
+        &self,
+        ctx: &TaskContext,
+        owned: &Owned,
+        args: &umcg_desched_args,
+        store: UserStore,
+    ) -> Result {
+        if owned.find(self, args.cookie).is_some() {
             return Err(EEXIST);
         }
         let number = self.stores.arm(ctx, store, self.off_ns.get())?;
-        let bit = |flag: u32| u32::from(flags & flag != 0) << number;
+        let bit = |flag: u32| u32::from(args.flags & flag != 0) << number;
 
-        self.cookies[number].set(cookie);
+        owned.cookies[number].set(args.cookie);
         self.on_preempt
             .set(self.on_preempt.get() | bit(UMCG_DESCHED_ON_PREEMPT));
         self.on_block
@@ -157,6 +160,22 @@ impl Owned {
         self.stores.disarm(number);
         self.on_preempt.set(self.on_preempt.get() & !(1 << number));
         self.on_block.set(self.on_block.get() & !(1 << number));
+    }
+}
+
+impl Owned {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            cookies: [const { Cell::new(0) }; MAX],
+            hooks: Cell::new(Some(hooks::Use::watched()?)),
+        })
+    }
+
+    /// The number of the notification with this cookie.
+    fn find(&self, thread: &Desched, cookie: u64) -> Option<usize> {
+        (0..MAX).find(|&number| {
+            thread.stores.armed() & 1 << number != 0 && self.cookies[number].get() == cookie
+        })
     }
 }
 
@@ -193,17 +212,14 @@ pub(crate) fn add(ctx: &TaskContext, args: &umcg_desched_args) -> Result {
     let store = store_of(args)?;
 
     if let Some(current) = ctx.current::<Desched>() {
-        return current.owned().add(ctx, args.cookie, args.flags, store);
+        return current.add(ctx, current.owned(), args, store);
     }
 
     let owned = Owned::new()?;
-    owned.add(ctx, args.cookie, args.flags, store)?;
-    let shared = Desched {
-        _count: stats::RECORDS.count(),
-    };
-    let record = Record::new(ctx, owned, shared)?;
+    let thread = Desched::new();
+    thread.add(ctx, &owned, args, store)?;
     // What was written before this is seen to: the first hook comes after it, and user code too.
-    ctx.attach(record);
+    ctx.attach(owned, thread, |_| {})?;
 
     Ok(())
 }
@@ -216,8 +232,8 @@ pub(crate) fn remove(ctx: &mut TaskContext, args: &umcg_desched_args) -> Result 
     let current = ctx.current::<Desched>().ok_or(ENOENT)?;
     let owned = current.owned();
 
-    owned.remove(owned.find(args.cookie).ok_or(ENOENT)?);
-    if owned.stores.armed() == 0 {
+    current.remove(owned.find(&current, args.cookie).ok_or(ENOENT)?);
+    if current.stores.armed() == 0 {
         vanish(ctx);
     }
 
@@ -226,7 +242,12 @@ pub(crate) fn remove(ctx: &mut TaskContext, args: &umcg_desched_args) -> Result 
 
 /// Takes all notifications of the current task away.
 pub(super) fn vanish(ctx: &mut TaskContext) {
-    if let Some(record) = ctx.detach::<Desched>() {
+    if let Some(record) = ctx.detach::<Desched>(|_| {}) {
         drop(record.owned().hooks.take());
     }
+}
+
+/// Kills the processes that have threads with notifications.
+pub(super) fn evict() {
+    records::<Desched>().kill_owners();
 }

@@ -14,6 +14,12 @@ pub(super) mod state;
 
 use crate::sys::context::TaskContext;
 
+/// Kills the processes that have threads with either.
+pub(super) fn evict() {
+    desched::evict();
+    state::evict();
+}
+
 /// The current task exits, or its address space is about to be replaced.
 pub(super) fn vanish(ctx: &mut TaskContext) {
     desched::vanish(ctx);

@@ -22,16 +22,18 @@ use super::{
     slot, //
 };
 use crate::{
-    impl_task_record,
+    record_type,
     sys::{
         clock,
         context::TaskContext,
-        preemption,
+        hook_cell::HookCell,
         record::{
             Current,
-            Record,
-            Switches, //
+            InHook,
+            Switches,
+            TaskRecord, //
         },
+        record_map::records,
         target, //
     },
 };
@@ -45,19 +47,16 @@ const REGISTER_WITH_VCPU: u32 = UMCG_SCHED_STATE_REGISTER | UMCG_SCHED_STATE_VCP
 
 /// A thread that has a slot.
 struct SchedState {
+    slot: Slot,
+    wants_vcpu: bool,
+    vcpu: HookCell<u32>,
     _count: stats::Count,
 }
 
-/// What belongs to it.
-struct Owned {
-    slot: Slot,
-    wants_vcpu: bool,
-    vcpu: Cell<u32>,
-    /// What it has until it leaves.
-    held: Cell<Option<(Lease, hooks::Use)>>,
-}
+/// What the thread has until it leaves.
+struct Owned(Cell<Option<(Lease, hooks::Use)>>);
 
-impl Owned {
+impl SchedState {
     /// A virtual CPU for the thread, which has got a CPU, if it wants one.
     #[inline]
     fn take_vcpu(&self) -> u32 {
@@ -71,34 +70,32 @@ impl Owned {
     #[inline]
     fn give_vcpu(&self) {
         if self.wants_vcpu {
-            self.slot.give_vcpu(self.vcpu.replace(UMCG_SCHED_NO_VCPU));
+            self.slot.give_vcpu(self.vcpu.get());
+            self.vcpu.set(UMCG_SCHED_NO_VCPU);
         }
     }
 }
 
-impl_task_record! {
-    impl TaskRecord + Switches for SchedState {
-        type Owned = Owned;
+record_type!(switches, SchedState);
 
-        fn returns_to_user(_ctx: &TaskContext, _current: &Current<'_, Self>) {}
-    }
+impl TaskRecord for SchedState {
+    type Owned = Owned;
+
+    fn returns_to_user(_ctx: &TaskContext, _current: &Current<'_, Self>) {}
 }
 
 impl Switches for SchedState {
     #[inline]
-    fn switches_in(current: &Current<'_, Self>, cpu: u32) {
-        let owned = current.owned();
-        let vcpu = owned.take_vcpu();
+    fn switches_in(hook: &InHook<'_, Self>, cpu: u32) {
+        let vcpu = hook.take_vcpu();
 
-        slot::switch_in(&owned.slot, clock::monotonic_fast_ns(), cpu, vcpu);
+        slot::switch_in(&hook.slot, clock::monotonic_fast_ns(), cpu, vcpu);
     }
 
     #[inline]
-    fn switches_out(current: &Current<'_, Self>, blocks: bool) {
-        let owned = current.owned();
-
-        slot::switch_out(&owned.slot, clock::monotonic_fast_ns(), blocks);
-        owned.give_vcpu();
+    fn switches_out(hook: &InHook<'_, Self>, blocks: bool) {
+        slot::switch_out(&hook.slot, clock::monotonic_fast_ns(), blocks);
+        hook.give_vcpu();
     }
 }
 
@@ -122,48 +119,39 @@ pub(crate) fn sched_state(
 
 fn register(ctx: &mut TaskContext, wants_vcpu: bool, tell: impl FnOnce(u32) -> Result) -> Result {
     if let Some(current) = ctx.current::<SchedState>() {
-        return tell(current.owned().slot.number()).and(Err(EEXIST));
+        return tell(current.slot.number()).and(Err(EEXIST));
     }
 
     let (lease, slot) = Lease::take()?;
     tell(slot.number())?;
-    let owned = Owned {
+    let owned = Owned(Cell::new(Some((lease, hooks::Use::watched()?))));
+    let shared = SchedState {
         slot,
         wants_vcpu,
-        vcpu: Cell::new(UMCG_SCHED_NO_VCPU),
-        held: Cell::new(Some((lease, hooks::Use::watched()?))),
-    };
-    let shared = SchedState {
+        vcpu: HookCell::new(UMCG_SCHED_NO_VCPU),
         _count: stats::RECORDS.count(),
     };
-    let record = Record::new(ctx, owned, shared)?;
     let tid = target::own_tid();
 
-    // In one piece, so that the first change of the slot is this one.
-    preemption::off(|| {
-        let current = ctx.attach(record);
-        let owned = current.owned();
-        let vcpu = owned.take_vcpu();
+    // The first change of the slot is this one.
+    ctx.attach(owned, shared, |current| {
+        let vcpu = current.take_vcpu();
         let cpu = CpuId::current().as_u32();
 
-        slot::begin(&owned.slot, tid, clock::monotonic_fast_ns(), cpu, vcpu);
-    });
+        slot::begin(&current.slot, tid, clock::monotonic_fast_ns(), cpu, vcpu);
+    })?;
 
     Ok(())
 }
 
 /// Takes the slot of the current task away, and says why there; `None` if it has none.
 fn leave(ctx: &mut TaskContext, state: u32) -> Option<()> {
-    // In one piece, so that it has a virtual CPU only while it is on a CPU.
-    let record = preemption::off(|| {
-        let record = ctx.detach::<SchedState>()?;
-        let owned = record.owned();
-
-        owned.give_vcpu();
-        slot::end(&owned.slot, clock::monotonic_fast_ns(), state);
-        Some(record)
+    // It has a virtual CPU only while it is on a CPU.
+    let record = ctx.detach::<SchedState>(|record| {
+        record.give_vcpu();
+        slot::end(&record.slot, clock::monotonic_fast_ns(), state);
     })?;
-    drop(record.owned().held.take());
+    drop(record.owned().0.take());
 
     Some(())
 }
@@ -171,4 +159,9 @@ fn leave(ctx: &mut TaskContext, state: u32) -> Option<()> {
 /// The current task goes.
 pub(super) fn vanish(ctx: &mut TaskContext) {
     let _ = leave(ctx, UMCG_SCHED_EXITED);
+}
+
+/// Kills the processes that have threads with slots.
+pub(super) fn evict() {
+    records::<SchedState>().kill_owners();
 }
