@@ -85,23 +85,28 @@ __attribute__((constructor)) static void run_as_setuid_program(void)
 	_exit(read(STDIN_FILENO, &byte, 1) != 1);
 }
 
-/* Shares the memory of its parent, and is registered, until it starts the program. */
-static int start_the_program(void *argument)
+static _Noreturn void execute_the_program(void)
 {
 	char *const argv[] = { PROGRAM, NULL };
 	char fd[32], *const envp[] = { fd, NULL };
 
-	(void)argument;
 	snprintf(fd, sizeof(fd), "UMCG_SETUID=%d", dup(umcg_fd));
-	worker.result = server_register(&worker);
-	worker.phase = 1;
-	while (worker.phase == 1)
-		sleep_ms(1);
 	dup2(pipe_fds[1], STDOUT_FILENO);
 	dup2(end_fds[0], STDIN_FILENO);
 	close(end_fds[1]);
 	execve(PROGRAM, argv, envp);
 	_exit(1);
+}
+
+/* Shares the memory of its parent, and is registered, until it starts the program. */
+static int start_the_program(void *argument)
+{
+	(void)argument;
+	worker.result = server_register(&worker);
+	worker.phase = 1;
+	while (worker.phase == 1)
+		sleep_ms(1);
+	execute_the_program();
 }
 
 static int meet_a_setuid_program(void *argument)
@@ -155,6 +160,48 @@ TEST_F(confined, a_program_that_gains_privileges_is_out_of_reach)
 {
 	ASSERT_TRUE(copy_program());
 	EXPECT_EQ(0, result_of_process(meet_a_setuid_program, NULL));
+	EXPECT_EQ(0, unlink(PROGRAM));
+}
+
+static int register_and_gain_privileges(void *argument)
+{
+	(void)argument;
+	if (!become(USER) || server_register(&server))
+		return 1;
+	execute_the_program();
+}
+
+/* Whether a thread sleeps in this function of the kernel, or in one that this has called. */
+static bool sleeps_in(pid_t tid, const char *function)
+{
+	char path[64], line[256];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", tid);
+	file = fopen(path, "r");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, function);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/*
+ * Who has looked a task up, and is about to wake it, may have lost its CPU in between. As long as
+ * there may be such a one, the task has the privileges that it had when it was looked up.
+ */
+TEST_F(confined, privileges_wait_for_those_who_are_about_to_wake)
+{
+	pid_t pid;
+
+	if (access("/proc/self/stack", R_OK))
+		SKIP(return, "this kernel does not show where a thread sleeps");
+	ASSERT_TRUE(copy_program());
+	pid = process_start(register_and_gain_privileges, NULL);
+	EXPECT_TRUE(SOON(sleeps_in(pid, "synchronize_rcu_tasks")));
+	write(end_fds[1], "x", 1);
+	EXPECT_EQ(0, process_ends(pid));
 	EXPECT_EQ(0, unlink(PROGRAM));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/binfmts.h>
 #include <linux/capability.h>
 #include <linux/hrtimer.h>
 #include <linux/list.h>
@@ -88,6 +89,11 @@ void umcg_kill(struct task_struct *task)
 {
 	if (!is_global_init(task))
 		send_sig(SIGKILL, task, 1);
+}
+
+bool umcg_gains_privileges(const struct linux_binprm *bprm)
+{
+	return bprm->secureexec;
 }
 
 void umcg_raw_spin_init(struct raw_spinlock *lock)

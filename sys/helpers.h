@@ -16,6 +16,7 @@
 #endif
 
 struct delayed_work;
+struct linux_binprm;
 struct mm_struct;
 struct page;
 struct preempt_notifier;
@@ -63,6 +64,9 @@ void umcg_idle(unsigned int ms);
 
 /* Kills the process of a task, but for the first one: whether it is that is inline. */
 void umcg_kill(struct task_struct *task);
+
+/* Whether a program that is about to run has privileges that its caller did not have: a bit-field. */
+bool umcg_gains_privileges(const struct linux_binprm *bprm);
 
 /* raw_spin_lock_init() is a macro that wants a lock class of its own. */
 void umcg_raw_spin_init(struct raw_spinlock *lock);

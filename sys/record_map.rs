@@ -63,6 +63,14 @@ pub(crate) fn records<T: TaskRecord>() -> &'static RecordMap<T> {
     T::kind().map()
 }
 
+/// Waits until nobody is about to wake the task of a record that was taken out of its map before: see
+/// [`RecordMap::with_task_found_again`]. May sleep, for some tenths of a second most often.
+pub(super) fn wait_for_finders() {
+    // Who has found the record does not sleep before the wake-up.
+    // SAFETY: In process context with no lock held.
+    unsafe { bindings::synchronize_rcu_tasks() };
+}
+
 impl<T> RecordMap<T> {
     /// An empty map, for the one static of a type.
     pub(super) const fn new() -> Self {
@@ -219,7 +227,8 @@ impl<T: TaskRecord> RecordMap<T> {
 
     /// Calls `f` with the task of the record that [`RecordMap::found_again`] would find. That it is
     /// counted makes a read-side critical section superfluous: the task may leave the map meanwhile.
-    /// Any context.
+    /// If it is about to run a program with more privileges, it waits until this is over
+    /// ([`wait_for_finders`]): so `f` must not sleep. Any context.
     #[inline]
     pub(crate) fn with_task_found_again<R>(
         &'static self,

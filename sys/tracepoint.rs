@@ -15,6 +15,7 @@ use super::{
         Record,
         TaskRecord, //
     },
+    record_map, //
 };
 use crate::static_lock;
 use core::{
@@ -387,8 +388,14 @@ unsafe extern "C" fn process_exit<T: Hooks>(
 unsafe extern "C" fn prepare_exec<T: Hooks>(
     _data: *mut c_void,
     _task: *mut bindings::task_struct,
-    _bprm: *mut bindings::linux_binprm,
+    bprm: *mut bindings::linux_binprm,
 ) {
+    let had_record = Record::<T>::with_current(|_| ()).is_some();
+
     // SAFETY: In process context, in the system call execve().
     T::execs(unsafe { TaskContext::enter() });
+    // SAFETY: The kernel passes the program that is about to run.
+    if had_record && unsafe { helpers::umcg_gains_privileges(bprm) } {
+        record_map::wait_for_finders();
+    }
 }
