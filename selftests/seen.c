@@ -435,4 +435,60 @@ TEST_F(seen, a_descriptor_tells_no_other_user_of_its_process)
 	EXPECT_EQ(1 << 8, process_ends(process_start(look_at_inherited, &heir)));
 }
 
+/* Whether ps(1) soon shows that a thread sleeps in this function. */
+static bool sleeps_in(FIXTURE_DATA(seen) *self, struct umcg_thread *thread, const char *function)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", thread->tid);
+	return SOON(read_text(self, path) && !strcmp(self->text, function));
+}
+
+static void wait_once(struct umcg_thread *self)
+{
+	self->result = server_wait(self, self->arg ? realtime_in_ms(SOON_MS) : 0);
+}
+
+static void yield_once(struct umcg_thread *self)
+{
+	self->result = worker_yield(self, self->arg ? realtime_in_ms(SOON_MS) : 0);
+}
+
+TEST_F(seen, where_a_server_waits_has_a_plain_name)
+{
+	ASSERT_EQ(0, server_register(&self->server));
+	for (int i = 0; i < 4; i++) {
+		struct umcg_thread peer = { .arg = i & 1 ? self : NULL };
+
+		umcg_waits_by_seek = i & 2;
+		server_start(&peer, wait_once);
+		ASSERT_TRUE(SOON(thread_waits(&peer)));
+		EXPECT_TRUE(sleeps_in(self, &peer, "umcg_wait"))
+			TH_LOG("%s", self->text);
+		ASSERT_EQ(0, server_wake(&self->server, &peer, 0));
+		ASSERT_TRUE(thread_ends(&peer));
+		EXPECT_EQ(0, peer.result);
+	}
+}
+
+TEST_F(seen, where_a_worker_is_held_has_a_plain_name)
+{
+	ASSERT_EQ(0, server_register(&self->server));
+	for (int i = 0; i < 2; i++) {
+		self->worker = (struct umcg_thread){ .arg = i ? self : NULL };
+		worker_start(&self->worker, &self->group, yield_once);
+		EXPECT_TRUE(SOON(thread_waits(&self->worker)));
+		EXPECT_TRUE(sleeps_in(self, &self->worker, "umcg_hold"))
+			TH_LOG("%s", self->text);
+		ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));
+		ASSERT_EQ(0, server_run(&self->server, &self->worker));
+		EXPECT_TRUE(SOON(thread_waits(&self->worker)));
+		EXPECT_TRUE(sleeps_in(self, &self->worker, "umcg_hold"))
+			TH_LOG("%s, in its wait", self->text);
+		ASSERT_EQ(0, server_run(&self->server, &self->worker));
+		ASSERT_TRUE(thread_ends(&self->worker));
+		EXPECT_EQ(0, self->worker.result);
+	}
+}
+
 TEST_HARNESS_MAIN

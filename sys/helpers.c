@@ -143,7 +143,23 @@ int umcg_number_of(const struct task_struct *task)
 	return data_race(READ_ONCE(task->pid));
 }
 
-bool umcg_schedule_until(__u64 expires_ns)
+/*
+ * What follows schedule() keeps it from being a jump, after which this function would not be on the
+ * stack; and makes the two differ, or the compiler would make one of them.
+ */
+noinline void umcg_wait(void)
+{
+	schedule();
+	asm volatile("" : : "i" (0) : "memory");
+}
+
+noinline void umcg_hold(void)
+{
+	schedule();
+	asm volatile("" : : "i" (1) : "memory");
+}
+
+bool umcg_sleep_until(__u64 expires_ns, bool holds)
 {
 	/* User space may say any number: what is beyond the end of time never comes. */
 	ktime_t expires = ns_to_ktime(min_t(u64, expires_ns, KTIME_MAX));
@@ -153,10 +169,12 @@ bool umcg_schedule_until(__u64 expires_ns)
 	hrtimer_set_expires_range_ns(&sleeper.timer, expires, current->timer_slack_ns);
 	hrtimer_sleeper_start_expires(&sleeper, HRTIMER_MODE_ABS);
 
-	if (likely(sleeper.task))
-		schedule();
-	else
+	if (unlikely(!sleeper.task))
 		__set_current_state(TASK_RUNNING);
+	else if (holds)
+		umcg_hold();
+	else
+		umcg_wait();
 
 	hrtimer_cancel(&sleeper.timer);
 	destroy_hrtimer_on_stack(&sleeper.timer);

@@ -91,11 +91,18 @@ struct mm_struct *umcg_mm_of(const struct task_struct *task);
 int umcg_number_of(const struct task_struct *task);
 
 /*
- * Sleeps in the state that the caller has set, until woken or until
+ * schedule(), in a function of its own that /proc/PID/wchan can name: names of Rust are mangled.
+ * The one of a task that waits in a call, the other one of a worker that is held.
+ */
+void umcg_wait(void);
+void umcg_hold(void);
+
+/*
+ * Sleeps in the state that the caller has set, in umcg_hold() or umcg_wait(), until woken or until
  * CLOCK_REALTIME is @expires_ns. schedule_hrtimeout_range_clock() does this, but
  * is not exported. Returns whether the time was over.
  */
-bool umcg_schedule_until(__u64 expires_ns);
+bool umcg_sleep_until(__u64 expires_ns, bool holds);
 
 /*
  * Whether the current task is being killed, or exits. fatal_signal_pending()

@@ -8,6 +8,7 @@ use super::{
     bindings as helpers,
     context::TaskContext, //
 };
+use core::num::NonZero;
 use kernel::{
     bindings,
     current, //
@@ -27,16 +28,30 @@ pub(crate) enum Ended {
     Signalled,
 }
 
-/// Sleeps until `done` returns true, a signal comes, or CLOCK_REALTIME reaches `deadline_ns`.
+/// When to give up, in nanoseconds of CLOCK_REALTIME.
+pub(crate) type Deadline = NonZero<u64>;
+
+/// What `ps` and `/proc/PID/wchan` say that a sleeping task does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `umcg_wait`: it has asked to wait.
+    Wait,
+    /// `umcg_hold`: it is kept out of user mode.
+    Hold,
+}
+
+/// Sleeps until `done` returns true, a signal comes, or CLOCK_REALTIME reaches `deadline`.
 ///
 /// `done` is called with the task marked as asleep, and must not sleep itself. The mark is followed
 /// by a full barrier, which pairs with the one in [`super::wake::wake`]: what a waker wrote before
 /// it woke is seen here, or the waker sees the mark and takes it away.
 ///
 /// A condition that holds wins over a deadline, and a deadline over a signal.
+#[inline]
 pub(crate) fn sleep_until(
     _ctx: &TaskContext,
-    deadline_ns: Option<u64>,
+    place: Place,
+    deadline: Option<Deadline>,
     mut done: impl FnMut() -> bool,
 ) -> Ended {
     loop {
@@ -49,14 +64,20 @@ pub(crate) fn sleep_until(
         }
 
         // A signal that is pending already keeps the scheduler from letting the task sleep.
-        let expired = match deadline_ns {
+        let expired = match deadline {
             None => {
-                // SAFETY: The task may sleep, and its state says how.
-                unsafe { bindings::schedule() };
+                match place {
+                    // SAFETY: The task may sleep, and its state says how.
+                    Place::Wait => unsafe { helpers::umcg_wait() },
+                    // SAFETY: The task may sleep, and its state says how.
+                    Place::Hold => unsafe { helpers::umcg_hold() },
+                }
                 false
             }
             // SAFETY: The task may sleep, and its state says how; any deadline will do.
-            Some(deadline) => unsafe { helpers::umcg_schedule_until(deadline) },
+            Some(deadline) => unsafe {
+                helpers::umcg_sleep_until(deadline.get(), place == Place::Hold)
+            },
         };
 
         // The task runs. Most often it has been woken for this.

@@ -21,6 +21,7 @@ use crate::sys::{
         Visit, //
     },
     record_map::LastFound,
+    sleep::Deadline,
     trace::Role, //
 };
 use core::cell::Cell;
@@ -82,8 +83,8 @@ pub(crate) struct Interrupted {
     /// Whom it had woken.
     pub(crate) next_tid: u32,
     /// When a worker is to give up, which goes on waiting before the call starts again; `None` once
-    /// it does not wait any more. Nanoseconds of CLOCK_REALTIME.
-    pub(crate) deadline: Option<u64>,
+    /// it does not wait any more.
+    pub(crate) deadline: Option<Deadline>,
     /// Whether it has given up.
     pub(crate) timed_out: bool,
 }

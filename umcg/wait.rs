@@ -31,7 +31,9 @@ use crate::sys::{
     signal,
     sleep::{
         sleep_until,
-        Ended, //
+        Deadline,
+        Ended,
+        Place, //
     },
     wake::{
         wake,
@@ -52,7 +54,7 @@ pub(crate) fn wait(ctx: &TaskContext, flags: u32, abs_timeout: u64) -> Result {
 
     match (flags, abs_timeout) {
         (WAIT, timeout) => {
-            let deadline = (timeout != 0).then_some(timeout);
+            let deadline = Deadline::new(timeout);
             match current.kind() {
                 Kind::Server => server_waits(ctx, &current, next, deadline),
                 Kind::Worker => worker_waits(ctx, &current, next, deadline),
@@ -91,7 +93,7 @@ fn server_waits(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
     next: u32,
-    deadline: Option<u64>,
+    deadline: Option<Deadline>,
 ) -> Result {
     let state = own_words(current).state();
 
@@ -100,7 +102,7 @@ fn server_waits(
         None => wake_named(current, next)?,
     };
     report::waits(current, woken);
-    match sleep_until(ctx, deadline, || !protocol::should_idle(state)) {
+    match sleep_until(ctx, Place::Wait, deadline, || !protocol::should_idle(state)) {
         Ended::Done => {
             report::runs(current, || true);
             Ok(())
@@ -150,7 +152,7 @@ fn worker_waits(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
     next: u32,
-    deadline: Option<u64>,
+    deadline: Option<Deadline>,
 ) -> Result {
     let state = own_words(current).state();
 
@@ -182,7 +184,7 @@ fn worker_waits(
 }
 
 /// Notes that the wait of the current task, which has woken `next`, will start again.
-fn interrupt(current: &Current<'_, Task>, next: u32, deadline: Option<u64>) {
+fn interrupt(current: &Current<'_, Task>, next: u32, deadline: Option<Deadline>) {
     current.owned().interrupted.set(Some(Interrupted {
         state: SharedWord::load(own_words(current).state()),
         next_tid: next,

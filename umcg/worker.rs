@@ -35,7 +35,9 @@ use crate::sys::{
     signal,
     sleep::{
         sleep_until,
-        Ended, //
+        Deadline,
+        Ended,
+        Place, //
     },
 };
 
@@ -182,10 +184,14 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
 /// something cannot wait that long: a fatal signal, a stop, a tracer, the freezer.
 ///
 /// Signals that have a handler wait, or go to other threads.
-pub(crate) fn hold(ctx: &TaskContext, current: &Current<'_, Task>, deadline: Option<u64>) -> Ended {
+pub(crate) fn hold(
+    ctx: &TaskContext,
+    current: &Current<'_, Task>,
+    deadline: Option<Deadline>,
+) -> Ended {
     let owned = &current.owned().worker;
     let state = own_words(current).state();
-    let sleep = || sleep_until(ctx, deadline, || !protocol::should_idle(state));
+    let sleep = || sleep_until(ctx, Place::Hold, deadline, || !protocol::should_idle(state));
 
     owned.idles.set(true);
     owned.sleeps_on_purpose.set(true);
@@ -200,7 +206,7 @@ pub(crate) fn hold(ctx: &TaskContext, current: &Current<'_, Task>, deadline: Opt
 }
 
 /// The deadline of the interrupted wait of the current worker, as long as it counts.
-fn deadline(current: &Current<'_, Task>) -> Option<u64> {
+fn deadline(current: &Current<'_, Task>) -> Option<Deadline> {
     current.owned().interrupted.get()?.deadline
 }
 
