@@ -46,7 +46,7 @@ TITLES = {
     "mutex_apart_adaptive": "the same, adaptive mutex",
     "mutex_apart_blind": "the same, told that all owners run",
     "empty_ioctl": "a command that /dev/umcg does not know",
-    "empty_seek": "the same by lseek()",
+    "empty_fadvise": "the same by posix_fadvise()",
     "futex_ring_of_10": "futex, each of 10 threads wakes the next one",
     "ring_of_10_in_10": "UMCG, each of 10 workers swaps with the next one",
     "ring_of_10_in_10000": "the same, 10,000 workers registered",

@@ -109,19 +109,20 @@ static inline void claim(struct umcg_thread *worker, uint64_t now)
 
 static inline void umcg_call_wait(void)
 {
-	long error = syscall_of_3(SYS_lseek, umcg_fd, 0, SEEK_SET);
+	long error = syscall_of_4(SYS_fadvise64, umcg_fd, 0, 0, UMCG_FADVISE_WAIT);
 
 	if (error)
-		bench_die_errno("lseek() for UMCG_IOC_WAIT", -error);
+		bench_die_errno("fadvise64() for UMCG_IOC_WAIT", -error);
 }
 
 /* Wakes task::next_tid. */
 static inline void umcg_call_wake(void)
 {
-	long error = syscall_of_3(SYS_lseek, umcg_fd, UMCG_WAIT_WAKE_ONLY, SEEK_SET);
+	long error = syscall_of_4(SYS_fadvise64, umcg_fd, 0, UMCG_WAIT_WAKE_ONLY,
+				  UMCG_FADVISE_WAIT);
 
 	if (error)
-		bench_die_errno("lseek() for UMCG_WAIT_WAKE_ONLY", -error);
+		bench_die_errno("fadvise64() for UMCG_WAIT_WAKE_ONLY", -error);
 }
 
 /* Gives the place of a server to another one, which is idle. task::next_tid names it already. */

@@ -145,7 +145,7 @@ void umcg_bury_members(struct umcg_group *group);
 void umcg_forget_registration(struct thread *thread);
 
 /* wait.c */
-void umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);
+int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);
 
 /* worker.c */
 void umcg_hold_worker(struct thread *self);

@@ -71,7 +71,8 @@ typedef intptr_t umcg_tid;
  *
  * Returns: true, or false and errno: ENOENT, the module umcg is not loaded;
  * EACCES or EPERM, this user may not open UMCG_DEVICE; EPROTO, the module has
- * another ABI than this library.
+ * another ABI than this library; EBADF, the program has closed the descriptor of
+ * the library, as by closefrom(), and all other functions fail so, too.
  */
 bool umcg_enabled(void);
 

@@ -228,6 +228,9 @@ int umcg_unregister_task(void)
 		errno = EINVAL;
 		return -1;
 	}
+	/* The kernel would go on with the words of a thread that it could not be asked to forget. */
+	if (!umcg_enabled())
+		return -1;
 
 	if (kind_of(self) == WORKER)
 		part_from_server(self);

@@ -22,12 +22,13 @@ static int sleep_idle(struct thread *self)
 
 /*
  * Waits until something happens: a worker may be idle, or somebody wants to
- * wake this server. The caller has the lock. Returns false after a signal.
+ * wake this server. The caller has the lock. Returns 0, or why the wait has
+ * failed: EINTR after a signal.
  */
-static bool wait_for_work(struct umcg_group *group, struct thread *self)
+static int wait_for_work(struct umcg_group *group, struct thread *self)
 {
 	struct thread *other;
-	int result = 0;
+	int error = 0;
 
 	umcg_server_polls(group, self);
 	other = umcg_server_to_start(group);
@@ -36,18 +37,19 @@ static bool wait_for_work(struct umcg_group *group, struct thread *self)
 		pthread_mutex_unlock(&group->lock);
 		start(self, other);
 		pthread_mutex_lock(&group->lock);
-		return true;
+		return 0;
 	}
 
 	do {
 		pthread_mutex_unlock(&group->lock);
 		start(self, other);
 		other = NULL;
-		result |= sleep_idle(self);
+		if (sleep_idle(self))
+			error = errno;
 		pthread_mutex_lock(&group->lock);
 	} while (!umcg_server_is_back(group, self));
 
-	return result == 0;
+	return error;
 }
 
 /*
@@ -56,8 +58,8 @@ static bool wait_for_work(struct umcg_group *group, struct thread *self)
  */
 static struct thread *next_worker(struct umcg_group *group, struct thread *self, bool wait)
 {
-	bool is_interrupted = false;
 	struct thread *worker;
+	int error = 0;
 
 	for (;;) {
 		if (wait && take_wakeup(self)) {
@@ -67,11 +69,11 @@ static struct thread *next_worker(struct umcg_group *group, struct thread *self,
 		worker = umcg_take_idle_worker(group);
 		if (worker)
 			return worker;
-		if (!wait || is_interrupted) {
-			errno = wait ? EINTR : EAGAIN;
+		if (!wait || error) {
+			errno = wait ? error : EAGAIN;
 			return NULL;
 		}
-		is_interrupted = !wait_for_work(group, self);
+		error = wait_for_work(group, self);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,12 +15,38 @@
 
 /* The device is opened once, by whoever needs it first. */
 static _Atomic int device = -1;
+static _Atomic dev_t device_number;
+
+/*
+ * Whether a descriptor is still one of the device. A program may have closed it, as by
+ * closefrom(3), and opened something else, which got its number. No call of ours does
+ * anything to another file; this is for who wants to know why a call has failed.
+ */
+static bool is_device(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) &&
+	       status.st_rdev == atomic_load_explicit(&device_number, memory_order_relaxed);
+}
 
 static bool speaks_our_abi(int fd)
 {
 	struct umcg_version_args args = { .size = sizeof(args) };
 
 	return ioctl(fd, UMCG_IOC_VERSION, &args) == 0 && args.abi == UMCG_ABI_VERSION;
+}
+
+/* Relaxed: it is the same number, whoever stores it, and goes with the descriptor below. */
+static bool remember_number(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status))
+		return false;
+	atomic_store_explicit(&device_number, status.st_rdev, memory_order_relaxed);
+
+	return true;
 }
 
 static int open_device(void)
@@ -29,7 +56,7 @@ static int open_device(void)
 
 	if (fd < 0)
 		return -1;
-	if (!speaks_our_abi(fd)) {
+	if (!speaks_our_abi(fd) || !remember_number(fd)) {
 		close(fd);
 		errno = EPROTO;
 		return -1;
@@ -41,29 +68,49 @@ static int open_device(void)
 	return first;
 }
 
-/* Relaxed: the number is all there is, and the kernel knows what belongs to it. */
+/* Acquire: pairs with the exchange that has stored it; the number of the device is known. */
 static int device_fd(void)
 {
-	int fd = atomic_load_explicit(&device, memory_order_relaxed);
+	int fd = atomic_load_explicit(&device, memory_order_acquire);
 
 	return fd >= 0 ? fd : open_device();
 }
 
 bool umcg_enabled(void)
 {
-	return device_fd() >= 0;
+	int fd = device_fd();
+
+	if (fd >= 0 && !is_device(fd)) {
+		errno = EBADF;
+		return false;
+	}
+
+	return fd >= 0;
+}
+
+/* A call of the module. What another file says to it is EBADF. */
+static int call(unsigned long command, const void *args)
+{
+	int fd = device_fd();
+
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, command, args) == 0)
+		return 0;
+	if (!is_device(fd))
+		errno = EBADF;
+	return -1;
 }
 
 int umcg_sys_ctl(uint32_t flags, void *self)
 {
-	struct umcg_ctl_args args = {
+	const struct umcg_ctl_args args = {
 		.size = sizeof(args),
 		.flags = flags,
 		.self = (uintptr_t)self,
 	};
-	int fd = device_fd();
 
-	return fd < 0 ? -1 : ioctl(fd, UMCG_IOC_CTL, &args);
+	return call(UMCG_IOC_CTL, &args);
 }
 
 /* Of calls that name a thread: a TID that one of another process has by now is as good as none. */
@@ -77,32 +124,35 @@ static int checked(int result)
 
 int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 {
-	struct umcg_wait_args args = {
+	const struct umcg_wait_args args = {
 		.size = sizeof(args),
 		.flags = flags,
 		.abs_timeout = timeout,
 	};
-	int fd = device_fd();
+	int error = posix_fadvise(device_fd(), timeout, flags, UMCG_FADVISE_WAIT);
 
-	/* The short form, unless the module has none. */
-	if (timeout == 0) {
-		int result = lseek(fd, flags, SEEK_SET) ? -1 : 0;
-
-		if (result == 0 || errno != ESPIPE)
-			return checked(result);
+	switch (error) {
+	case 0:
+		return 0;
+	case ESRCH:
+	case ETIMEDOUT:
+	case EINTR:
+		errno = error;
+		return -1;
+	default:
+		/* A kernel or a filter that does not have that call; else the ioctl says the same. */
+		return umcg_enabled() ? checked(call(UMCG_IOC_WAIT, &args)) : -1;
 	}
-
-	return checked(ioctl(fd, UMCG_IOC_WAIT, &args));
 }
 
 int umcg_sys_kick(pid_t tid)
 {
-	struct umcg_kick_args args = {
+	const struct umcg_kick_args args = {
 		.size = sizeof(args),
 		.tid = tid,
 	};
 
-	return checked(ioctl(device_fd(), UMCG_IOC_KICK, &args));
+	return checked(call(UMCG_IOC_KICK, &args));
 }
 
 /* A module that knows nothing of slots and notifications. */
@@ -116,16 +166,12 @@ static int too_old(int result)
 
 int umcg_sys_sched_state(struct umcg_sched_state_args *args)
 {
-	int fd = device_fd();
-
-	return fd < 0 ? -1 : too_old(ioctl(fd, UMCG_IOC_SCHED_STATE, args));
+	return too_old(call(UMCG_IOC_SCHED_STATE, args));
 }
 
 int umcg_sys_desched(unsigned long command, const struct umcg_desched_args *args)
 {
-	int fd = device_fd();
-
-	return fd < 0 ? -1 : too_old(ioctl(fd, command, args));
+	return too_old(call(command, args));
 }
 
 const struct umcg_sched_state *umcg_sys_map_slots(void)
@@ -135,6 +181,11 @@ const struct umcg_sched_state *umcg_sys_map_slots(void)
 
 	if (fd < 0)
 		return NULL;
+	/* Another file may well be mapped. */
+	if (!is_device(fd)) {
+		errno = EBADF;
+		return NULL;
+	}
 	slots = mmap(NULL, UMCG_SCHED_STATE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	if (slots != MAP_FAILED)
 		return slots;
@@ -156,7 +207,9 @@ static bool map_at(const void *place, int flags, int fd)
  */
 bool umcg_sys_map_slots_again(const struct umcg_sched_state *place)
 {
-	return map_at(place, MAP_SHARED, device_fd()) ||
+	int fd = device_fd();
+
+	return (is_device(fd) && map_at(place, MAP_SHARED, fd)) ||
 	       map_at(place, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 

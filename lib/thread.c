@@ -76,7 +76,9 @@ static void thread_ends(void *thread)
 {
 	umcg_unregister_task();
 	own_thread = NULL;
-	umcg_free_thread(thread);
+	/* If that has failed, the kernel writes to the record when the thread is gone. */
+	if (kind_of(thread) == UNREGISTERED)
+		umcg_free_thread(thread);
 }
 
 /*

@@ -12,14 +12,17 @@
  * more (ESRCH), it was awake and has run. The caller is LOCKED if it is a worker:
  * next_tid has to name its server while it is not.
  */
-void umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
+int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
 {
 	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
+	int result;
 
 	atomic_store_explicit(&self->words.next_tid, target->tid, memory_order_relaxed);
-	umcg_sys_wait(UMCG_WAIT_WAKE_ONLY | flags, 0);
+	result = umcg_sys_wait(UMCG_WAIT_WAKE_ONLY | flags, 0);
 	atomic_store_explicit(&self->words.next_tid, server ? server->tid : 0,
 			      memory_order_relaxed);
+
+	return result && errno != ESRCH ? -1 : 0;
 }
 
 /* A server that waits for workers is woken with the wake-up that it finds when it is back. */
@@ -58,18 +61,21 @@ static bool let_run(struct thread *task)
 	}
 }
 
-static void wake_task(struct thread *self, struct thread *task, uint32_t flags)
+static int wake_task(struct thread *self, struct thread *task, uint32_t flags)
 {
 	if (let_run(task))
-		umcg_wake_thread(self, task, flags);
-	else if (thread_bits(task) == (IDLE | POLLS))
+		return umcg_wake_thread(self, task, flags);
+	if (thread_bits(task) == (IDLE | POLLS))
 		end_polling(self, task);
+
+	return 0;
 }
 
 int umcg_wake(umcg_tid next, bool wf_current_cpu)
 {
 	struct thread *self = umcg_own_thread();
 	struct thread *target = thread_of(next);
+	int result = 0;
 
 	if (kind_of(self) == UNREGISTERED || kind_of(target) == UNREGISTERED) {
 		errno = EINVAL;
@@ -80,10 +86,10 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu)
 	if (kind_of(target) == WORKER)
 		umcg_wake_worker(self, target);
 	else
-		wake_task(self, target, wf_current_cpu ? UMCG_WAIT_WF_CURRENT_CPU : 0);
+		result = wake_task(self, target, wf_current_cpu ? UMCG_WAIT_WF_CURRENT_CPU : 0);
 	umcg_release_worker(self);
 
-	return 0;
+	return result;
 }
 
 /*

@@ -4,6 +4,7 @@
  * and other libraries.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -103,6 +104,130 @@ TEST(slots_in_a_child_are_mapped_where_nothing_else_is)
 		_exit(in_child());
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+#define LOG	"/tmp/umcg-log"
+
+/* Closes what it does not know, as a daemon does, and opens a log, which gets all the numbers. */
+static int close_all_and_open_a_log(void)
+{
+	int log;
+
+	if (close_range(3, ~0U, 0))
+		return -1;
+	log = open(LOG, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	for (int i = 0; i < 64; i++)
+		dup(log);
+	return write(log, "first", 5) == 5 ? log : -1;
+}
+
+/* Whether a call has failed by EBADF. */
+#define IS_EBADF(call)	(errno = 0, (call) && errno == EBADF)
+
+static int lose_the_descriptor(void)
+{
+	umcg_tid self = umcg_register_basic_task(0);
+	umcg_t other;
+	char content[16];
+	int log;
+
+	MUST(self && umcg_enabled());
+	log = close_all_and_open_a_log();
+	MUST(log >= 0);
+	MUST(IS_EBADF(umcg_wait(0) == -1));
+	MUST(IS_EBADF(umcg_wait(1) == -1));
+	MUST(IS_EBADF(!umcg_enabled()));
+	MUST(IS_EBADF(umcg_unregister_task() == -1));
+	MUST(umcg_get_task_state(self, NULL) == UMCG_TASK_RUNNING);
+	other = umcg_create_group(0);
+	MUST(other && !umcg_register_server(other, 0) && errno == EINVAL);
+	MUST(IS_EBADF(!umcg_sched_slots()));
+	/* The log goes on where it was. */
+	MUST(write(log, "second", 6) == 6);
+	MUST(pread(log, content, sizeof(content), 0) == 11);
+	MUST(!memcmp(content, "firstsecond", 11));
+	MUST(!close_range(3, ~0U, 0));
+	MUST(IS_EBADF(umcg_wait(0) == -1));
+	MUST(IS_EBADF(!umcg_enabled()));
+	return 7;
+}
+
+static void *lose_it_for_a_worker(void *argument)
+{
+	struct member *worker = argument;
+
+	while (worker->step != 1)
+		usleep(1000);
+	MUST(close_all_and_open_a_log() >= 0);
+	worker->step = 2;
+	return NULL;
+}
+
+/* Does not block meanwhile: it would not run again. */
+static void lose_it_as_a_worker(struct member *self)
+{
+	self->step = 1;
+	while (self->step != 2)
+		;
+	MUST(IS_EBADF(umcg_wait(0) == -1));
+	MUST(IS_EBADF(umcg_wait(0) == -1));
+	MUST(IS_EBADF(umcg_unregister_task() == -1));
+	_exit(7);
+}
+
+static void lose_it_as_a_server(struct member *self)
+{
+	while (!self->step)
+		usleep(1000);
+}
+
+static int lose_the_descriptor_of_a_worker(void)
+{
+	struct member worker = { .body = lose_it_as_a_worker };
+	pthread_t other;
+	umcg_tid idle;
+
+	MUST(!pthread_create(&other, NULL, lose_it_for_a_worker, &worker));
+	be_server(0);
+	start_worker(&worker);
+	while ((idle = umcg_get_idle_worker(true)))
+		umcg_run_worker(idle);
+	return 1;
+}
+
+static int lose_the_descriptor_of_a_server(void)
+{
+	struct member worker = { .body = lose_it_as_a_server };
+	umcg_tid idle;
+
+	be_server(0);
+	start_worker(&worker);
+	MUST(umcg_run_worker(umcg_get_idle_worker(true)) != UMCG_NONE);
+	MUST(close_all_and_open_a_log() >= 0);
+	/* It sleeps and wakes, so there is a worker now and then. */
+	while ((idle = umcg_get_idle_worker(true)))
+		MUST(IS_EBADF(!umcg_run_worker(idle)));
+	MUST(errno == EBADF);
+	return 7;
+}
+
+static int (*const losers[])(void) = {
+	lose_the_descriptor, lose_the_descriptor_of_a_worker, lose_the_descriptor_of_a_server,
+};
+
+TEST(who_has_closed_the_descriptor_gets_EBADF_and_loses_no_file)
+{
+	for (unsigned int i = 0; i < sizeof(losers) / sizeof(losers[0]); i++) {
+		int status;
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(losers[i]());
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_TRUE(WIFEXITED(status));
+		EXPECT_EQ(7, WEXITSTATUS(status)) TH_LOG("%u", i);
+		EXPECT_EQ(0, unlink(LOG));
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -460,7 +460,7 @@ TEST_F(seen, where_a_server_waits_has_a_plain_name)
 	for (int i = 0; i < 4; i++) {
 		struct umcg_thread peer = { .arg = i & 1 ? self : NULL };
 
-		umcg_waits_by_seek = i & 2;
+		umcg_waits_by_fadvise = i & 2;
 		server_start(&peer, wait_once);
 		ASSERT_TRUE(SOON(thread_waits(&peer)));
 		EXPECT_TRUE(sleeps_in(self, &peer, "umcg_wait"))

@@ -22,7 +22,7 @@
 /* Whom we wait for may be on its way, on another CPU. */
 #define SPINS	1000
 
-bool umcg_waits_by_seek;
+bool umcg_waits_by_fadvise;
 int umcg_fd = -1;
 
 static void die(const char *what)
@@ -63,8 +63,8 @@ int umcg_wait(uint32_t flags, uint64_t abs_timeout)
 		.abs_timeout = abs_timeout,
 	};
 
-	if (umcg_waits_by_seek && !abs_timeout)
-		return lseek(umcg_fd, flags, SEEK_SET) < 0 ? -errno : 0;
+	if (umcg_waits_by_fadvise)
+		return -posix_fadvise(umcg_fd, abs_timeout, flags, UMCG_FADVISE_WAIT);
 
 	return umcg_ioctl(UMCG_IOC_WAIT, flags || abs_timeout ? &args : NULL);
 }

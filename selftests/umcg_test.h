@@ -90,8 +90,8 @@ int umcg_ioctl(unsigned int command, void *argument);
 int umcg_ctl(uint32_t flags, const void *self);
 int umcg_wait(uint32_t flags, uint64_t abs_timeout);
 
-/* Whether umcg_wait() takes the short form where it can. */
-extern bool umcg_waits_by_seek;
+/* Whether umcg_wait() takes the short form. */
+extern bool umcg_waits_by_fadvise;
 
 uint64_t monotonic_ns(void);
 uint64_t realtime_in_ms(int ms);

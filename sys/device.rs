@@ -24,10 +24,7 @@ use kernel::{
     },
     prelude::*,
     seq_file::SeqFile,
-    sync::{
-        aref::ARef,
-        SetOnce, //
-    },
+    sync::aref::ARef,
 };
 
 /// What a device does.
@@ -39,11 +36,15 @@ pub(crate) trait Calls: Send + Sync + 'static {
     /// `ENOTTY` for a command that it does not know.
     fn ioctl(ctx: TaskContext, command: u32, arg: usize) -> Result;
 
-    /// Serves `lseek(fd, offset, SEEK_SET)`. May sleep.
+    /// The advice of `posix_fadvise()` that is a call of the device. No file knows it: whoever has
+    /// another file under the number of the descriptor gets an error, and does nothing to that file.
+    const ADVICE: c_int;
+
+    /// Serves `posix_fadvise(fd, offset, length, ADVICE)`. May sleep.
     ///
     /// No security module looks at that call, and no argument lies in memory, so it costs a third of
     /// what an ioctl does on its way here.
-    fn seek(ctx: TaskContext, offset: i64) -> Result;
+    fn advise(ctx: TaskContext, offset: i64, length: i64) -> Result;
 
     /// Makes a mapping for the current task, whose address space is locked. May sleep, must not
     /// fault.
@@ -63,18 +64,21 @@ pub(crate) struct OpenFile<D> {
     _device: PhantomData<D>,
 }
 
-/// The operations of a `MiscDevice`, and the one that it does not have.
-struct Operations(bindings::file_operations);
+impl<D: Calls> OpenFile<D> {
+    /// The operations of a `MiscDevice`, and the one that it does not have.
+    const OPERATIONS: bindings::file_operations = {
+        let device = MiscDeviceOptions { name: c"" }.into_raw::<Self>();
+        // SAFETY: They are a constant of the type, whatever device names them.
+        let operations = unsafe { *device.fops };
 
-// SAFETY: Only read; the module that they point to outlives every file that is open.
-unsafe impl Send for Operations {}
-// SAFETY: As above.
-unsafe impl Sync for Operations {}
+        bindings::file_operations {
+            fadvise: Some(advise::<D>),
+            ..operations
+        }
+    };
+}
 
-/// Set once the device is registered. A file that is opened before that cannot seek.
-static OPERATIONS: SetOnce<Operations> = SetOnce::new();
-
-/// Registers a device of this name. There can be one.
+/// Registers a device of this name.
 ///
 /// # Errors
 ///
@@ -82,37 +86,29 @@ static OPERATIONS: SetOnce<Operations> = SetOnce::new();
 pub(crate) fn register<D: Calls>(
     name: &'static CStr,
 ) -> impl PinInit<MiscDeviceRegistration<OpenFile<D>>, Error> {
-    MiscDeviceRegistration::register(MiscDeviceOptions { name }).pin_chain(|device| {
-        // SAFETY: The registered device is valid, and its operations are a static.
-        let operations = unsafe { *(*device.as_raw()).fops };
-        OPERATIONS.populate(Operations(bindings::file_operations {
-            llseek: Some(seek::<D>),
-            ..operations
-        }));
-        Ok(())
-    })
+    MiscDeviceRegistration::register(MiscDeviceOptions { name })
 }
 
-/// Called by the VFS.
+/// Called by the VFS, for a system call or in a worker thread of io_uring. What else advises, the
+/// kernel itself for a mapping, does not give this advice.
 ///
 /// # Safety
 ///
 /// To be called as an operation of a file of the device only.
-unsafe extern "C" fn seek<D: Calls>(
+unsafe extern "C" fn advise<D: Calls>(
     _file: *mut bindings::file,
     offset: bindings::loff_t,
-    whence: c_int,
-) -> bindings::loff_t {
-    // The kernel itself seeks from where a file is, when it dumps a core into it.
-    // CAST: A small constant.
-    if whence != bindings::SEEK_SET as c_int {
-        return EINVAL.to_errno().into();
+    length: bindings::loff_t,
+    advice: c_int,
+) -> c_int {
+    if advice != D::ADVICE {
+        return EINVAL.to_errno();
     }
-    // SAFETY: A system call that the VFS hands over with no lock held: the position of a character
-    // device has none. System calls do not nest.
+    // SAFETY: In process context with no lock held, where the task may sleep. System calls do not
+    // nest.
     let ctx = unsafe { TaskContext::enter() };
 
-    D::seek(ctx, offset).map_or_else(|error| error.to_errno().into(), |()| 0)
+    D::advise(ctx, offset, length).map_or_else(Error::to_errno, |()| 0)
 }
 
 #[vtable]
@@ -120,11 +116,9 @@ impl<D: Calls> MiscDevice for OpenFile<D> {
     type Ptr = KBox<Self>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
-        if let Some(Operations(operations)) = OPERATIONS.as_ref() {
-            // SAFETY: The file is being opened: nobody else has it yet. The operations are of the
-            // same module, whose reference the file holds.
-            unsafe { (*file.as_ptr()).f_op = operations };
-        }
+        // SAFETY: The file is being opened: nobody else has it yet. The operations have the same
+        // owner as those that they replace, whose reference the file holds.
+        unsafe { (*file.as_ptr()).f_op = &Self::OPERATIONS };
 
         let open_file = Self {
             opener: current!().mm().map(|mm| ARef::from(&**mm)),

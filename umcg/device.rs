@@ -8,9 +8,10 @@ use super::{
         umcg_version_args,
         umcg_wait_args,
         UMCG_ABI_VERSION,
+        UMCG_FADVISE_WAIT,
         UMCG_FEATURE_DESCHED,
+        UMCG_FEATURE_FADVISE,
         UMCG_FEATURE_SCHED_STATE,
-        UMCG_FEATURE_SEEK,
         UMCG_IOC_CTL,
         UMCG_IOC_DESCHED_ADD,
         UMCG_IOC_DESCHED_REMOVE,
@@ -49,11 +50,14 @@ impl Calls for Umcg {
     #[inline]
     fn ioctl(mut ctx: TaskContext, command: u32, arg: usize) -> Result {
         match command {
-            // Nothing is copied.
-            UMCG_IOC_WAIT if arg == 0 => wait::wait(&ctx, 0, 0),
             UMCG_IOC_WAIT => {
-                let args: umcg_wait_args = read_args(arg)?;
-                wait::wait(&ctx, args.flags, args.abs_timeout)
+                // Nothing is copied where nothing is asked for.
+                let args = if arg == 0 {
+                    umcg_wait_args::default()
+                } else {
+                    read_args(arg)?
+                };
+                wait::wait(ctx, args.abs_timeout, args.flags.into())
             }
             UMCG_IOC_CTL => ctl::ctl(ctx, &read_args(arg)?),
             UMCG_IOC_KICK => kick::kick(&read_args(arg)?),
@@ -65,9 +69,12 @@ impl Calls for Umcg {
         }
     }
 
+    const ADVICE: c_int = UMCG_FADVISE_WAIT as c_int;
+
     #[inline]
-    fn seek(ctx: TaskContext, offset: i64) -> Result {
-        wait::wait(&ctx, u32::try_from(offset).map_err(|_| EINVAL)?, 0)
+    fn advise(ctx: TaskContext, abs_timeout: i64, flags: i64) -> Result {
+        // CAST: Both have 64 bits; what is negative here is beyond the end of time, or no flag.
+        wait::wait(ctx, abs_timeout as u64, flags as u64)
     }
 
     fn mmap(vma: &VmaNew) -> Result {
@@ -92,7 +99,7 @@ fn version(arg: usize) -> Result {
     let answer = umcg_version_args {
         size: asked.size,
         abi: UMCG_ABI_VERSION,
-        features: (UMCG_FEATURE_SEEK | UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED).into(),
+        features: (UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED | UMCG_FEATURE_FADVISE).into(),
     };
 
     write_args(arg, &answer, asked.size)

@@ -42,13 +42,15 @@ use crate::sys::{
 };
 use kernel::prelude::*;
 
-const WAIT: u32 = 0;
-const WAKE: u32 = UMCG_WAIT_WAKE_ONLY;
-const WAKE_ON_THIS_CPU: u32 = UMCG_WAIT_WAKE_ONLY | UMCG_WAIT_WF_CURRENT_CPU;
+const WAIT: u64 = 0;
+const WAKE: u64 = UMCG_WAIT_WAKE_ONLY as u64;
+const WAKE_ON_THIS_CPU: u64 = WAKE | UMCG_WAIT_WF_CURRENT_CPU as u64;
 
 /// Serves `UMCG_IOC_WAIT`, and its short form. Errors as the UAPI header says.
-#[inline]
-pub(crate) fn wait(ctx: &TaskContext, flags: u32, abs_timeout: u64) -> Result {
+///
+/// Not inlined, but the end of both: a jump leads here.
+#[inline(never)]
+pub(crate) fn wait(ctx: TaskContext, abs_timeout: u64, flags: u64) -> Result {
     let current = ctx.current::<Task>().ok_or(EINVAL)?;
     let next = own_words(&current).next_tid();
 
@@ -56,8 +58,8 @@ pub(crate) fn wait(ctx: &TaskContext, flags: u32, abs_timeout: u64) -> Result {
         (WAIT, timeout) => {
             let deadline = Deadline::new(timeout);
             match current.kind() {
-                Kind::Server => server_waits(ctx, &current, next, deadline),
-                Kind::Worker => worker_waits(ctx, &current, next, deadline),
+                Kind::Server => server_waits(&ctx, &current, next, deadline),
+                Kind::Worker => worker_waits(&ctx, &current, next, deadline),
             }
         }
         (flags, 0) if next != 0 => wakes_only(&current, next, flags),
@@ -67,7 +69,7 @@ pub(crate) fn wait(ctx: &TaskContext, flags: u32, abs_timeout: u64) -> Result {
 
 /// Out of the way of a switch.
 #[inline(never)]
-fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u32) -> Result {
+fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u64) -> Result {
     match flags {
         WAKE => wake_next(current, next, Placement::Anywhere)?,
         WAKE_ON_THIS_CPU => wake_next(current, next, Placement::ThisCpu)?,

@@ -219,7 +219,7 @@ struct operation {
 /* The weights add up to 1000. Those that are fit for a lone process come first. */
 static const struct operation operations[] = {
 	{ op_wake, 180 },
-	{ op_seek, 60 },
+	{ op_fadvise, 60 },
 	{ op_kick, 190 },
 	{ op_odd_ioctl, 245 },
 	{ op_slot, 10 },

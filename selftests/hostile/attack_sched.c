@@ -10,15 +10,17 @@
 
 #include "attacker.h"
 
-void op_seek(struct attacker *self)
+void op_fadvise(struct attacker *self)
 {
 	const int fd = FIRST_FD + below(&self->dice, FDS);
 	const unsigned long flags = below(&self->dice, 8) ? below(&self->dice, 4) :
 							    dice_bits(&self->dice);
-	const int whence = below(&self->dice, 16) ? SEEK_SET : (int)below(&self->dice, 6);
+	const unsigned long timeout = below(&self->dice, 4) ? 0 : dice_bits(&self->dice);
+	const int advice = below(&self->dice, 16) ? UMCG_FADVISE_WAIT :
+						    (int)below(&self->dice, 8);
 
 	set_next_tid(self->task, self->attack->attackers[below(&self->dice, ATTACKERS)].tid);
-	THROW(self, SYS_lseek, fd, flags, whence);
+	THROW(self, SYS_fadvise64, fd, timeout, flags, advice);
 }
 
 void op_slot(struct attacker *self)

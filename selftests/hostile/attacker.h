@@ -98,9 +98,9 @@ void op_scribble(struct attacker *self);
 void op_descriptor(struct attacker *self);
 void op_pass_descriptor(struct attacker *self);
 
-/* attack_sched.c: seeks, slots, and words that are written when a thread has left its CPU */
+/* attack_sched.c: short waits, slots, and words that are written when a thread has left its CPU */
 
-void op_seek(struct attacker *self);
+void op_fadvise(struct attacker *self);
 void op_slot(struct attacker *self);
 void op_desched(struct attacker *self);
 void op_see(struct attacker *self);

@@ -520,13 +520,13 @@ static void swap_back(struct umcg_thread *self)
 		self->result = server_swap(self, first);
 }
 
-/* A server that waits by lseek() until the one that it has woken wakes it. */
-static struct outcome swap_by_seek(unsigned int nth)
+/* A server that waits by posix_fadvise() until the one that it has woken wakes it. */
+static struct outcome swap_by_fadvise(unsigned int nth)
 {
 	struct umcg_thread first = {}, second = { .arg = &first };
 	struct outcome outcome = { .err = -EBUSY };
 
-	umcg_waits_by_seek = true;
+	umcg_waits_by_fadvise = true;
 	server_register(&first);
 	server_start(&second, swap_back);
 	if (SOON(thread_waits(&second)) && server_swap(&first, &second) == 0) {
@@ -538,13 +538,13 @@ static struct outcome swap_by_seek(unsigned int nth)
 	server_wake(&first, &second, 0);
 	thread_ends(&second);
 	umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
-	umcg_waits_by_seek = false;
+	umcg_waits_by_fadvise = false;
 	return outcome;
 }
 
 TEST_F_TIMEOUT(faults, the_short_wait_has_nothing_to_fail, STRESS_SECONDS)
 {
-	EXPECT_EQ(0, sweep(_metadata, "lseek of a server", swap_by_seek));
+	EXPECT_EQ(0, sweep(_metadata, "posix_fadvise of a server", swap_by_fadvise));
 }
 
 /* Has @call refused at each of its places: it leaves nothing behind that goes later. */

@@ -8,7 +8,7 @@
  * worker is queued as idle and waits until a server runs it again.
  *
  * Every call is an ioctl on a file descriptor of /dev/umcg; the most frequent one
- * has a short form besides (see UMCG_FEATURE_SEEK). The descriptor carries no
+ * has a short form besides (see UMCG_FEATURE_FADVISE). The descriptor carries no
  * state: what a call does, it does to the calling thread, in the address space of
  * the calling thread.
  *
@@ -335,11 +335,16 @@ struct umcg_desched_args {
 #define UMCG_ABI_VERSION		1U
 
 /*
- * umcg_version_args::features: lseek(fd, flags, SEEK_SET) is UMCG_IOC_WAIT with
- * these umcg_wait_args::flags and no timeout, at a lower price: it returns zero,
- * or fails with the same errors. Any other @whence is EINVAL.
+ * umcg_version_args::features: posix_fadvise(fd, abs_timeout, flags, UMCG_FADVISE_WAIT)
+ * is UMCG_IOC_WAIT with these arguments, at a lower price: it returns zero or one of
+ * the same errors.
+ *
+ * No other file knows this advice. If the descriptor is one of another file, because
+ * the program has closed it and opened something else, then the call fails (EINVAL,
+ * or ESPIPE for a pipe), and nothing happens to that file.
  */
-#define UMCG_FEATURE_SEEK		(1ULL << 0)
+#define UMCG_FEATURE_FADVISE		(1ULL << 0)
+#define UMCG_FADVISE_WAIT		0x756d6367
 
 /* UMCG_IOC_SCHED_STATE and mmap(); UMCG_IOC_DESCHED_ADD and UMCG_IOC_DESCHED_REMOVE. */
 #define UMCG_FEATURE_SCHED_STATE	(1ULL << 1)
