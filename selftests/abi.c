@@ -135,10 +135,13 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 
 TEST_F(abi, numbers_are_those_of_the_first_version)
 {
-	EXPECT_EQ(0xbb80, UMCG_IOC_VERSION);
-	EXPECT_EQ(0xbb81, UMCG_IOC_CTL);
-	EXPECT_EQ(0xbb82, UMCG_IOC_WAIT);
-	EXPECT_EQ(0xbb83, UMCG_IOC_KICK);
+	EXPECT_EQ(0xc010bb80, UMCG_IOC_VERSION);
+	EXPECT_EQ(0x4010bb81, UMCG_IOC_CTL);
+	EXPECT_EQ(0x4010bb82, UMCG_IOC_WAIT);
+	EXPECT_EQ(0x4010bb83, UMCG_IOC_KICK);
+	EXPECT_EQ(0xc010bb84, UMCG_IOC_SCHED_STATE);
+	EXPECT_EQ(0x4028bb85, UMCG_IOC_DESCHED_ADD);
+	EXPECT_EQ(0x4028bb86, UMCG_IOC_DESCHED_REMOVE);
 	EXPECT_EQ(0x756d6367, UMCG_FADVISE_WAIT);
 	EXPECT_EQ(0x3f, UMCG_TASK_STATE_MASK);
 	EXPECT_EQ(0x1f00, UMCG_TASK_RESERVED_MASK);
@@ -166,8 +169,10 @@ TEST_F(abi, unknown_calls_are_ENOTTY)
 		_IO(UMCG_IOC_MAGIC, 0x00),
 		_IO(UMCG_IOC_MAGIC, 0x7f),
 		_IO(UMCG_IOC_MAGIC, 0xff),
-		_IO(UMCG_IOC_MAGIC + 1, 0x80),
-		_IOWR(UMCG_IOC_MAGIC, 0x80, struct umcg_version_args),
+		_IOWR(UMCG_IOC_MAGIC + 1, 0x80, struct umcg_version_args),
+		_IO(UMCG_IOC_MAGIC, 0x80),
+		_IOR(UMCG_IOC_MAGIC, 0x80, struct umcg_version_args),
+		_IOWR(UMCG_IOC_MAGIC, 0x80, struct umcg_task),
 		0xffffffff,
 	};
 

@@ -25,7 +25,7 @@ struct task_struct;
 struct work_struct;
 struct xarray;
 
-/* The command numbers as integers: bindgen does not evaluate _IO(). */
+/* The command numbers as integers: bindgen does not evaluate _IOC(). */
 enum umcg_command {
 	UMCG_COMMAND_VERSION	= UMCG_IOC_VERSION,
 	UMCG_COMMAND_CTL	= UMCG_IOC_CTL,

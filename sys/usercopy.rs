@@ -29,14 +29,15 @@ pub(crate) trait Args: Sized {
 }
 
 macro_rules! impl_args {
-    ($type:ty, $min_size:literal) => {
+    ($type:ident, $min_size:ident) => {
         // SAFETY: Integers only, which leave no padding: the size is the sum of theirs.
-        unsafe impl FromBytes for $type {}
+unsafe impl FromBytes for helpers::$type {}
         // SAFETY: Integers only, without padding: every byte is initialised.
-        unsafe impl AsBytes for $type {}
+        unsafe impl AsBytes for helpers::$type {}
 
-        impl Args for $type {
-            const MIN_SIZE: usize = $min_size;
+        impl Args for helpers::$type {
+            // CAST: A small constant.
+            const MIN_SIZE: usize = helpers::$min_size as usize;
 
             fn with_size(self, size: u32) -> Self {
                 Self { size, ..self }
@@ -45,12 +46,12 @@ macro_rules! impl_args {
     };
 }
 
-impl_args!(helpers::umcg_ctl_args, 16);
-impl_args!(helpers::umcg_wait_args, 16);
-impl_args!(helpers::umcg_kick_args, 16);
-impl_args!(helpers::umcg_version_args, 16);
-impl_args!(helpers::umcg_sched_state_args, 16);
-impl_args!(helpers::umcg_desched_args, 40);
+impl_args!(umcg_ctl_args, UMCG_CTL_ARGS_SIZE_VER0);
+impl_args!(umcg_wait_args, UMCG_WAIT_ARGS_SIZE_VER0);
+impl_args!(umcg_kick_args, UMCG_KICK_ARGS_SIZE_VER0);
+impl_args!(umcg_version_args, UMCG_VERSION_ARGS_SIZE_VER0);
+impl_args!(umcg_sched_state_args, UMCG_SCHED_STATE_ARGS_SIZE_VER0);
+impl_args!(umcg_desched_args, UMCG_DESCHED_ARGS_SIZE_VER0);
 
 /// The size that user space says its structure has.
 ///

@@ -165,7 +165,7 @@ static void op_odd_ioctl(struct attacker *self)
 	static const unsigned int commands[] = {
 		UMCG_IOC_VERSION, UMCG_IOC_CTL, UMCG_IOC_WAIT, UMCG_IOC_KICK,
 		UMCG_IOC_SCHED_STATE, UMCG_IOC_DESCHED_ADD, UMCG_IOC_DESCHED_REMOVE,
-		UMCG_IOC_DESCHED_REMOVE + 1, _IOWR(UMCG_IOC_MAGIC, 0x81, struct umcg_task), 0,
+		UMCG_IOC_DESCHED_REMOVE + 1, _IOW(UMCG_IOC_MAGIC, 0x81, struct umcg_task), 0,
 		UINT32_MAX,
 	};
 	const unsigned int command = commands[below(&self->dice, ARRAY_SIZE(commands))];

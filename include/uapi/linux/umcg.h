@@ -332,7 +332,7 @@ struct umcg_desched_args {
 };
 
 /* Counts incompatible changes of this file. */
-#define UMCG_ABI_VERSION		1U
+#define UMCG_ABI_VERSION		2U
 
 /*
  * umcg_version_args::features: posix_fadvise(fd, abs_timeout, flags, UMCG_FADVISE_WAIT)
@@ -364,13 +364,27 @@ struct umcg_version_args {
 
 #define UMCG_DEVICE			"/dev/umcg"
 
+/*
+ * The numbers of the calls have the size of the first version of the structure, and do
+ * not change when a structure grows: its first field has the size that counts.
+ */
+#define UMCG_VERSION_ARGS_SIZE_VER0	16
+#define UMCG_CTL_ARGS_SIZE_VER0		16
+#define UMCG_WAIT_ARGS_SIZE_VER0	16
+#define UMCG_KICK_ARGS_SIZE_VER0	16
+#define UMCG_SCHED_STATE_ARGS_SIZE_VER0	16
+#define UMCG_DESCHED_ARGS_SIZE_VER0	40
+
 #define UMCG_IOC_MAGIC			0xbb
-#define UMCG_IOC_VERSION		_IO(UMCG_IOC_MAGIC, 0x80)
-#define UMCG_IOC_CTL			_IO(UMCG_IOC_MAGIC, 0x81)
-#define UMCG_IOC_WAIT			_IO(UMCG_IOC_MAGIC, 0x82)
-#define UMCG_IOC_KICK			_IO(UMCG_IOC_MAGIC, 0x83)
-#define UMCG_IOC_SCHED_STATE		_IO(UMCG_IOC_MAGIC, 0x84)
-#define UMCG_IOC_DESCHED_ADD		_IO(UMCG_IOC_MAGIC, 0x85)
-#define UMCG_IOC_DESCHED_REMOVE		_IO(UMCG_IOC_MAGIC, 0x86)
+#define UMCG_IOW(nr, size)		_IOC(_IOC_WRITE, UMCG_IOC_MAGIC, nr, size)
+#define UMCG_IOWR(nr, size)		_IOC(_IOC_READ | _IOC_WRITE, UMCG_IOC_MAGIC, nr, size)
+
+#define UMCG_IOC_VERSION		UMCG_IOWR(0x80, UMCG_VERSION_ARGS_SIZE_VER0)
+#define UMCG_IOC_CTL			UMCG_IOW(0x81, UMCG_CTL_ARGS_SIZE_VER0)
+#define UMCG_IOC_WAIT			UMCG_IOW(0x82, UMCG_WAIT_ARGS_SIZE_VER0)
+#define UMCG_IOC_KICK			UMCG_IOW(0x83, UMCG_KICK_ARGS_SIZE_VER0)
+#define UMCG_IOC_SCHED_STATE		UMCG_IOWR(0x84, UMCG_SCHED_STATE_ARGS_SIZE_VER0)
+#define UMCG_IOC_DESCHED_ADD		UMCG_IOW(0x85, UMCG_DESCHED_ARGS_SIZE_VER0)
+#define UMCG_IOC_DESCHED_REMOVE		UMCG_IOW(0x86, UMCG_DESCHED_ARGS_SIZE_VER0)
 
 #endif /* _UAPI_LINUX_UMCG_H */
