@@ -72,9 +72,9 @@ static bool others_go_on(FIXTURE_DATA(contract) *self)
 }
 
 /* The status with which a process ends that does @body. */
-static int status_of(int (*body)(void *))
+static int status_of(int (*body)(void *), void *argument)
 {
-	return process_ends(process_start(body, NULL));
+	return process_ends(process_start(body, argument));
 }
 
 /* Starts the worker and runs it until it blocks, as it does until it is told. */
@@ -96,19 +96,22 @@ static int survived(struct suspect *suspect)
 	return 42;
 }
 
-#define EXPECT_KILLED(body) do {					\
-	int _status = status_of(body);					\
+#define EXPECT_KILLED_BY(body, argument) do {				\
+	int _status = status_of(body, argument);			\
 									\
 	EXPECT_TRUE(WIFSIGNALED(_status) && WTERMSIG(_status) == SIGKILL)	\
 		TH_LOG("wait status %#x", _status);			\
 } while (0)
 
-#define EXPECT_SURVIVED(body) do {					\
-	int _status = status_of(body);					\
+#define EXPECT_SURVIVED_BY(body, argument) do {				\
+	int _status = status_of(body, argument);			\
 									\
 	EXPECT_TRUE(WIFEXITED(_status) && WEXITSTATUS(_status) == 42)	\
 		TH_LOG("wait status %#x", _status);			\
 } while (0)
+
+#define EXPECT_KILLED(body)	EXPECT_KILLED_BY(body, NULL)
+#define EXPECT_SURVIVED(body)	EXPECT_SURVIVED_BY(body, NULL)
 
 #define EXPECT_COUNTED(state, server, memory) do {			\
 	EXPECT_EQ(self->killed_state + (state), umcg_stat("killed_state"));	\
@@ -459,30 +462,97 @@ TEST_F(contract, a_worker_is_no_server)
 	EXPECT_COUNTED(0, 0, 0);
 }
 
-#define RESERVED_BITS	((1U << 8) | (1U << 12))
+static void set_reserved_bit(struct umcg_task *task, unsigned int bit)
+{
+	atomic_fetch_or((_Atomic uint64_t *)&task->state_ts, 1U << bit);
+}
 
-static int set_reserved_bits(void *argument)
+/* The bit is the argument. */
+static int set_reserved_bit_while_blocked(void *argument)
 {
 	struct suspect suspect;
-	struct umcg_task *task = &suspect.worker.task;
 
-	(void)argument;
 	if (!run_suspect(&suspect))
 		return 1;
-	atomic_fetch_or((_Atomic uint64_t *)&task->state_ts, RESERVED_BITS);
-	tell_to_go(&suspect.worker);
-	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
+	set_reserved_bit(&suspect.worker.task, (uintptr_t)argument);
+	return survived(&suspect);
+}
+
+static void set_reserved_bit_and_block(struct umcg_thread *self)
+{
+	set_reserved_bit(&self->task, (uintptr_t)self->arg);
+	block_until_told(self);
+}
+
+/* The server sleeps until it looks of its own accord. */
+static int set_reserved_bit_while_running(void *argument)
+{
+	struct suspect suspect = { .group = UMCG_GROUP_INIT };
+
+	suspect.worker.arg = argument;
+	if (server_register(&suspect.server))
+		return 1;
+	worker_start(&suspect.worker, &suspect.group, set_reserved_bit_and_block);
+	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker ||
+	    !server_prepare_run(&suspect.server, &suspect.worker))
 		return 2;
-	if (!state_change(task, IDLE | RESERVED_BITS, IDLE))
-		return 3;
-	if (server_run(&suspect.server, &suspect.worker) || !thread_ends(&suspect.worker))
-		return 4;
+	umcg_wait(0, realtime_in_ms(SOON_MS));
 	return 42;
 }
 
-TEST_F(contract, reserved_bits_are_kept)
+TEST_F(contract, a_worker_with_a_reserved_bit_is_killed_when_it_wakes)
 {
-	EXPECT_SURVIVED(set_reserved_bits);
+	for (uintptr_t bit = 8; bit < 13; bit++)
+		EXPECT_KILLED_BY(set_reserved_bit_while_blocked, (void *)bit);
+	EXPECT_COUNTED(5, 0, 0);
+}
+
+TEST_F(contract, a_worker_with_a_reserved_bit_is_killed_when_it_blocks)
+{
+	for (uintptr_t bit = 8; bit < 13; bit++)
+		EXPECT_KILLED_BY(set_reserved_bit_while_running, (void *)bit);
+	EXPECT_COUNTED(5, 0, 0);
+}
+
+static void wait_once(struct umcg_thread *self)
+{
+	self->result = server_wait(self, 0);
+}
+
+/* Its own waits fail, a wait that has begun does when it is woken, and the kernel does not start it. */
+static int be_a_server_with_a_reserved_bit(void *argument)
+{
+	struct suspect suspect;
+	struct umcg_thread other = {};
+	const unsigned int bit = (uintptr_t)argument;
+
+	if (!run_suspect(&suspect))
+		return 1;
+	server_start(&other, wait_once);
+	if (!SOON(thread_waits(&other)))
+		return 2;
+	set_reserved_bit(&other.task, bit);
+	suspect.group.idle_server_tid = other.tid;
+	tell_to_go(&suspect.worker);
+	if (!SOON(thread_waits(&suspect.worker)) || suspect.group.idle_server_tid)
+		return 3;
+	if (!thread_sleeps(other.tid) || state_of(&other.task) != (IDLE | 1U << bit))
+		return 4;
+	set_next_tid(&suspect.server.task, other.tid);
+	if (umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) || !thread_ends(&other) || other.result != -EINVAL)
+		return 5;
+	set_next_tid(&suspect.server.task, 0);
+	set_reserved_bit(&suspect.server.task, bit);
+	if (umcg_wait(0, 0) != -EINVAL || !state_change(&suspect.server.task, RUNNING | 1U << bit,
+							RUNNING))
+		return 6;
+	return server_run_to_end(&suspect.server, &suspect.group, &suspect.worker) ? 42 : 7;
+}
+
+TEST_F(contract, a_server_with_a_reserved_bit_cannot_wait_and_is_not_started)
+{
+	for (uintptr_t bit = 8; bit < 13; bit++)
+		EXPECT_SURVIVED_BY(be_a_server_with_a_reserved_bit, (void *)bit);
 	EXPECT_COUNTED(0, 0, 0);
 }
 

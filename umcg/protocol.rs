@@ -80,7 +80,7 @@ pub(crate) enum Block {
     Unreported,
     /// The worker is BLOCKED now, and its server is to be started.
     Reported,
-    /// Somebody changed the word of a running worker who may not.
+    /// The word says what cannot be, or somebody changed that of a running worker who may not.
     Broken,
 }
 
@@ -91,7 +91,11 @@ pub(crate) enum Block {
 pub(crate) fn block(word: &impl SharedWord, now_ns: u64) -> Block {
     let running = load(word);
     if !running.runs() {
-        return Block::Unreported;
+        return if running.has_meaning() {
+            Block::Unreported
+        } else {
+            Block::Broken
+        };
     }
 
     match replace(word, running, running.moved_to(State::Blocked, now_ns)) {
@@ -130,12 +134,23 @@ pub(crate) fn unlock(word: &impl SharedWord, now_ns: u64) -> bool {
 /// To be called after the task has marked itself as asleep: whoever runs it writes the word first
 /// and wakes it then.
 pub(crate) fn should_idle(word: &impl SharedWord) -> bool {
+    should_idle_or(word, || ())
+}
+
+/// As [`should_idle`]; calls `broken` if the word says what cannot be, which ends the wait.
+#[inline]
+pub(crate) fn should_idle_or(word: &impl SharedWord, broken: impl FnOnce()) -> bool {
     let now = load(word);
 
     if now.is(State::Running) {
         now.is_locked()
+    } else if now.is(State::Idle) {
+        !now.is_locked()
     } else {
-        now.is(State::Idle) && !now.is_locked()
+        if !now.has_meaning() {
+            broken();
+        }
+        false
     }
 }
 
@@ -243,7 +258,7 @@ pub(crate) fn push_idle(node: &impl SharedWord, head: &impl SharedWord, node_add
 }
 
 /// A task leaves without unregistering: its word says NONE from now on. Returns whether it was
-/// running under a server, which has to be started then.
+/// running under a server, or may have been, which has to be started then.
 pub(crate) fn leave(word: &impl SharedWord, now_ns: u64) -> bool {
-    update(word, |old| Some(old.gone(now_ns))).is_some_and(StateWord::runs)
+    update(word, |old| Some(old.gone(now_ns))).is_some_and(|old| old.runs() || !old.has_meaning())
 }

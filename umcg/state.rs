@@ -35,6 +35,10 @@ impl State {
     }
 }
 
+/// The bits that say which state it is. With a reserved one among them it is none that there is: so
+/// no program works that sets one, and they can be given a meaning.
+const STATE_BITS: u64 = (UMCG_TASK_STATE_MASK | UMCG_TASK_RESERVED_MASK) as u64;
+
 /// The timestamp of `now_ns` nanoseconds of CLOCK_MONOTONIC, in its place in the word.
 const fn timestamp(now_ns: u64) -> u64 {
     (now_ns >> UMCG_STATE_TIMESTAMP_GRANULARITY) << UMCG_STATE_TIMESTAMP_SHIFT
@@ -64,7 +68,13 @@ impl StateWord {
     /// Whether the state is this one, whatever the flags are.
     #[inline]
     pub(crate) const fn is(self, state: State) -> bool {
-        self.0 & UMCG_TASK_STATE_MASK as u64 == state.bits()
+        self.0 & STATE_BITS == state.bits()
+    }
+
+    /// Whether it is a state that there is, whatever the flags are.
+    #[inline]
+    pub(crate) const fn has_meaning(self) -> bool {
+        self.0 & STATE_BITS <= State::Blocked.bits()
     }
 
     /// Whether the task runs, and nobody is about to change that.
@@ -85,10 +95,10 @@ impl StateWord {
         self.has(UMCG_TF_PREEMPTED)
     }
 
-    /// Whether the task may register with this word: exactly this state, no flag, no reserved bit.
+    /// Whether the task may register with this word: exactly this state, and no flag.
     #[inline]
     pub(crate) const fn is_exactly(self, state: State) -> bool {
-        self.is(state) && !self.has(UMCG_TF_LOCKED | UMCG_TF_PREEMPTED | UMCG_TASK_RESERVED_MASK)
+        self.is(state) && !self.has(UMCG_TF_LOCKED | UMCG_TF_PREEMPTED)
     }
 
     /// Whether `later` is this word with the preemption flag added, and a new timestamp at most.
@@ -102,7 +112,7 @@ impl StateWord {
     /// The word in another state, changed at `now_ns`; flags and user bits stay.
     #[inline]
     pub(crate) const fn moved_to(self, state: State, now_ns: u64) -> Self {
-        let bits = self.0 & UMCG_TASK_STATE_MASK_FULL as u64 & !(UMCG_TASK_STATE_MASK as u64);
+        let bits = self.0 & UMCG_TASK_STATE_MASK_FULL as u64 & !STATE_BITS;
 
         self.changed_to(bits | state.bits(), now_ns)
     }
@@ -254,11 +264,26 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_is_gone_keeps_its_user_bits_only() {
-        let gone = word(State::Running, UMCG_TF_LOCKED | UMCG_TF_PREEMPTED).gone(2 * SECOND);
+    fn a_word_with_a_reserved_bit_is_in_no_state() {
+        for state in [State::None, State::Running, State::Idle, State::Blocked] {
+            assert!(word(state, UMCG_TF_LOCKED | UMCG_TF_PREEMPTED).has_meaning());
+            for bit in 8..13 {
+                let reserved = word(state, 1 << bit);
 
-        assert!(gone.is(State::None) && !gone.is_locked() && !gone.is_preempted());
-        assert_eq!(gone.bits() & USER_BITS, USER_BITS);
+                assert!(!reserved.has_meaning() && !reserved.is(state) && !reserved.runs());
+            }
+        }
+        for state in 4..64 {
+            assert!(!StateWord(state | USER_BITS).has_meaning());
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_gone_keeps_its_user_bits_only() {
+        let flags = UMCG_TF_LOCKED | UMCG_TF_PREEMPTED | UMCG_TASK_RESERVED_MASK;
+        let gone = word(State::Running, flags).gone(2 * SECOND);
+
+        assert_eq!(gone.bits() & UMCG_TASK_STATE_MASK_FULL as u64, USER_BITS);
     }
 
     #[test]

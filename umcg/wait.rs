@@ -104,7 +104,12 @@ fn server_waits(
         None => wake_named(current, next)?,
     };
     report::waits(current, woken);
-    match sleep_until(ctx, Place::Wait, deadline, || !protocol::should_idle(state)) {
+    let mut broken = false;
+    let ended = sleep_until(ctx, Place::Wait, deadline, || {
+        !protocol::should_idle_or(state, || broken = true)
+    });
+    match ended {
+        Ended::Done if broken => Err(EINVAL),
         Ended::Done => {
             report::runs(current, || true);
             Ok(())

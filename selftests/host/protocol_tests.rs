@@ -16,6 +16,7 @@ use crate::{
         push_idle,
         resume,
         should_idle,
+        should_idle_or,
         start_server,
         time_out,
         unlock,
@@ -119,8 +120,9 @@ fn stamp(word: u64) -> u64 {
     word >> UMCG_STATE_TIMESTAMP_SHIFT
 }
 
+/// The state, with the reserved bits, with which it is none that there is.
 fn state(word: u64) -> u32 {
-    word as u32 & UMCG_TASK_STATE_MASK
+    word as u32 & (UMCG_TASK_STATE_MASK | UMCG_TASK_RESERVED_MASK)
 }
 
 fn flags(word: u64) -> u32 {
@@ -134,9 +136,13 @@ fn word(state: u32, flags: u32) -> u64 {
         | (SECOND >> UMCG_STATE_TIMESTAMP_GRANULARITY) << UMCG_STATE_TIMESTAMP_SHIFT
 }
 
-/// Calls `check` with every state, possible or not, and every combination of flags.
+/// Calls `check` with every state, possible or not, also with a reserved bit, and every combination
+/// of flags.
 fn for_each_word(mut check: impl FnMut(u32, u32, &AtomicU64)) {
-    for state in 0..=UMCG_TASK_STATE_MASK {
+    let reserved =
+        (8..13).flat_map(|bit| (0..=UMCG_TASK_BLOCKED).map(move |state| state | 1 << bit));
+
+    for state in (0..=UMCG_TASK_STATE_MASK).chain(reserved) {
         for flags in FLAGS {
             check(state, flags, &AtomicU64::new(word(state, flags)));
         }
@@ -149,7 +155,6 @@ fn assert_changed(now: &AtomicU64, to_state: u32, to_flags: u32) {
 
     assert_eq!((state(now), flags(now)), (to_state, to_flags), "{now:#x}");
     assert_eq!(now & u64::from(UMCG_TASK_USER_MASK), USER_BITS);
-    assert_eq!(now & u64::from(UMCG_TASK_RESERVED_MASK), 0);
     assert_eq!(
         stamp(now),
         2 * SECOND >> UMCG_STATE_TIMESTAMP_GRANULARITY,
@@ -170,15 +175,18 @@ fn wants_preemption(flags: u32) -> bool {
 }
 
 #[test]
-fn block_reports_a_running_worker_that_is_not_locked() {
+fn block_reports_a_running_worker_that_is_not_locked_and_finds_a_word_without_a_meaning() {
     for_each_word(|state, flags, word| {
         let seen = block(word, 2 * SECOND);
 
         if state == UMCG_TASK_RUNNING && !is_locked(flags) {
             assert_eq!(seen, Block::Reported);
             assert_changed(word, UMCG_TASK_BLOCKED, flags);
-        } else {
+        } else if state <= UMCG_TASK_BLOCKED {
             assert_eq!(seen, Block::Unreported);
+            assert_untouched(word, state, flags);
+        } else {
+            assert_eq!(seen, Block::Broken);
             assert_untouched(word, state, flags);
         }
     });
@@ -336,7 +344,11 @@ fn should_idle_looks_at_state_and_lock() {
             _ => false,
         };
 
+        let mut broken = false;
+
         assert_eq!(should_idle(word), expected, "{state} {flags:#x}");
+        assert_eq!(should_idle_or(word, || broken = true), expected);
+        assert_eq!(broken, state > UMCG_TASK_BLOCKED, "{state} {flags:#x}");
         assert_untouched(word, state, flags);
     });
 }
@@ -456,8 +468,12 @@ fn become_idle_wants_the_word_that_was_seen() {
 fn leave_tells_whether_a_server_has_to_be_started() {
     for_each_word(|state, flags, word| {
         let was_running = leave(word, 2 * SECOND);
+        let expected = match state {
+            UMCG_TASK_RUNNING => !is_locked(flags),
+            _ => state > UMCG_TASK_BLOCKED,
+        };
 
-        assert_eq!(was_running, state == UMCG_TASK_RUNNING && !is_locked(flags));
+        assert_eq!(was_running, expected);
         assert_changed(word, UMCG_TASK_NONE, 0);
     });
 }

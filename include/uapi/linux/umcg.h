@@ -33,7 +33,7 @@
  * bits  0 -  5: the state, one of UMCG_TASK_*
  * bit   6     : UMCG_TF_LOCKED
  * bit   7     : UMCG_TF_PREEMPTED
- * bits  8 - 12: reserved, must be zero
+ * bits  8 - 12: reserved, must be zero: a word with one of them is in no state
  * bits 13 - 17: for user space; the kernel keeps them as they are
  * bits 18 - 63: CLOCK_MONOTONIC nanoseconds of the last change, without their
  *               four lowest bits; one more than the previous timestamp where
@@ -149,7 +149,8 @@ struct umcg_ctl_args {
  * Errors:
  *
  * - EINVAL: the calling thread is not registered; another combination of flags;
- *   a timeout, or no umcg_task::next_tid, with UMCG_WAIT_WAKE_ONLY.
+ *   a timeout, or no umcg_task::next_tid, with UMCG_WAIT_WAKE_ONLY; the state word
+ *   of a server has a reserved bit, or a state that there is none of.
  * - ESRCH: umcg_task::next_tid is not there, or not registered.
  * - EPERM: umcg_task::next_tid is a thread of another address space.
  * - ETIMEDOUT: the time is over. A worker has been idle, and has been run by a
