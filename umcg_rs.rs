@@ -17,9 +17,11 @@ use crate::{
         },
     },
     umcg::{
+        callbacks,
         device::Umcg,
         hooks,
-        show, //
+        show,
+        task::Task, //
     },
 };
 use kernel::{
@@ -64,8 +66,8 @@ impl kernel::InPlaceModule for UmcgModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: This is the beginning of the module's init function, which runs once. Nothing is
         // registered while there is `startup`, and `unload` is the last field.
-        let (startup, unload) = unsafe { lifetime::begin(umcg::evict) };
-        let ready = hooks::init(startup);
+        let (startup, unload) = unsafe { lifetime::begin(callbacks::evict) };
+        let ready = hooks::init::<Task>(startup);
 
         // The device comes last: whoever finds it may use it.
         try_pin_init!(Self {

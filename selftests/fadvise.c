@@ -122,7 +122,7 @@ TEST_F(fadvise, the_device_has_no_position)
 
 TEST_F(fadvise, a_wait_ends_at_its_timeout)
 {
-	state_change(&self->server.task, RUNNING, IDLE);
+	state_must_change(&self->server.task, RUNNING, IDLE);
 	EXPECT_EQ(-ETIMEDOUT, call_wait(1, 0));
 	EXPECT_EQ(-ETIMEDOUT, call_wait(realtime_in_ms(20), 0));
 	EXPECT_EQ(IDLE, state_of(&self->server.task));
@@ -130,7 +130,7 @@ TEST_F(fadvise, a_wait_ends_at_its_timeout)
 
 static void wait_beyond_the_end_of_time(struct umcg_thread *self)
 {
-	state_change(&self->task, RUNNING, IDLE);
+	state_must_change(&self->task, RUNNING, IDLE);
 	self->result = call_wait(UINT64_MAX, 0);
 }
 
@@ -280,7 +280,7 @@ TEST_F(fadvise, io_uring_does_not_wait_for_the_caller)
 
 	if (!ring_open(&ring))
 		SKIP(return, "no io_uring: %s", strerror(errno));
-	state_change(&self->server.task, RUNNING, IDLE);
+	state_must_change(&self->server.task, RUNNING, IDLE);
 	EXPECT_EQ(-EINVAL, ring_advise(&ring, 0, UMCG_FADVISE_WAIT));
 	set_next_tid(&self->server.task, gettid());
 	EXPECT_EQ(-EINVAL, ring_advise(&ring, UMCG_WAIT_WAKE_ONLY, UMCG_FADVISE_WAIT));

@@ -6,7 +6,7 @@
 
 use super::{
     bindings as helpers,
-    lifetime::Startup, //
+    startup::Startup, //
 };
 use core::ptr;
 use kernel::{

@@ -8,25 +8,17 @@ use super::{
     bindings as helpers,
     deferred,
     reaper,
+    startup::Startup,
     tracepoint, //
 };
 use kernel::{
     bindings,
-    prelude::*,
-    types::NotThreadSafe, //
+    prelude::*, //
 };
 
 /// How long it takes until those who keep a module that is removed by force are looked at again, in
 /// milliseconds.
 const LOOK_AGAIN_MS: u32 = 20;
-
-/// The time before the module can be reached by anybody.
-///
-/// # Invariants
-///
-/// While an instance exists, nothing of the module is registered anywhere, and no other task is in
-/// its code.
-pub(crate) struct Startup(NotThreadSafe);
 
 /// The end of the module: once this has been dropped, the kernel calls none of its functions and
 /// uses none of its data, and no task is in its code.
@@ -47,8 +39,8 @@ pub(crate) struct Unload {
 /// init function fails, or at the end of the module's exit function, when the device and all else
 /// by which somebody could get into the module anew has been unregistered.
 pub(crate) unsafe fn begin(evict: fn()) -> (Startup, Unload) {
-    // INVARIANT: Nothing has run before.
-    let startup = Startup(NotThreadSafe);
+    // SAFETY: Nothing of the module has run before, as the caller promises.
+    let startup = unsafe { Startup::begin() };
 
     reaper::init(&startup);
     (startup, Unload { evict })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lowest rooms: one kernel facility a file, each behind a safe interface.
+//! One kernel facility per file, each behind a safe interface.
 //!
 //! All `unsafe` code and all raw bindings of the module live here. Nothing here
 //! knows the UMCG protocol.
@@ -21,10 +21,10 @@ pub(crate) mod pinned_page;
 pub(crate) mod preemption;
 mod reaper;
 pub(crate) mod record;
-pub(crate) mod record_map;
 pub(crate) mod shared_page;
 pub(crate) mod signal;
 pub(crate) mod sleep;
+pub(crate) mod startup;
 pub(crate) mod static_lock;
 pub(crate) mod target;
 pub(crate) mod trace;

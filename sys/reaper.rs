@@ -7,7 +7,7 @@
 
 use super::{
     deferred::Deferred,
-    lifetime::Startup, //
+    startup::Startup, //
 };
 use core::ptr::{
     self,

@@ -4,7 +4,7 @@
 //!
 //! The task itself, the *owner*, finds its record by the preempt notifier in it, on the list in its
 //! `task_struct`; that list is for its owner alone. Its *peers* find the record by
-//! [`super::record_map`], under RCU, and pass its gate to do something to it. The memory is freed by
+//! [`map`], under RCU, and pass its gate to do something to it. The memory is freed by
 //! the reaper, a grace period after the last reference went.
 //!
 //! A record is made, found by its number and attached in one step, and detached in one step: there is
@@ -15,6 +15,7 @@
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
 
 mod kind;
+pub(crate) mod map;
 mod switch;
 mod work;
 

@@ -8,14 +8,14 @@
 use super::{
     bindings as helpers,
     context::TaskContext,
-    lifetime::Startup,
     record::{
+        map,
         Current,
         InHook,
         Record,
         TaskRecord, //
     },
-    record_map, //
+    startup::Startup, //
 };
 use crate::static_lock;
 use core::{
@@ -396,6 +396,6 @@ unsafe extern "C" fn prepare_exec<T: Hooks>(
     T::execs(unsafe { TaskContext::enter() });
     // SAFETY: The kernel passes the program that is about to run.
     if had_record && unsafe { helpers::umcg_gains_privileges(bprm) } {
-        record_map::wait_for_finders();
+        map::wait_for_finders();
     }
 }

@@ -31,7 +31,7 @@ pub(crate) trait Args: Sized {
 macro_rules! impl_args {
     ($type:ident, $min_size:ident) => {
         // SAFETY: Integers only, which leave no padding: the size is the sum of theirs.
-unsafe impl FromBytes for helpers::$type {}
+        unsafe impl FromBytes for helpers::$type {}
         // SAFETY: Integers only, without padding: every byte is initialised.
         unsafe impl AsBytes for helpers::$type {}
 

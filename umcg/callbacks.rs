@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel calls: the scheduler, signals, exit, exec, and the return to user mode.
+//! What the kernel calls: the scheduler, signals, exit, exec, the return to user mode, and the
+//! removal of the module.
 
 use super::{
     ctl,
+    registry,
     report::Reason,
     sched,
     stats,
@@ -71,4 +73,10 @@ impl Hooks for Task {
         sched::vanish(&mut ctx);
         ctl::vanish(ctx, Reason::Exec);
     }
+}
+
+/// Kills all processes that use the module, which has to go.
+pub(crate) fn evict() {
+    registry::evict();
+    sched::evict();
 }

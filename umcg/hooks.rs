@@ -2,13 +2,13 @@
 
 //! When the probes are attached: the kernel pays for them only while somebody is registered.
 
-use super::task::Task;
 use crate::sys::{
     deferred::Deferred,
-    lifetime::Startup,
+    startup::Startup,
     tracepoint::{
         self,
         Attached,
+        Hooks,
         Probes, //
     },
 };
@@ -152,12 +152,12 @@ impl Drop for Use {
     }
 }
 
-/// Makes the probes ready to be attached. This ends the start-up.
+/// Makes the probes ready to be attached, for these hooks. This ends the start-up.
 ///
 /// # Errors
 ///
 /// `ENOENT` if this kernel lacks a tracepoint.
-pub(crate) fn init(startup: Startup) -> Result {
+pub(crate) fn init<T: Hooks>(startup: Startup) -> Result {
     DETACH.init(&startup);
-    tracepoint::init::<Task>(&startup)
+    tracepoint::init::<T>(&startup)
 }

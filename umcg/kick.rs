@@ -13,7 +13,7 @@ use super::{
 };
 use crate::sys::{
     clock,
-    record_map::LastFound, //
+    record::map::LastFound, //
 };
 use kernel::prelude::*;
 

@@ -30,9 +30,3 @@ pub(crate) mod task;
 pub(crate) mod wait;
 pub(crate) mod words;
 pub(crate) mod worker;
-
-/// Kills all processes that have a part in this: the module has to go.
-pub(crate) fn evict() {
-    registry::evict();
-    sched::evict();
-}

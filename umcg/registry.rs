@@ -16,11 +16,11 @@ use super::{
     },
 };
 use crate::sys::{
-    record::Current,
-    record_map::{
+    record::map::{
         records,
         LastFound, //
     },
+    record::Current,
     target::Target,
     wake::{
         wake,

@@ -15,12 +15,12 @@ use super::{
 };
 use crate::sys::{
     hook_cell::HookCell,
+    record::map::LastFound,
     record::{
         Current,
         Record,
         Visit, //
     },
-    record_map::LastFound,
     sleep::Deadline,
     trace::Role, //
 };

@@ -48,7 +48,7 @@ mod detach_by_a_task_work {
 // fails with lifetime may not live long enough: a record of a peer is valid for the section
 mod record_after_the_section {
     use crate::{
-        sys::record_map::LastFound,
+        sys::record::map::LastFound,
         umcg::{
             registry,
             task::TaskRef, //

@@ -11,16 +11,16 @@ use crate::{
         deferred::Deferred,
         hook_cell::HookCell,
         lifetime::Startup,
+        record::map::{
+            records,
+            LastFound, //
+        },
         record::{
             Current,
             InHook,
             Notify,
             Switches,
             TaskRecord, //
-        },
-        record_map::{
-            records,
-            LastFound, //
         },
         target::Target,
         tracepoint, //

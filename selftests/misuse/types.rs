@@ -14,7 +14,7 @@ mod record_alone {
 // fails with E0277: a record that is found is valid for the moment, and not counted
 mod record_of_a_peer {
     use crate::{
-        sys::record_map::LastFound,
+        sys::record::map::LastFound,
         umcg::{
             registry,
             task::TaskRef, //
@@ -32,7 +32,7 @@ mod record_of_a_peer {
 // fails with E0624: there is one map for all records of a type
 mod map_of_its_own {
     use crate::{
-        sys::record_map::RecordMap,
+        sys::record::map::RecordMap,
         umcg::task::Task, //
     };
 
@@ -42,7 +42,7 @@ mod map_of_its_own {
 // fails with E0624: a record is in the map as long as it is attached
 mod insertion {
     use crate::{
-        sys::record_map::records,
+        sys::record::map::records,
         umcg::task::TaskRef, //
     };
 
@@ -57,13 +57,13 @@ mod finds_of_another_map {
         record_type,
         sys::{
             context::TaskContext,
+            record::map::{
+                records,
+                LastFound, //
+            },
             record::{
                 Current,
                 TaskRecord, //
-            },
-            record_map::{
-                records,
-                LastFound, //
             },
         },
         umcg::task::Task,
@@ -227,7 +227,7 @@ mod probes_taken_away {
 // fails with E0616: the state of the kernel's objects is private
 mod entries_of_a_map {
     use crate::{
-        sys::record_map::records,
+        sys::record::map::records,
         umcg::task::Task, //
     };
 

@@ -38,7 +38,7 @@ mod context {
 
 // fails with E0423: the start-up is over when the module is there
 mod startup {
-    use crate::sys::lifetime::Startup;
+    use crate::sys::startup::Startup;
 
     fn make() -> Startup {
         Startup(kernel::types::NotThreadSafe)

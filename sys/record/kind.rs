@@ -2,11 +2,13 @@
 
 //! The kinds of records: what tells them from each other, and where they are found.
 
-use super::switch::{
-    self,
-    Switches, //
+use super::{
+    map::RecordMap,
+    switch::{
+        self,
+        Switches, //
+    },
 };
-use crate::sys::record_map::RecordMap;
 use kernel::{
     bindings,
     prelude::*, //

@@ -25,6 +25,7 @@ use crate::{
         clock,
         context::TaskContext,
         hook_cell::HookCell,
+        record::map::records,
         record::{
             Current,
             InHook,
@@ -32,7 +33,6 @@ use crate::{
             Switches,
             TaskRecord, //
         },
-        record_map::records,
         signal,
         user_store::{
             UserStore,

@@ -27,13 +27,13 @@ use crate::{
         clock,
         context::TaskContext,
         hook_cell::HookCell,
+        record::map::records,
         record::{
             Current,
             InHook,
             Switches,
             TaskRecord, //
         },
-        record_map::records,
         target, //
     },
 };

@@ -5,12 +5,12 @@
 //! C header: [`include/linux/xarray.h`](srctree/include/linux/xarray.h)
 
 use super::{
+    Record,
+    RecordRef,
+    TaskRecord, //
+};
+use crate::sys::{
     bindings as helpers,
-    record::{
-        Record,
-        RecordRef,
-        TaskRecord, //
-    },
     static_lock::Once,
     target::Target, //
 };
@@ -65,7 +65,7 @@ pub(crate) fn records<T: TaskRecord>() -> &'static RecordMap<T> {
 
 /// Waits until nobody is about to wake the task of a record that was taken out of its map before: see
 /// [`RecordMap::with_task_found_again`]. May sleep, for some tenths of a second most often.
-pub(super) fn wait_for_finders() {
+pub(in crate::sys) fn wait_for_finders() {
     // Who has found the record does not sleep before the wake-up.
     // SAFETY: In process context with no lock held.
     unsafe { bindings::synchronize_rcu_tasks() };
