@@ -34,7 +34,7 @@ pub(crate) struct PinnedPage {
 
 // SAFETY: A pin belongs to no task, and the words are atomics.
 unsafe impl Send for PinnedPage {}
-// SAFETY: As above.
+// SAFETY: All access by a shared reference is atomic.
 unsafe impl Sync for PinnedPage {}
 
 impl PinnedPage {
@@ -132,7 +132,7 @@ impl ChargedPage {
 impl Drop for ChargedPage {
     /// Process context, as all that drops a reference to an address space.
     fn drop(&mut self) {
-        // SAFETY: As above; this gives back what `charge()` took.
+        // SAFETY: The reference keeps the address space; this gives back what `charge()` took.
         unsafe { helpers::umcg_uncharge_pinned_page(self.mm.as_raw()) };
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn kill_current(_ctx: &TaskContext) {
 /// Has the current task get `SIGSEGV` when this entry returns to user mode.
 pub(crate) fn segfault_current(_ctx: &TaskContext) {
     // CAST: A small positive constant.
-    // SAFETY: As above.
+    // SAFETY: In process context, as `_ctx` proves, where the signal lock may be taken.
     unsafe { bindings::force_sig(bindings::SIGSEGV as i32) };
 }
 

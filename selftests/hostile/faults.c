@@ -23,6 +23,8 @@
 #define PAGE		4096UL
 /* More places than any call has. */
 #define MANY		2000
+/* The other ways to fail are left to themselves. */
+#define NO_PLACE	0
 #define ENDS		24
 
 /* What a call has come to. */
@@ -547,37 +549,57 @@ TEST_F_TIMEOUT(faults, the_short_wait_has_nothing_to_fail, STRESS_SECONDS)
 	EXPECT_EQ(0, sweep(_metadata, "posix_fadvise of a server", swap_by_fadvise));
 }
 
-/* Has @call refused at each of its places: it leaves nothing behind that goes later. */
-static void refuse_at_once(struct __test_metadata *_metadata, const char *name,
-			   struct outcome (*call)(unsigned int nth))
+/*
+ * From now on this thread gets no memory for the nodes of maps. A failure at one place does not do:
+ * they are tried a second time, with the lock of the map dropped.
+ */
+static bool nodes_fail(bool fail)
 {
-	unsigned int refused = 0;
+	static const char *const settings[][2] = {
+		{ "/sys/kernel/slab/radix_tree_node/failslab", "1" },
+		{ "/sys/kernel/debug/failslab/cache-filter", "Y" },
+		{ "/sys/kernel/debug/failslab/task-filter", "Y" },
+		{ "/sys/kernel/debug/failslab/times", "-1" },
+		{ "/sys/kernel/debug/failslab/probability", "100" },
+		{ "/proc/thread-self/make-it-fail", "1" },
+	};
+	bool good = true;
+
+	if (!fail) {
+		write_file("/proc/thread-self/make-it-fail", "0");
+		write_file("/sys/kernel/debug/failslab/probability", "0");
+		write_file("/sys/kernel/debug/failslab/cache-filter", "N");
+		return write_file("/sys/kernel/slab/radix_tree_node/failslab", "0");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		good &= write_file(settings[i][0], settings[i][1]);
+	return good;
+}
+
+/* What a call that finds no room in the map has made does not live longer than the call. */
+static void refuse_room_in_map(struct __test_metadata *_metadata, const char *name,
+			       struct outcome (*call)(unsigned int nth))
+{
 	struct outcome outcome;
 
-	for (unsigned int nth = 1; nth < MANY; nth++) {
-		outcome = call(nth);
-		if (!outcome.failed)
-			break;
-		if (outcome.err) {
-			refused++;
-			EXPECT_EQ(0, umcg_stat("records") + umcg_stat("pinned_pages") +
-				     umcg_stat("servers") + umcg_stat("workers") +
-				     umcg_stat("watched"))
-				TH_LOG("%s, place %u, leaves something for later", name, nth);
-		}
-		EXPECT_TRUE(nothing_is_left());
-	}
-	EXPECT_FALSE(outcome.failed);
-	EXPECT_LT(0, refused);
-	/* Whoever is refused no more has left something that takes a moment. */
+	ASSERT_TRUE(nodes_fail(true));
+	outcome = call(NO_PLACE);
+	EXPECT_EQ(0, umcg_stat("records") + umcg_stat("pinned_pages") + umcg_stat("servers") +
+		     umcg_stat("watched"))
+		TH_LOG("%s leaves something for later", name);
+	ASSERT_TRUE(nodes_fail(false));
+	EXPECT_EQ(-ENOMEM, outcome.err)
+		TH_LOG("%s: error %d", name, outcome.err);
+	EXPECT_TRUE(nothing_is_left());
+	EXPECT_EQ(0, call(NO_PLACE).err);
 	EXPECT_TRUE(nothing_is_left());
 }
 
-TEST_F_TIMEOUT(faults, who_is_refused_leaves_nothing_for_later, STRESS_SECONDS)
+TEST_F_TIMEOUT(faults, who_is_not_entered_leaves_nothing_for_later, STRESS_SECONDS)
 {
-	refuse_at_once(_metadata, "UMCG_IOC_CTL, server", register_server_private);
-	refuse_at_once(_metadata, "UMCG_IOC_SCHED_STATE", take_slot);
-	refuse_at_once(_metadata, "UMCG_IOC_DESCHED_ADD", add_notification);
+	refuse_room_in_map(_metadata, "UMCG_IOC_CTL, server", register_server_private);
+	refuse_room_in_map(_metadata, "UMCG_IOC_SCHED_STATE", take_slot);
+	refuse_room_in_map(_metadata, "UMCG_IOC_DESCHED_ADD", add_notification);
 }
 
 static int end_while_registered(void *argument)
