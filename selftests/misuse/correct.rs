@@ -10,18 +10,18 @@ use crate::{
         context::TaskContext,
         deferred::Deferred,
         hook_cell::HookCell,
-        lifetime::Startup,
-        record::map::{
-            records,
-            LastFound, //
-        },
         record::{
+            map::{
+                records,
+                LastFound, //
+            },
             Current,
             InHook,
             Notify,
             Switches,
             TaskRecord, //
         },
+        startup::Startup,
         target::Target,
         tracepoint, //
     },
