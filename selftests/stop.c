@@ -75,6 +75,7 @@ static bool stops_at_once(pid_t pid)
 	return WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP;
 }
 
+/* Not for a process that may end as soon as it does. */
 static bool goes_on_at_once(pid_t pid)
 {
 	int status;
@@ -381,7 +382,8 @@ TEST_F(stopped, the_timeout_of_a_worker_counts_after_a_stop)
 		ASSERT_TRUE(SOON(worker->phase == 2 && state_of(&worker->task) == IDLE));
 		ASSERT_TRUE(stops_at_once(pid));
 		sleep_ms(stop_ms[i]);
-		ASSERT_TRUE(goes_on_at_once(pid));
+		/* It may end before anybody can see that it goes on. */
+		ASSERT_EQ(0, kill(pid, SIGCONT));
 		status = process_ends(pid);
 		EXPECT_TRUE(WIFEXITED(status));
 		EXPECT_EQ(0, WEXITSTATUS(status));
