@@ -4,15 +4,12 @@
  * SIGKILL, is counted by its reason, and takes nobody with it but its process.
  */
 #define _GNU_SOURCE
-#include <grp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "kselftest_harness.h"
 #include "umcg_test.h"
 
-#define NOBODY		65534
 #define INIT_PID	1
 #define KTHREADD_PID	2
 
@@ -273,26 +270,6 @@ static int move_slot_to_zero(void *argument)
 	return move_slot(0);
 }
 
-/* As a user who may pin no more than what is pinned already. */
-static int move_list_beyond_the_limit(void *argument)
-{
-	struct rlimit limit;
-	uint64_t *page = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct suspect suspect;
-
-	(void)argument;
-	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY) || !run_suspect(&suspect))
-		return 1;
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		return 2;
-	limit.rlim_cur = 0;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit))
-		return 3;
-	suspect.worker.task.idle_workers_ptr = (uintptr_t)page;
-	return survived(&suspect);
-}
-
 TEST_F(contract, a_list_that_is_not_in_memory_is_fatal)
 {
 	EXPECT_KILLED(move_list_out_of_memory);
@@ -326,12 +303,6 @@ TEST_F(contract, an_idle_server_without_an_address_is_fatal)
 TEST_F(contract, an_idle_server_that_is_not_in_memory_is_fatal)
 {
 	EXPECT_KILLED(move_slot_out_of_memory);
-	EXPECT_COUNTED(0, 0, 1);
-}
-
-TEST_F(contract, a_list_beyond_the_limit_of_locked_memory_is_fatal)
-{
-	EXPECT_KILLED(move_list_beyond_the_limit);
 	EXPECT_COUNTED(0, 0, 1);
 }
 

@@ -183,6 +183,13 @@ bool umcg_sleep_until(__u64 expires_ns, bool holds)
 	return !sleeper.task;
 }
 
+noinline bool umcg_wait_for_memory(unsigned int ms)
+{
+	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	schedule_timeout(msecs_to_jiffies(ms));
+	return signal_pending(current);
+}
+
 bool umcg_is_dying(void)
 {
 	return fatal_signal_pending(current) ||

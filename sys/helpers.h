@@ -104,6 +104,9 @@ void umcg_hold(void);
  */
 bool umcg_sleep_until(__u64 expires_ns, bool holds);
 
+/* Sleeps for so long, or until a signal is pending: then it returns true. Plainly named as well. */
+bool umcg_wait_for_memory(unsigned int ms);
+
 /*
  * Whether the current task is being killed, or exits. fatal_signal_pending()
  * alone forgets it when the signal has been taken, long before the task is gone.

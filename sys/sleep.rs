@@ -92,3 +92,14 @@ pub(crate) fn sleep_until(
         }
     }
 }
+
+/// Sleeps for some milliseconds, before the current task tries again to get memory; or until a signal
+/// comes.
+pub(crate) fn wait_for_memory(_ctx: &TaskContext, ms: u32) -> Ended {
+    // SAFETY: In process context, as `_ctx` proves, where the task may sleep.
+    if unsafe { helpers::umcg_wait_for_memory(ms) } {
+        Ended::Signalled
+    } else {
+        Ended::TimedOut
+    }
+}

@@ -35,15 +35,21 @@ use crate::sys::{
     signal,
     sleep::{
         sleep_until,
+        wait_for_memory,
         Deadline,
         Ended,
         Place, //
     },
 };
+use kernel::prelude::*;
 
 /// How often in a row the word of a worker may change between a look at it and the change that
 /// follows. User space adds the preemption flag once; more is a fight that nobody has to win.
 const RACES: u32 = 64;
+
+/// How long a worker waits first, and at most, until it tries again to get what it needs to be
+/// queued, in milliseconds.
+const MEMORY_WAITS_MS: (u32, u32) = (10, 1000);
 
 /// The current worker passes the scheduler.
 ///
@@ -141,6 +147,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
     let owned = &current.owned().worker;
     let state = own_words(current).state();
     let mut races = 0;
+    let mut memory_wait_ms = MEMORY_WAITS_MS.0;
 
     current.let_through.set(false);
     while !signal::is_dying() {
@@ -158,26 +165,36 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
                 Ended::Done => {}
                 Ended::TimedOut => give_up(current),
                 Ended::Signalled => {
-                    current.let_through.set(true);
-                    signal::reschedule_on_return();
+                    let_through(current);
                     break;
                 }
             },
-            Resume::Queue { seen, preempted } => {
-                if queue(ctx, current, seen, preempted)? {
-                    races = 0;
-                } else if races < RACES {
-                    races += 1;
-                } else {
-                    return Err(Breach::State);
+            Resume::Queue { seen, preempted } => match queue(ctx, current, seen, preempted)? {
+                Queued::Done => races = 0,
+                Queued::Raced if races < RACES => races += 1,
+                Queued::Raced => return Err(Breach::State),
+                Queued::OutOfMemory if signal::is_dying() => {}
+                Queued::OutOfMemory => {
+                    // No sleep on purpose: a worker that is to give way is reported as blocked.
+                    if wait_for_memory(ctx, memory_wait_ms) == Ended::Signalled {
+                        let_through(current);
+                        break;
+                    }
+                    memory_wait_ms = MEMORY_WAITS_MS.1.min(2 * memory_wait_ms);
                 }
-            }
+            },
             Resume::Broken if protocol::is_running(state) => return Err(Breach::Server),
             Resume::Broken => return Err(Breach::State),
         }
     }
 
     Ok(())
+}
+
+/// Lets the current worker go on to where it is stopped, traced, frozen or otherwise seen to.
+fn let_through(current: &Current<'_, Task>) {
+    current.let_through.set(true);
+    signal::reschedule_on_return();
 }
 
 /// Sleeps until a server has run the current worker, or is about to; until the deadline; or until
@@ -243,19 +260,29 @@ fn forget_deadline(current: &Current<'_, Task>) {
     }));
 }
 
+/// What has come of an attempt to queue a worker.
+enum Queued {
+    /// It is idle, and on the list.
+    Done,
+    /// Its word is no longer what was seen.
+    Raced,
+    /// The words of its group cannot be pinned for want of memory, or of a higher limit.
+    OutOfMemory,
+}
+
 /// Makes the current worker idle, puts it on the list, and starts a server: its own if it is
-/// `preempted`, else an idle one. Returns false if its word is no longer what was `seen`.
+/// `preempted`, else an idle one. Its word is what was `seen`.
 fn queue(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
     seen: StateWord,
     preempted: bool,
-) -> Result<bool, Breach> {
+) -> Result<Queued, Breach> {
     let owned = &current.owned().worker;
     let words = own_words(current);
     let own_server = words.next_tid();
     let Some(group) = group(ctx, current)? else {
-        return Ok(false);
+        return Ok(Queued::OutOfMemory);
     };
 
     let now = clock::monotonic_ns();
@@ -287,20 +314,25 @@ fn queue(
         // Whoever names a server that is gone finds the worker on the list.
         report::starts(server, registry::start_server(current, server, now), reason);
     }
-    Ok(queued)
+    Ok(if queued { Queued::Done } else { Queued::Raced })
 }
 
 /// The words of the group of the current worker, wherever its words say that they are by now. `None`
-/// if the process dies meanwhile.
+/// if they cannot be had for the moment.
+///
+/// Those of before are given back first: at the limit there may be room for either group only. They
+/// are of no use any more, for they may be something else to the program by now.
 fn group(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<Option<Group>, Breach> {
     let words = own_words(current);
+    let before = current.owned().worker.group.take();
 
-    match current.owned().worker.group.take() {
-        Some(group) if group.belongs_to(words) => Ok(Some(group)),
-        _ => match Group::pin(ctx, words) {
-            Ok(group) => Ok(Some(group)),
-            Err(_) if signal::is_dying() => Ok(None),
-            Err(_) => Err(Breach::Memory),
-        },
+    if before.as_ref().is_some_and(|group| group.belongs_to(words)) {
+        return Ok(before);
+    }
+    drop(before);
+    match Group::pin(ctx, words) {
+        Ok(group) => Ok(Some(group)),
+        Err(e) if e == ENOMEM || signal::is_dying() => Ok(None),
+        Err(_) => Err(Breach::Memory),
     }
 }
