@@ -32,9 +32,12 @@ module := $(build)/module$(kind:%=-%)
 
 .PHONY: modules
 modules:
+# What was built for another kernel is no good.
 ifdef KDIR
 	@qemu/check-kdir.sh $(KDIR)
+	@grep -qsxF '$(KDIR)' $(module)/kdir || rm -rf $(module)
 	@mkdir -p $(module)
+	@echo '$(KDIR)' >$(module)/kdir
 	$(MAKE) $(jobs) -C $(KDIR) $(llvm) M=$(CURDIR) MO=$(module) modules
 else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" modules
@@ -71,6 +74,12 @@ check-debug:
 .PHONY: check-kcsan
 check-kcsan:
 	@KERNEL=kcsan qemu/check.sh "$(T)"
+
+# A few tests on each other kernel of qemu/tested-kernels; what UMCG_CHECK_SECONDS= leaves no
+# time for is said to be skipped.
+.PHONY: check-flavours
+check-flavours:
+	@qemu/check-flavours.sh "$(T)"
 
 # The randomised test for as long as one likes; UMCG_SEED= begins as another run did.
 guest_environment = UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED)

@@ -19,7 +19,6 @@ fi
 release=${1:-$(uname -r)}
 series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release" || true)
 headers=/lib/modules/$release/build
-tested=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repository/qemu/tested-series")
 
 # What is checked is said by "no: " and the reason.
 die()
@@ -37,7 +36,7 @@ check_kernel()
 {
 	local oldest
 
-	oldest=$(sort -V <<<"$tested" | head -n 1)
+	oldest=$(tested_series | tail -n 1)
 	[[ $(uname -m) == x86_64 ]] || die "x86_64 machines only, this one is $(uname -m)"
 	[[ -n $series ]] || die "'$release' is not the release of a kernel"
 	! is_older_than "$series" "$oldest" ||
@@ -91,7 +90,7 @@ check_sources()
 check_kernel
 ! $own_tools || check_tools
 check_sources
-if grep -qx "$series" <<<"$tested"; then
+if grep -qxF "$series" < <(tested_series); then
 	echo "yes: the module can be built here for kernel $release"
 else
 	echo "yes, but untested: the module may be built here for kernel $release"

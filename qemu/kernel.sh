@@ -6,8 +6,9 @@
 # kernel-dir.sh). Which kernel: see choose_kernel(). With KERNEL=debug or kcsan it is
 # the KDIR of one that watches the module (see debug-kernel.sh).
 #
-# KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release. The choice stands
-# until "kernel.sh --update", so that a second run is fast and needs no network.
+# KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release, KERNEL_SERIES=7.2 and
+# KERNEL_FLAVOUR=rt-amd64 for the newest one of these. The choice stands until
+# "kernel.sh --update", so that a second run is fast and needs no network.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
@@ -15,12 +16,7 @@ source "$here/lib.sh"
 
 [[ -z ${KERNEL-} ]] || exec "$here/debug-kernel.sh" "$KERNEL"
 
-flavour=cloud-amd64
-
-tested_series()
-{
-	sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/tested-series"
-}
+flavour=${KERNEL_FLAVOUR:-$(tested_kernels | sed -n '1s/.* //p')}
 
 # Lines "package version" of all kernel packages in the archive.
 archive_packages()
@@ -49,6 +45,16 @@ whole_kernels()
 	}' | sort -V
 }
 
+# The series to look for, the best one first.
+wanted_series()
+{
+	if [[ -n ${KERNEL_SERIES-} ]]; then
+		echo "$KERNEL_SERIES"
+	else
+		tested_series
+	fi
+}
+
 # Sets $release and $version: the kernel asked for, or the newest of the newest
 # tested series that is there, or the newest of all with a warning.
 choose_kernel()
@@ -63,8 +69,8 @@ choose_kernel()
 			'substr($1, index($1, "-")) == flavour' <<<"$kernels")
 		while [[ -z $choice ]] && read -r series; do
 			choice=$(awk -v series="$series." 'index($1, series) == 1' <<<"$kernels" | tail -n 1)
-		done < <(tested_series | sort -rV)
-		if [[ -z $choice ]]; then
+		done < <(wanted_series)
+		if [[ -z $choice && -z ${KERNEL_SERIES-} ]]; then
 			choice=$(tail -n 1 <<<"$kernels")
 			say "warning: no kernel of a tested series in the archive, taking ${choice% *}"
 		fi
@@ -91,7 +97,8 @@ find_and_fetch_kernel()
 {
 	update_lists
 	choose_kernel
-	[[ -n $release ]] || die "the archive has no whole kernel ${KERNEL_RELEASE:-of flavour $flavour};" \
+	[[ -n $release ]] || die "the archive has no whole kernel" \
+		"${KERNEL_RELEASE:-${KERNEL_SERIES-} of flavour $flavour};" \
 		"it has: $(archive_packages | whole_kernels | cut -d ' ' -f 1 | paste -sd ' ')"
 
 	folder=$cache/kernel-$release-$(echo "$version $key" | key_of_stdin)
@@ -122,7 +129,7 @@ find_cache
 root=$("$here/buildroot.sh")
 # All that decides what is in the folder of a kernel, but its version.
 key=$({ echo "$root"; cat "$here/kernel-dir.sh" "$here/check-symvers"; } | key_of_stdin)
-choice_link=$cache/choice-$({ echo "$key ${KERNEL_RELEASE-}"; tested_series; } | key_of_stdin)
+choice_link=$cache/choice-$({ echo "$key $flavour ${KERNEL_RELEASE-}"; wanted_series; } | key_of_stdin)
 
 update=false
 [[ ${1-} != --update ]] || update=true

@@ -78,6 +78,18 @@ kvm_works()
 	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
 }
 
+# Lines "series flavour" of tested-kernels.
+tested_kernels()
+{
+	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repository/qemu/tested-kernels"
+}
+
+# The series there, each once, the newest first.
+tested_series()
+{
+	tested_kernels | cut -d ' ' -f 1 | sort -urV
+}
+
 # What the tests in the guest find in their environment, as words.
 guest_environment()
 {

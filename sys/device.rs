@@ -7,6 +7,7 @@
 
 use super::{
     bindings as helpers,
+    compat,
     context::TaskContext, //
 };
 use core::marker::PhantomData;
@@ -65,7 +66,7 @@ pub(crate) struct OpenFile<D> {
 }
 
 impl<D: Calls> OpenFile<D> {
-    /// The operations of a `MiscDevice`, and the one that it does not have.
+    /// The operations of a `MiscDevice`, and what it does not have.
     const OPERATIONS: bindings::file_operations = {
         let device = MiscDeviceOptions { name: c"" }.into_raw::<Self>();
         // SAFETY: They are a constant of the type, whatever device names them.
@@ -73,6 +74,7 @@ impl<D: Calls> OpenFile<D> {
 
         bindings::file_operations {
             fadvise: Some(advise::<D>),
+            owner: compat::this_module(),
             ..operations
         }
     };
@@ -116,8 +118,9 @@ impl<D: Calls> MiscDevice for OpenFile<D> {
     type Ptr = KBox<Self>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
-        // SAFETY: The file is being opened: nobody else has it yet. The operations have the same
-        // owner as those that they replace, whose reference the file holds.
+        compat::hold_module(file)?;
+        // SAFETY: The file is being opened: nobody else has it yet. It holds a reference of the owner
+        // that the operations name; the VFS gives that back, also if this fails from here on.
         unsafe { (*file.as_ptr()).f_op = &Self::OPERATIONS };
 
         let open_file = Self {

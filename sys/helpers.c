@@ -271,6 +271,11 @@ void umcg_uncharge_pinned_page(struct mm_struct *mm)
 	atomic64_dec(&mm->pinned_vm);
 }
 
+bool umcg_is_shared(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYSHARE;
+}
+
 void umcg_get_page(struct page *page)
 {
 	get_page(page);

@@ -22,6 +22,7 @@ struct page;
 struct preempt_notifier;
 struct raw_spinlock;
 struct task_struct;
+struct vm_area_struct;
 struct work_struct;
 struct xarray;
 
@@ -142,6 +143,12 @@ void *umcg_page_address(const struct page *page);
  */
 int umcg_charge_pinned_page(struct mm_struct *mm);
 void umcg_uncharge_pinned_page(struct mm_struct *mm);
+
+/*
+ * Whether a mapping is a shared one, VM_MAYSHARE: the constant that Rust has is wrong in Linux 7.2.
+ * For who may read the flags of the mapping.
+ */
+bool umcg_is_shared(const struct vm_area_struct *vma);
 
 /* get_page(): inline. */
 void umcg_get_page(struct page *page);

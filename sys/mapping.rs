@@ -6,15 +6,13 @@
 
 use super::{
     bindings as helpers,
+    compat,
     shared_page::SharedPage, //
 };
 use core::marker::PhantomData;
 use kernel::{
     bindings,
-    mm::virt::{
-        flags,
-        VmaNew, //
-    },
+    mm::virt::VmaNew,
     page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
@@ -48,7 +46,7 @@ pub(crate) fn map<M: Mapped>(vma: &VmaNew, object: Arc<M>) -> Result {
     let fits = first.checked_add(pages).is_some_and(|end| end <= M::PAGES);
 
     // A shared mapping of a file that is open for reading loses the other flag.
-    if !fits || vma.flags() & flags::MAYSHARE == 0 {
+    if !fits || !compat::is_shared(vma) {
         return Err(EINVAL);
     }
     vma.try_clear_maywrite()?;

@@ -7,6 +7,7 @@
 
 pub(crate) mod bindings;
 pub(crate) mod clock;
+pub(crate) mod compat;
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod device;

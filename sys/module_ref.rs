@@ -2,10 +2,9 @@
 
 //! References that keep the module loaded.
 
-use crate::LocalModule;
+use super::compat;
 use kernel::{
     bindings,
-    module::this_module,
     prelude::*, //
 };
 
@@ -21,7 +20,7 @@ impl ModuleRef {
     /// `ENODEV` if the module is on its way out.
     pub(super) fn new() -> Result<Self> {
         // SAFETY: This is the module whose code is running.
-        if unsafe { bindings::try_module_get(this_module::<LocalModule>().as_ptr()) } {
+        if unsafe { bindings::try_module_get(compat::this_module()) } {
             Ok(Self(()))
         } else {
             Err(ENODEV)
@@ -32,6 +31,6 @@ impl ModuleRef {
 impl Drop for ModuleRef {
     fn drop(&mut self) {
         // SAFETY: `new()` has taken a reference, which this gives back.
-        unsafe { bindings::module_put(this_module::<LocalModule>().as_ptr()) };
+        unsafe { bindings::module_put(compat::this_module()) };
     }
 }

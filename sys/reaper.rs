@@ -6,6 +6,7 @@
 //! page cannot be dropped.
 
 use super::{
+    compat,
     deferred::Deferred,
     startup::Startup, //
 };
@@ -15,13 +16,10 @@ use core::ptr::{
 };
 use kernel::{
     bindings,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
-        },
-        rcu, //
+    sync::atomic::{
+        Atomic,
+        Full,
+        Relaxed, //
     },
 };
 
@@ -63,7 +61,7 @@ fn reap() {
         return;
     }
 
-    rcu::synchronize_rcu();
+    compat::synchronize_rcu();
     while let Some(head) = NonNull::new(next) {
         // SAFETY: Everything on the list is valid until its `func` has been called.
         let bindings::callback_head { next: rest, func } = unsafe { ptr::read(head.as_ptr()) };

@@ -7,6 +7,7 @@
 use crate::{
     module_parameters, static_lock,
     sys::{
+        compat,
         context::TaskContext,
         user, //
     },
@@ -34,8 +35,8 @@ impl Account {
     /// Whether one more task may be counted, where `tasks` are.
     fn has_room(&self, tasks: u32) -> bool {
         let limit = match self {
-            Self::Process(_) => module_parameters::max_tasks_per_process.value(),
-            Self::User(_) => module_parameters::max_tasks_per_user.value(),
+            Self::Process(_) => compat::parameter(module_parameters::max_tasks_per_process.value()),
+            Self::User(_) => compat::parameter(module_parameters::max_tasks_per_user.value()),
         };
 
         tasks < limit

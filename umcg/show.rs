@@ -19,7 +19,10 @@ use super::{
         TaskRef, //
     },
 };
-use crate::sys::clock;
+use crate::sys::{
+    clock,
+    compat, //
+};
 use kernel::{
     debugfs::{
         Dir,
@@ -116,7 +119,7 @@ fn show_task(f: &mut fmt::Formatter<'_>, record: &TaskRef, now_ns: u64) -> fmt::
         f,
         "{} {} {role} {word} {} {server} {}",
         task.pid(),
-        task.tgid(),
+        compat::process_of(task),
         word.age_ns(now_ns) / 1000,
         record.activity.last()
     )?;

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     module_parameters, static_lock,
     sys::{
+        compat,
         mapping::{
             self,
             Mapped, //
@@ -140,7 +141,7 @@ fn lowest_free(pages: &[Place]) -> usize {
 
 /// How many slots an address space may have.
 fn most_slots() -> usize {
-    let most = module_parameters::max_slots_per_process.value();
+    let most = compat::parameter(module_parameters::max_slots_per_process.value());
 
     // CAST: 32 bits fit.
     most.min(UMCG_SCHED_STATE_SLOTS) as usize
