@@ -10,7 +10,9 @@ endif
 MAKEFLAGS += --no-print-directory
 unexport CDPATH
 
-build := $(CURDIR)/build
+# ARCH=arm64 on an amd64 machine, or the other way round: see qemu/arch.sh.
+foreign := $(if $(ARCH),$(shell ARCH='$(ARCH)' bash -c '. qemu/lib.sh && . qemu/arch.sh && echo $$foreign'))
+build := $(CURDIR)/build$(foreign:%=/%)
 jobs  := -j$(shell nproc)
 quiet := $(if $(V),,-s)
 

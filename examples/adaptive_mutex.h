@@ -59,8 +59,10 @@ static inline void adaptive_pause(struct adaptive_thread *self, int count)
 {
 	self->pauses -= count;
 	while (count--) {
-#ifdef __x86_64__
+#if defined(__x86_64__)
 		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		__asm__ volatile("yield" : : : "memory");
 #endif
 	}
 }

@@ -21,6 +21,8 @@
 
 #include <umcg_sched.h>
 
+#include "percpu_sequence.h"
+
 #define PERCPU_CAPACITY		64
 /* Values of the word that are no address of a cache. */
 #define PERCPU_NONE		((uintptr_t)0)
@@ -99,46 +101,14 @@ static inline uint64_t *percpu_rseq_cs(void)
 	return (uint64_t *)&area->rseq_cs;
 }
 
-/*
- * What a sequence consists of: its descriptor; the store that begins it, up to label
- * 1; the last store, up to label 2; and where to go when it is interrupted, behind
- * the signature that the kernel looks for.
- */
-#define PERCPU_SEQUENCE(body)						\
-	".pushsection __rseq_cs, \"aw\"\n\t"				\
-	".balign 32\n"							\
-	"3:\t.long 0, 0\n\t"						\
-	".quad 1f, 2f - 1f, 4f\n\t"					\
-	".popsection\n\t"						\
-	"leaq 3b(%%rip), %%rax\n\t"					\
-	"movq %%rax, (%[rseq_cs])\n"					\
-	"1:\t"								\
-	body								\
-	"2:\n\t"							\
-	".pushsection __rseq_failure, \"ax\"\n\t"			\
-	".byte 0x0f, 0xb9, 0x3d\n\t"					\
-	".long 0x53053053\n"						\
-	"4:\tjmp %l[again]\n\t"						\
-	".popsection\n\t"
-
 /* Takes an object, once. */
 static inline enum percpu_result percpu_try_take(struct percpu_thread *self, void **object)
 {
 	__asm__ goto(
-		PERCPU_SEQUENCE(
-			"movq (%[word]), %%rax\n\t"
-			"cmpq $1, %%rax\n\t"
-			"jbe %l[lost]\n\t"
-			"movq (%%rax), %%rcx\n\t"
-			"testq %%rcx, %%rcx\n\t"
-			"jz %l[bound]\n\t"
-			"movq (%%rax, %%rcx, 8), %%rdx\n\t"
-			"movq %%rdx, (%[object])\n\t"
-			"decq %%rcx\n\t"
-			"movq %%rcx, (%%rax)\n")
+		PERCPU_SEQUENCE(PERCPU_TAKE)
 		:
 		: [rseq_cs] "r"(percpu_rseq_cs()), [word] "r"(&self->word), [object] "r"(object)
-		: "rax", "rcx", "rdx", "memory", "cc"
+		: PERCPU_CLOBBERS
 		: lost, bound, again);
 	return PERCPU_DONE;
 lost:
@@ -153,20 +123,11 @@ again:
 static inline enum percpu_result percpu_try_put(struct percpu_thread *self, void *object)
 {
 	__asm__ goto(
-		PERCPU_SEQUENCE(
-			"movq (%[word]), %%rax\n\t"
-			"cmpq $1, %%rax\n\t"
-			"jbe %l[lost]\n\t"
-			"movq (%%rax), %%rcx\n\t"
-			"cmpq %[capacity], %%rcx\n\t"
-			"jae %l[bound]\n\t"
-			"incq %%rcx\n\t"
-			"movq %[object], (%%rax, %%rcx, 8)\n\t"
-			"movq %%rcx, (%%rax)\n")
+		PERCPU_SEQUENCE(PERCPU_PUT)
 		:
 		: [rseq_cs] "r"(percpu_rseq_cs()), [word] "r"(&self->word), [object] "r"(object),
 		  [capacity] "i"(PERCPU_CAPACITY)
-		: "rax", "rcx", "memory", "cc"
+		: PERCPU_CLOBBERS
 		: lost, bound, again);
 	return PERCPU_DONE;
 lost:

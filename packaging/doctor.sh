@@ -27,6 +27,9 @@ die()
 	exit 1
 }
 
+# shellcheck source=qemu/arch.sh
+source "$packaging/../qemu/arch.sh"
+
 is_older_than()
 {
 	[[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]
@@ -37,7 +40,6 @@ check_kernel()
 	local oldest
 
 	oldest=$(tested_series | tail -n 1)
-	[[ $(uname -m) == x86_64 ]] || die "x86_64 machines only, this one is $(uname -m)"
 	[[ -n $series ]] || die "'$release' is not the release of a kernel"
 	! is_older_than "$series" "$oldest" ||
 		die "kernel $release is too old: Linux $oldest has what the module needs"

@@ -9,6 +9,8 @@ set -euo pipefail
 packaging=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$packaging/../qemu/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$packaging/../qemu/arch.sh"
 
 release=${1:-$(uname -r)}
 series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release" || true)
@@ -39,7 +41,7 @@ drop_what_is_done()
 {
 	find "$folder/source" -mindepth 1 -maxdepth 1 -type d ! -name arch ! -name include \
 		! -name rust ! -name scripts ! -name tools -exec rm -rf {} +
-	find "$folder/source/arch" -mindepth 1 -maxdepth 1 -type d ! -name x86 -exec rm -rf {} +
+	find "$folder/source/arch" -mindepth 1 -maxdepth 1 -type d ! -name "$kernel_arch" -exec rm -rf {} +
 }
 
 # Folders of kernels that are gone go too, and what was made of other sources. Whatever else

@@ -15,13 +15,15 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$here/arch.sh"
 
 kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile [PATTERN]}")
 mode=${2:?demo, check, instructions, time or profile}
 pattern=${3-}
 kind=$(cat "$kernel/kind" 2>/dev/null || true)
-build=$repository/build
-out=$repository/out${kind:+/$kind}
+build=$repository/build${foreign:+/$foreign}
+out=$repository/out${foreign:+/$foreign}${kind:+/$kind}
 guest=$build/guest
 results=$out/results.txt
 console=$out/console.log
@@ -126,8 +128,7 @@ choose_machine()
 {
 	processors=2
 	memory=1G
-	# A timer that comes late is no broken one: the machine may be busy.
-	options="no_timer_check ${BOOT_OPTIONS-}"
+	options="$boot_options ${BOOT_OPTIONS-}"
 	instruction="shift=2"
 	if [[ -n $kind ]]; then
 		memory=2G
@@ -142,7 +143,7 @@ choose_machine()
 			kcsan.udelay_task=20 kcsan.udelay_interrupt=20"
 	fi
 	if [[ $mode == instructions || $mode == profile ]]; then
-		accelerator=(-accel "tcg,thread=single" -cpu max -icount "shift=0,sleep=off")
+		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu" -icount "shift=0,sleep=off")
 		processors=1
 		memory=3G
 		options+=" nokaslr"
@@ -150,11 +151,11 @@ choose_machine()
 	elif kvm_works; then
 		accelerator=(-accel kvm -cpu host)
 	elif [[ $mode == time || $kind == kcsan ]]; then
-		accelerator=(-accel "tcg,thread=multi" -cpu max)
+		accelerator=(-accel "tcg,thread=multi" -cpu "$emulated_cpu")
 	elif [[ $mode == check ]]; then
-		accelerator=(-accel "tcg,thread=single" -cpu max -icount "$instruction")
+		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu" -icount "$instruction")
 	else
-		accelerator=(-accel "tcg,thread=single" -cpu max)
+		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu")
 	fi
 }
 
@@ -168,11 +169,11 @@ start_guest()
 	local limit=$1 begin=()
 
 	[[ $mode != time ]] || begin=("${go_first[@]}")
-	"${begin[@]}" timeout --kill-after=5 "$limit" qemu-system-x86_64 "${accelerator[@]}" \
+	"${begin[@]}" timeout --kill-after=5 "$limit" "${emulator[@]}" "${accelerator[@]}" \
 		-smp "$processors" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel/vmlinuz" -initrd "$build/initramfs.gz" \
-		-append "console=ttyS0 loglevel=5 panic=-1 $options umcg.mode=$mode umcg.pattern=$pattern \
+		-append "console=$console_device loglevel=5 panic=-1 $options umcg.mode=$mode umcg.pattern=$pattern \
 			 umcg.repeat=$repeat $(guest_environment | paste -s -d ' ')" \
 		-serial "file:$console" \
 		-drive "file=$disk,format=raw,if=none,id=disk,readonly=on,throttling.iops-total=100" \

@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Makes the build root, a Debian 13 with all the tools, and prints its path.
-# It is made once and lives in the cache; another list of packages makes another.
+# It is made once and lives in the cache; another list of packages makes another. That for another
+# architecture (ARCH=) is the machine's own, with compilers for the other one, whose packages apt
+# knows too.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$here/arch.sh"
 
 suite=trixie
 
 list_packages()
 {
-	sed 's/#.*//' "$here/packages" | tr -s '[:space:]' '\n' | sed '/^$/d' | sort
+	cat "$here/packages" ${foreign:+"$here/packages-$foreign"} | sed 's/#.*//' | tr -s '[:space:]' '\n' | sed '/^$/d' | sort
 }
 
 # mmdebstrap calls this when apt of the new root is set up but has not run.
@@ -40,16 +44,27 @@ make_root()
 		--include="$(list_packages | paste -sd,)" "$suite" "$root" ${mirror:+"$mirror"}
 }
 
+# The same for another architecture.
+make_foreign_root()
+{
+	local root=$1
+	local mirror=${UMCG_MIRROR:-$("$here/host-apt.sh" mirror)}
+
+	mmdebstrap --mode=root --variant=apt --format=directory \
+		--architectures="$host_arch,$foreign" --skip=cleanup/apt/lists \
+		--setup-hook="'$here/buildroot.sh' --prepare-apt \"\$1\"" \
+		--include="$(list_packages | paste -sd,)" "$suite" "$root" ${mirror:+"$mirror"}
+}
+
 case ${1-} in
 --prepare-apt) prepare_apt "$2"; exit ;;
---make) make_root "$2"; exit ;;
+--make) "make_${foreign:+foreign_}root" "$2"; exit ;;
 esac
 
 find_cache
-root=$cache/root-$({ echo "$suite"; list_packages; declare -f make_root prepare_apt; } | key_of_stdin)
+root=$cache/root-$({ echo "$suite"; list_packages; declare -f "make_${foreign:+foreign_}root" prepare_apt; } | key_of_stdin)
 if [[ ! -e $root ]]; then
 	[[ $(id -u) == 0 ]] || die "the build root can be made by root only; alone with KDIR=… it is not needed"
-	[[ $(uname -m) == x86_64 ]] || die "x86_64 machines only, this one is $(uname -m)"
 	"$here/host-packages.sh"
 	take_cache_lock
 fi

@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check-flavours.sh [PATTERN]: the tests in the guest that match, or a few that meet what kernels
-# differ in, on each kernel of tested-kernels but the first, which `make check` takes. The
-# results come to out/flavours. The last line has the totals.
+# differ in, on each kernel of tested-kernels but the first, which `make check` takes; with ARCH=
+# for another architecture, on all of that. The results come to out/flavours, or out/ARCH/flavours.
+# The last line has the totals.
 #
 # UMCG_CHECK_SECONDS=: no kernel is begun that may take longer than what is left of these.
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$(dirname "$0")/arch.sh"
 
 # What a kernel takes that has to be fetched and prepared, on two busy processors.
 readonly seconds_a_kernel=420
+# The limit of its boot, where time is limited.
+readonly seconds_a_boot=600
 # Loading and unloading, the calls, every kind of sleep and of wake-up, the scheduler's hooks, pages
 # that are pinned, and pages that are mapped.
 readonly short_list='@(abi|block|module|placement|preempt|register|sched_state_map|security|signals|swap|wait|libumcg).*'
@@ -19,7 +24,8 @@ readonly short_list='@(abi|block|module|placement|preempt|register|sched_state_m
 cd "$repository"
 pattern=${1:-$short_list}
 seconds=${UMCG_CHECK_SECONDS:-}
-results=out/flavours
+kernel_results=out/${foreign:+$foreign/}results.txt
+results=out/${foreign:+$foreign/}flavours
 passed=0
 failed=0
 skipped=0
@@ -53,9 +59,11 @@ check_kernel()
 		return
 	fi
 	echo "kernel $name"
-	KERNEL_SERIES=$series KERNEL_FLAVOUR=$flavour BOOT_TIMEOUT=${BOOT_TIMEOUT:-900} \
+	rm -f "$kernel_results"
+	KERNEL_SERIES=$series KERNEL_FLAVOUR=$flavour \
+		BOOT_TIMEOUT=${BOOT_TIMEOUT:-${seconds:+$seconds_a_boot}} \
 		qemu/check.sh "$pattern" </dev/null 2>&1 | tee "$results/$name.log" || true
-	cp out/results.txt "$results/$name.txt"
+	cp "$kernel_results" "$results/$name.txt" || true
 	count_kernel "$name" "$results/$name.log" "$begin"
 }
 
@@ -63,6 +71,6 @@ rm -rf "$results"
 mkdir -p "$results"
 while read -r series flavour; do
 	check_kernel "$series" "$flavour"
-done < <(tested_kernels | tail -n +2)
+done < <(tested_kernels | if [[ -n $foreign ]]; then cat; else tail -n +2; fi)
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0 && passed + skipped > 0))

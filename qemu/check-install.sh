@@ -9,6 +9,10 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$here/arch.sh"
+
+[[ $arch == amd64 ]] || die "the packages are tested on amd64 only"
 
 out=$repository/out
 build=$repository/build/install

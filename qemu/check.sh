@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check.sh [PATTERN]: all checks of the project, then the tests in the guest. With
-# a pattern only the tests in the guest that match. With KERNEL=debug or kcsan the guest has
+# a pattern only the tests in the guest that match. With ARCH= for another architecture, or with KERNEL=debug or kcsan the guest has
 # that kernel (see debug-kernel.sh), and what needs no guest is left out. With REPEAT=50 each
 # test in the guest is run so often; one that fails once has failed. The last line has the totals.
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$(dirname "$0")/arch.sh"
 
 cd "$repository"
 # As whoever may start it: nothing that is tested may depend on either.
@@ -16,7 +18,8 @@ export CDPATH=.
 
 pattern=${1-}
 kind=${KERNEL-}
-logs=build/check${kind:+-$kind}
+build=build${foreign:+/$foreign}
+logs=$build/check${kind:+-$kind}
 passed=0
 failed=0
 skipped=0
@@ -51,7 +54,7 @@ stage()
 
 build_module_anew()
 {
-	rm -rf "build/module${kind:+-$kind}"
+	rm -rf "$build/module${kind:+-$kind}"
 	make modules W=e
 }
 
@@ -79,7 +82,7 @@ test_stage()
 # Counts the lines of the guest's tests. A failure of the boot itself counts once more.
 guest_tests()
 {
-	local kdir=$1 results=out/${kind:+$kind/}results.txt status=0 guest_failed environment
+	local kdir=$1 results=out/${foreign:+$foreign/}${kind:+$kind/}results.txt status=0 guest_failed environment
 
 	# Those of an earlier run are not to be counted if this one does not come so far.
 	mkdir -p "${results%/*}"
@@ -101,7 +104,7 @@ mkdir -p "$logs"
 kdir=${KDIR:-$(qemu/kernel.sh)}
 built=true
 
-if [[ -z $pattern && -z $kind ]]; then
+if [[ -z $pattern && -z $kind && -z $foreign ]]; then
 	stage "rustfmt" make rustfmtcheck || true
 	stage "layers" make layers || true
 	stage "clippy" make clippy || true
@@ -123,7 +126,7 @@ else
 fi
 stage "programs" make selftests tutorial runner || built=false
 # They take a while, and other tests do not need them.
-if [[ -z $pattern || $pattern == *tools* ]]; then
+if [[ -z $foreign && ( -z $pattern || $pattern == *tools* ) ]]; then
 	stage "programs for people" make tools examples || true
 fi
 

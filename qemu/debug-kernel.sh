@@ -9,9 +9,12 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$here/arch.sh"
 
 kind=${1:?usage: debug-kernel.sh KIND}
 [[ -e $here/$kind.config ]] || die "KERNEL=$kind is not known: there are debug and kcsan"
+[[ $arch == amd64 ]] || die "KERNEL=$kind is built for amd64 only"
 
 # A folder that a killed run left behind is not "whole", and is made anew.
 make_kernel()

@@ -8,6 +8,8 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$here/arch.sh"
 
 bind_at_same_path()
 {
@@ -25,7 +27,7 @@ enter()
 	bind_at_same_path "$repository"
 	exec chroot "$root" /usr/bin/env -i --chdir="$PWD" HOME=/root TERM="${TERM:-dumb}" \
 		PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 UMCG_CACHE="$cache" \
-		UMCG_IN_ROOT=1 "$@"
+		UMCG_IN_ROOT=1 "${build_environment[@]}" "$@"
 }
 
 [[ -z ${UMCG_IN_ROOT-} ]] || exec "$@"

@@ -13,17 +13,20 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
+# shellcheck source=qemu/arch.sh
+source "$here/arch.sh"
 
 [[ -z ${KERNEL-} ]] || exec "$here/debug-kernel.sh" "$KERNEL"
 
 flavour=${KERNEL_FLAVOUR:-$(tested_kernels | sed -n '1s/.* //p')}
 
-# Lines "package version" of all kernel packages in the archive.
+# Lines "package version" of all kernel packages in the archive. Those of another architecture
+# have it behind their names, which nobody needs: the names tell it as well.
 archive_packages()
 {
 	# shellcheck disable=SC2016
 	"$here/in-root.sh" sh -c 'apt-cache madison $(apt-cache pkgnames linux-)' |
-		awk -F '[ |]+' '{ sub(/^ +/, ""); print $1, $2 }' | sort -u
+		awk -F '[ |]+' '{ sub(/^ +/, ""); sub(/:.*/, "", $1); print $1, $2 }' | sort -u
 }
 
 # Lines "release version" of the kernels that the archive has whole: headers,

@@ -75,13 +75,13 @@ log_with_dots()
 # device may be there.
 kvm_works()
 {
-	grep -qwE 'vmx|svm' /proc/cpuinfo && (: <>/dev/kvm) 2>/dev/null
+	[[ -z $foreign ]] && { [[ $arch == arm64 ]] || grep -qwE 'vmx|svm' /proc/cpuinfo; } && (: <>/dev/kvm) 2>/dev/null
 }
 
-# Lines "series flavour" of tested-kernels.
+# Lines "series flavour" of tested-kernels, those for the architecture $arch.
 tested_kernels()
 {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repository/qemu/tested-kernels"
+	sed -e 's/#.*//' "$repository/qemu/tested-kernels" | grep -w -e "$arch"
 }
 
 # The series there, each once, the newest first.

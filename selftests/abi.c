@@ -312,6 +312,7 @@ TEST_F(abi, the_device_is_a_character_device)
 	EXPECT_EQ(EINVAL, errno);
 }
 
+#ifdef __x86_64__
 /* A system call as a program of 32 bits makes it; the kernel may take none. */
 static int call_32_bits(int number, uint32_t first, uint32_t second, uint32_t third)
 {
@@ -369,5 +370,6 @@ TEST_F(abi, programs_of_32_bits_make_the_same_calls)
 	EXPECT_EQ(0, ioctl_32_bits(UMCG_IOC_CTL, &low->ctl));
 	EXPECT_EQ(-ENOTTY, ioctl_32_bits(_IO(UMCG_IOC_MAGIC, 0x7f), NULL));
 }
+#endif
 
 TEST_HARNESS_MAIN
