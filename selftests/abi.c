@@ -21,7 +21,7 @@ struct any_args {
 	uint32_t size;
 	uint32_t flags;
 	uint64_t value;
-	uint8_t beyond[3 * 4096];
+	uint8_t beyond[3 * MAX_PAGE];
 };
 
 /* A call, the size of its argument today, and what it returns if the form of that is right. */

@@ -75,7 +75,7 @@ TEST_F(desched, arguments_that_make_no_sense_change_nothing)
 
 TEST_F(desched, addresses_that_cannot_be_written_are_refused)
 {
-	char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *const addresses[] = {
 		NULL, page, (void *)KERNEL_ADDRESS, (void *)(LONG_MAX - 7), (void *)-8L,
 		(void *)0x00007ffffffff000,

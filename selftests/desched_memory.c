@@ -16,7 +16,6 @@
 #include "kselftest_harness.h"
 #include "umcg_sched.h"
 
-#define PAGE		4096UL
 #define DEPARTURES	50000
 #define VALUE		5
 #define ROUNDS		200

@@ -69,7 +69,7 @@ static char *of_other_library = MAP_FAILED;
 
 static void other_library_begins_in_child(void)
 {
-	of_other_library = mmap((void *)slots_of_parent, 4096, PROT_READ | PROT_WRITE,
+	of_other_library = mmap((void *)slots_of_parent, getpagesize(), PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (of_other_library != MAP_FAILED)
 		*of_other_library = 7;

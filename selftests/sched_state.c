@@ -64,11 +64,11 @@ TEST_F(sched_state, a_slot_that_cannot_be_told_is_not_given)
 {
 	struct umcg_sched_state_args *args;
 
-	args = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	args = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)args);
 	args->size = sizeof(*args);
 	args->flags = UMCG_SCHED_STATE_REGISTER;
-	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ));
+	ASSERT_EQ(0, mprotect(args, PAGE, PROT_READ));
 	EXPECT_EQ(-EFAULT, umcg_ioctl(UMCG_IOC_SCHED_STATE, args));
 	EXPECT_EQ(-ENOENT, slot_unregister());
 	EXPECT_EQ(0, slots[0].version);
@@ -288,7 +288,7 @@ static int fork_child(void *argument)
 	unsigned char resident;
 
 	/* The mapping is not there. */
-	if (!mincore((void *)slots, 4096, &resident) || errno != ENOMEM)
+	if (!mincore((void *)slots, PAGE, &resident) || errno != ENOMEM)
 		return 1;
 	if (slot_unregister() != -ENOENT)
 		return 2;

@@ -11,7 +11,6 @@
 #include "kselftest_harness.h"
 #include "umcg_sched.h"
 
-#define PAGE		4096UL
 /*
  * As many as can be had in this time: far fewer on a kernel that watches itself, for on an
  * emulated processor one that spins as much as the test does is very slow.
@@ -284,7 +283,7 @@ static void map_and_unmap(struct umcg_thread *self)
 		}
 		for (int slot = 0; slot < 256; slot += 16)
 			self->result |= some[slot].reserved[0];
-		munmap((void *)(some + 64), PAGE);
+		munmap((char *)some + PAGE, PAGE);
 		munmap((void *)some, 8 * PAGE);
 	}
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <linux/umcg.h>
 
@@ -30,6 +31,11 @@
 #define SOON_MS			(8000 * slowness())
 /* What waits for nothing has this long: less, to tell it from what came by itself. */
 #define AT_ONCE_MS		(4000 * slowness())
+
+/* As this kernel has them: arm64 may have pages of 16 or 64 KB. */
+#define PAGE			((unsigned long)sysconf(_SC_PAGESIZE))
+/* The largest of them. */
+#define MAX_PAGE		65536
 
 #define SERVER_FLAGS		UMCG_CTL_REGISTER
 #define WORKER_FLAGS		(UMCG_CTL_REGISTER | UMCG_CTL_WORKER)

@@ -46,7 +46,7 @@ static uint32_t some_tid(struct attacker *self)
 static void *some_address(struct attacker *self)
 {
 	static const uint64_t odd[] = {
-		0, 1, 64, PAGE, KERNEL_ADDRESS, UINT64_MAX, 1ULL << 63, 0x7fffffffffc0,
+		0, 1, 64, 4096, KERNEL_ADDRESS, UINT64_MAX, 1ULL << 63, 0x7fffffffffc0,
 		0xffffffffff600000,
 	};
 	char *page = arena_page(self);

@@ -18,7 +18,6 @@
 #define FDS		8
 
 /* The memory that is fought over: pages with a few structures and words in each. */
-#define PAGE		4096UL
 #define ARENA_PAGES	8
 #define ARENA_SIZE	(ARENA_PAGES * PAGE)
 #define TASKS_IN_PAGE	8

@@ -20,7 +20,6 @@
 #include "umcg_sched.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
-#define PAGE		4096UL
 /* More places than any call has. */
 #define MANY		2000
 /* The other ways to fail are left to themselves. */

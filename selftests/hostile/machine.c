@@ -25,7 +25,6 @@
 #define REUSES		200
 #define STACK_SIZE	(64 * 1024)
 #define HUGE_PAGE	(2UL << 20)
-#define PAGE		4096UL
 
 FIXTURE(machine) {
 	struct mob *mobs[2];

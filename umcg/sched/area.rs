@@ -60,8 +60,10 @@ const SLOTS_PER_PAGE: usize = PAGE_SIZE / size_of::<umcg_sched_state>();
 // CAST: A small constant.
 const PAGES: usize = UMCG_SCHED_STATE_SLOTS as usize / SLOTS_PER_PAGE;
 
-// A word says which slots of a page are in use.
-const _: () = assert!(SLOTS_PER_PAGE == numbers::PER_WORD);
+/// The words that say which slots of a page are in use.
+const WORDS_PER_PAGE: usize = SLOTS_PER_PAGE / numbers::PER_WORD;
+
+const _: () = assert!(SLOTS_PER_PAGE % numbers::PER_WORD == 0);
 
 static_lock! {
     static AREAS: Mutex<Option<RBTree<usize, Known>>> = None;
@@ -87,7 +89,7 @@ struct Area {
 #[derive(Default)]
 struct Place {
     page: Option<Arc<SharedPage>>,
-    used: u64,
+    used: [u64; WORDS_PER_PAGE],
     _count: Option<stats::Count>,
 }
 
@@ -135,7 +137,9 @@ fn lowest_free(pages: &[Place]) -> usize {
     pages
         .iter()
         .enumerate()
-        .find_map(|(index, place)| Some(index * SLOTS_PER_PAGE + numbers::lowest_free(place.used)?))
+        .find_map(|(index, place)| {
+            Some(index * SLOTS_PER_PAGE + numbers::lowest_free_of(&place.used)?)
+        })
         .unwrap_or(pages.len() * SLOTS_PER_PAGE)
 }
 
@@ -244,7 +248,7 @@ impl Lease {
         }
         let index = number / SLOTS_PER_PAGE;
         let page = page_at(&mut pages, index)?;
-        pages[index].used |= 1 << (number % SLOTS_PER_PAGE);
+        numbers::insert(&mut pages[index].used, number % SLOTS_PER_PAGE);
         drop(pages);
 
         let slot = Slot {
@@ -260,7 +264,8 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let mut pages = self.area.0.pages.lock();
         // It was taken from there.
-        pages[self.number / SLOTS_PER_PAGE].used &= !(1 << (self.number % SLOTS_PER_PAGE));
+        let place = &mut pages[self.number / SLOTS_PER_PAGE];
+        numbers::remove(&mut place.used, self.number % SLOTS_PER_PAGE);
     }
 }
 

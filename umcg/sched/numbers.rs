@@ -13,6 +13,24 @@ pub(crate) fn lowest_free(word: u64) -> Option<usize> {
     (word != u64::MAX).then(|| word.trailing_ones() as usize)
 }
 
+/// The lowest number that is not in `words`.
+pub(crate) fn lowest_free_of(words: &[u64]) -> Option<usize> {
+    words
+        .iter()
+        .enumerate()
+        .find_map(|(index, word)| Some(index * PER_WORD + lowest_free(*word)?))
+}
+
+/// Adds a number to `words`, which nobody else changes.
+pub(crate) fn insert(words: &mut [u64], number: usize) {
+    words[number / PER_WORD] |= 1 << (number % PER_WORD);
+}
+
+/// Takes a number out of `words`, which nobody else changes.
+pub(crate) fn remove(words: &mut [u64], number: usize) {
+    words[number / PER_WORD] &= !(1 << (number % PER_WORD));
+}
+
 /// Takes the lowest number that is free in `words`, which others change at the same time. Takes no
 /// lock; who gives a number back has done all that he did before this is seen to succeed.
 pub(crate) fn take(words: &[impl SharedWord]) -> Option<usize> {

@@ -5,7 +5,10 @@
 use super::{
     numbers::{
         give,
+        insert,
         lowest_free,
+        lowest_free_of,
+        remove,
         take,
         PER_WORD, //
     },
@@ -184,6 +187,25 @@ fn the_lowest_number_that_is_free_is_found() {
     assert_eq!(lowest_free(0b1011), Some(2));
     assert_eq!(lowest_free(u64::MAX >> 1), Some(63));
     assert_eq!(lowest_free(u64::MAX), None);
+}
+
+#[test]
+fn a_set_of_several_words_gives_its_lowest_free_number() {
+    let mut words = [0; 4];
+
+    for number in 0..4 * PER_WORD {
+        assert_eq!(lowest_free_of(&words), Some(number));
+        insert(&mut words, number);
+    }
+    assert_eq!(lowest_free_of(&words), None);
+    for number in [3 * PER_WORD, 2 * PER_WORD - 1, PER_WORD] {
+        remove(&mut words, number);
+        assert_eq!(lowest_free_of(&words), Some(number));
+    }
+    assert_eq!(
+        words,
+        [u64::MAX, u64::MAX - 1 - (1 << 63), u64::MAX, u64::MAX - 1]
+    );
 }
 
 #[test]
