@@ -32,6 +32,9 @@ endif
 
 module := $(build)/module$(kind:%=-%)
 
+# As on a kernel that does not export task_work_add(): see Kbuild.
+own_task_work := $(if $(UMCG_OWN_TASK_WORK),UMCG_OWN_TASK_WORK=1)
+
 .PHONY: modules
 modules:
 # What was built for another kernel is no good.
@@ -42,7 +45,7 @@ ifdef KDIR
 	@echo '$(KDIR)' >$(module)/kdir
 	$(MAKE) $(jobs) -C $(KDIR) $(llvm) M=$(CURDIR) MO=$(module) modules
 else
-	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" modules
+	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" $(own_task_work) modules
 endif
 
 .PHONY: help

@@ -15,6 +15,7 @@ use crate::{
             self,
             Unload, //
         },
+        record, //
     },
     umcg::{
         callbacks,
@@ -67,7 +68,7 @@ impl kernel::InPlaceModule for UmcgModule {
         // SAFETY: This is the beginning of the module's init function, which runs once. Nothing is
         // registered while there is `startup`, and `unload` is the last field.
         let (startup, unload) = unsafe { lifetime::begin(callbacks::evict) };
-        let ready = hooks::init::<Task>(startup);
+        let ready = record::prepare(&startup).and_then(|()| hooks::init::<Task>(startup));
 
         // The device comes last: whoever finds it may use it.
         try_pin_init!(Self {

@@ -201,8 +201,8 @@ doctor_refuses_what_does_not_fit()
 		doctor_path=$PWD/no-rustc refuses "rustc is not installed" || return
 	sed -i 's/^\(CONFIG_RUSTC_VERSION_TEXT="rustc \)[0-9.]*/\11.99.0/' "$build/.config"
 	refuses "needs 'rustc 1.99.0" || return
-	sed -i '/task_work_add/d' "$build/Module.symvers"
-	refuses "does not export task_work_add" || return
+	sed -i '/preempt_notifier_register/d' "$build/Module.symvers"
+	refuses "does not export preempt_notifier_register" || return
 	sed -i '/^CONFIG_RUST=/d' "$build/.config"
 	refuses "was built without CONFIG_RUST"
 }

@@ -40,7 +40,7 @@ check_exports()
 {
 	local symbol
 
-	for symbol in task_work_add __tracepoint_sched_entry_tp preempt_notifier_register; do
+	for symbol in __tracepoint_sched_entry_tp preempt_notifier_register; do
 		grep -qF $'\t'"$symbol"$'\t' "$1" || die "$2 does not export $symbol to modules"
 	done
 }

@@ -9,6 +9,7 @@
 
 #include <linux/umcg.h>
 
+#include "task_work.h"
 #include "trace.h"
 
 #ifdef __BINDGEN__

@@ -25,7 +25,10 @@ pub(crate) use self::{
         RecordType, //
     },
     switch::Switches,
-    work::Notify, //
+    work::{
+        prepare,
+        Notify, //
+    }, //
 };
 
 use super::{

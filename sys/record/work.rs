@@ -12,13 +12,16 @@ use super::{
     Visit, //
 };
 use crate::sys::{
+    bindings as helpers,
     context::TaskContext,
-    module_ref::ModuleRef, //
+    module_ref::ModuleRef,
+    startup::Startup, //
 };
 use core::ptr::NonNull;
 use kernel::{
     bindings,
     container_of,
+    error::to_result,
     prelude::*,
     sync::atomic::{
         Full,
@@ -46,6 +49,16 @@ impl Notify {
 }
 
 type WorkFn = unsafe extern "C" fn(*mut bindings::callback_head);
+
+/// Makes task works usable. May sleep.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP`, with a line in the log, on a kernel whose task works are unknown.
+pub(crate) fn prepare(_startup: &Startup) -> Result {
+    // SAFETY: In process context, once, before there is a record, as the token proves.
+    to_result(unsafe { helpers::umcg_task_work_init() })
+}
 
 /// A task work that will call `func`.
 pub(super) fn init(func: WorkFn) -> impl PinInit<Opaque<bindings::callback_head>> {
@@ -113,7 +126,7 @@ impl<T: TaskRecord> Record<T> {
         let task = self.task.as_ptr();
         // SAFETY: The task is counted. Nobody else uses the work, which is not queued; the reference
         // keeps it valid.
-        let added = unsafe { bindings::task_work_add(task, work.get(), notify.mode()) } == 0;
+        let added = unsafe { helpers::umcg_task_work_add(task, work.get(), notify.mode()) } == 0;
         if !added {
             // Not the last one: an attached record owns one.
             self.refs.dec();
