@@ -568,8 +568,11 @@ TEST_F_TIMEOUT(storm, kicks_from_all_sides_do_no_harm, STRESS_SECONDS)
 	struct umcg_thread kickers[3] = {};
 
 	crew_start(&self->crew, 2, 3, weather);
-	for (unsigned int i = 0; i < self->crew.worker_count; i++)
-		ASSERT_TRUE(SOON(self->crew.workers[i].phase > 0));
+	for (unsigned int i = 0; i < self->crew.worker_count; i++) {
+		ASSERT_TRUE(SOON(self->crew.workers[i].phase > 0))
+			TH_LOG("worker %u is %#x; %s", i, state_of(&self->crew.workers[i].task),
+			       self->crew.fault ?: "no fault of the crew");
+	}
 	thread_start(&kickers[0], kick_all);
 	thread_start(&kickers[1], kick_all);
 	thread_start(&kickers[2], signal_all);
