@@ -215,8 +215,9 @@ TEST_F(waiting, a_wait_ends_in_all_states_but_IDLE_and_locked_RUNNING)
 	};
 	const uint32_t goes_on[] = {
 		RUNNING, RUNNING | PREEMPTED, IDLE | LOCKED, IDLE | LOCKED | PREEMPTED, BLOCKED,
-		BLOCKED | LOCKED, NONE, NONE | LOCKED, 7, UMCG_TASK_STATE_MASK,
+		BLOCKED | LOCKED, NONE, NONE | LOCKED,
 	};
+	const uint32_t unknown[] = { 7, UMCG_TASK_STATE_MASK };
 
 	set_next_tid(&self->server.task, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
@@ -226,6 +227,10 @@ TEST_F(waiting, a_wait_ends_in_all_states_but_IDLE_and_locked_RUNNING)
 	for (size_t i = 0; i < ARRAY_SIZE(goes_on); i++) {
 		EXPECT_EQ(0, wait_as(&self->server.task, goes_on[i]))
 			TH_LOG("state %#x", goes_on[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		EXPECT_EQ(-EINVAL, wait_as(&self->server.task, unknown[i]))
+			TH_LOG("state %#x", unknown[i]);
 	}
 }
 
