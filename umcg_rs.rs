@@ -39,11 +39,11 @@ module! {
     params: {
         max_tasks_per_process: u32 {
             default: 65536,
-            description: "Registered threads of a process without CAP_SYS_RESOURCE",
+            description: "Threads of a process that are registered, have slots, or have notifications: of each, without CAP_SYS_RESOURCE",
         },
         max_tasks_per_user: u32 {
             default: 131072,
-            description: "Registered threads of a user without CAP_SYS_RESOURCE",
+            description: "The same for the threads of a user",
         },
         max_slots_per_process: u32 {
             default: 32768,
@@ -66,13 +66,17 @@ struct UmcgModule {
 impl kernel::InPlaceModule for UmcgModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: This is the beginning of the module's init function, which runs once. Nothing is
-        // registered while there is `startup`, and `unload` is the last field.
-        let (startup, unload) = unsafe { lifetime::begin(callbacks::evict) };
-        let ready = record::prepare(&startup).and_then(|()| hooks::init::<Task>(startup));
+        // registered while there is a `Startup`, and `unload` is the last field.
+        let begun = unsafe { lifetime::begin(callbacks::evict) };
+        let ready = begun.and_then(|(startup, unload)| {
+            record::prepare(&startup)?;
+            hooks::init::<Task>(startup)?;
+            Ok(unload)
+        });
 
         // The device comes last: whoever finds it may use it.
         try_pin_init!(Self {
-            unload: ready.map(|()| unload)?,
+            unload: ready?,
             files <- show::Files::new(),
             device <- device::register::<Umcg>(c"umcg"),
         })

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -103,11 +104,13 @@ static void await_workers(pthread_barrier_t *go)
 static void measure(const char *row, size_t distance)
 {
 	static struct caches before, after;
-	char *words = mmap(NULL, 2 * WORKERS * distance, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	const size_t size = 2 * WORKERS * distance;
+	char *words = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (words == MAP_FAILED)
+	/* Of a huge page all words would share what is needed for a page. */
+	if (words == MAP_FAILED || madvise(words, size, MADV_NOHUGEPAGE))
 		bench_die_errno("mmap", errno);
+	memset(words, 0, size);
 	pthread_barrier_init(&early_go, NULL, WORKERS + 1);
 	pthread_barrier_init(&late_go, NULL, WORKERS + 1);
 	for (unsigned int i = 0; i < WORKERS; i++) {

@@ -89,7 +89,7 @@ struct thread {
 };
 
 /**
- * struct umcg_group - a group
+ * struct umcg_group - a group, in a page of its own
  * @idle_workers: the kernel's list of idle workers, newest first
  * @idle_server_tid: the server that the kernel is to start for the next worker
  * @process: the process that the group belongs to
@@ -129,6 +129,8 @@ int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout
 void umcg_sys_futex_wake(_Atomic uint32_t *word);
 
 /* thread.c */
+size_t umcg_page_size(void);
+void *umcg_map_page(void);
 struct thread *umcg_own_thread(void);
 struct thread *umcg_own_thread_as(enum thread_kind kind);
 void umcg_free_thread(struct thread *thread);

@@ -3,8 +3,7 @@
  * Groups and their members: who comes, who leaves.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -18,11 +17,10 @@ umcg_t umcg_create_group(uint32_t flags)
 		return UMCG_NONE;
 	}
 
-	group = aligned_alloc(alignof(struct umcg_group), sizeof(*group));
+	group = umcg_map_page();
 	if (!group)
 		return UMCG_NONE;
 
-	memset(group, 0, sizeof(*group));
 	pthread_mutex_init(&group->lock, NULL);
 	group->process = getpid();
 	group->flags = flags;
@@ -127,7 +125,7 @@ int umcg_destroy_group(umcg_t group)
 	}
 
 	pthread_mutex_destroy(&group->lock);
-	free(group);
+	munmap(group, umcg_page_size());
 	return 0;
 }
 

@@ -42,17 +42,37 @@ static struct thread *take_unused(void)
 	return thread;
 }
 
+size_t umcg_page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * A page for words that the kernel shares. It pins what they lie in: of a huge page all would be
+ * pinned, and count against RLIMIT_MEMLOCK. Returns NULL if there is no memory.
+ */
+void *umcg_map_page(void)
+{
+	void *page = mmap(NULL, umcg_page_size(), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	/* This fails on kernels that have no huge pages. */
+	madvise(page, umcg_page_size(), MADV_NOHUGEPAGE);
+
+	return page;
+}
+
 /* A new page of records, for others but the first; the kernel pins pages, so they lie close. */
 static struct thread *map_threads(void)
 {
-	size_t size = sysconf(_SC_PAGESIZE);
-	struct thread *threads = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct thread *threads = umcg_map_page();
 	struct thread *last;
 
-	if (threads == MAP_FAILED)
+	if (!threads)
 		return NULL;
-	last = threads + size / sizeof(*threads) - 1;
+	last = threads + umcg_page_size() / sizeof(*threads) - 1;
 	for (struct thread *thread = threads + 1; thread < last; thread++)
 		thread->next_waiting = thread + 1;
 	put_unused(threads + 1, last);

@@ -42,8 +42,8 @@ const struct umcg_sched_state *umcg_sched_slots(void);
  * virtual CPU. The slot goes with the thread.
  *
  * Returns: the slot of the thread, which stays readable when the thread is gone; or
- * NULL and errno: ENOSPC, there are too many threads; EINVAL, there is no such flag;
- * ENOMEM.
+ * NULL and errno: ENOSPC or EAGAIN, too many threads have one; EINVAL, there is no such
+ * flag; ENOMEM.
  */
 const struct umcg_sched_state *umcg_sched_state_register(uint32_t flags);
 
@@ -71,7 +71,7 @@ int umcg_sched_state_unregister(void);
  *
  * Returns: 0, or -1 and errno: EINVAL; EFAULT, the word cannot be written; EEXIST,
  * the thread has a notification of this @cookie; ENOSPC, it has UMCG_DESCHED_MAX;
- * ENOMEM.
+ * EAGAIN, too many threads have some; ENOMEM.
  */
 int umcg_desched_add(const void *cookie, uint32_t flags, void *word, size_t width,
 		     uint64_t value);

@@ -54,6 +54,37 @@ TEST(a_thread_has_an_id_and_a_tag)
 	EXPECT_EQ(0, umcg_unregister_task());
 }
 
+/* Whether what lies there can become part of a huge page: all of that would be pinned. */
+static bool may_be_huge(const void *address)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool is_here = false, may = true;
+	char line[512];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			is_here = (uintptr_t)address >= start && (uintptr_t)address < end;
+		else if (is_here && !strncmp(line, "VmFlags:", 8))
+			may = !strstr(line, " nh");
+	}
+	if (file)
+		fclose(file);
+	return may;
+}
+
+TEST(what_the_kernel_pins_is_never_in_a_huge_page)
+{
+	umcg_t group = umcg_create_group(0);
+
+	ASSERT_NE(UMCG_NONE, group);
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		SKIP(return, "no transparent huge pages");
+	EXPECT_FALSE(may_be_huge((void *)umcg_get_utid()));
+	EXPECT_FALSE(may_be_huge((void *)group));
+	EXPECT_EQ(0, umcg_destroy_group(group));
+}
+
 TEST(basic_tasks_register_once)
 {
 	uint64_t before, since;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many threads of a process and of a user may be registered, and how many may
- * have a slot. The module is loaded with small limits when a test begins, and with
+ * How many threads of a process and of a user may be registered, have a slot, or have
+ * notifications. The module is loaded with small limits when a test begins, and with
  * those that it has of itself when it ends.
  */
 #define _GNU_SOURCE
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "umcg_sched.h"
@@ -21,9 +22,11 @@
 #define PER_USER	12
 /* More than a page has. */
 #define SLOTS		66
+#define SLOT_PAGES	2
 #define LIMITS	"max_tasks_per_process=8 max_tasks_per_user=12 max_slots_per_process=66"
 #define MANY		20
 #define ROUNDS		10
+#define TURNS		50
 
 FIXTURE(limits) {
 	int unused;
@@ -45,15 +48,53 @@ FIXTURE_TEARDOWN(limits)
 
 enum phase { STARTED, TRIED, LEAVES, GONE };
 
+/* What is limited, each for itself: 0 or a negative errno. */
+struct limited {
+	const char *name;
+	int (*come)(struct umcg_thread *self);
+	int (*leave)(void);
+};
+
+static int unregister(void)
+{
+	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+}
+
+static int take_slot(struct umcg_thread *self)
+{
+	const int slot = slot_register(0);
+
+	(void)self;
+	return slot < 0 ? slot : 0;
+}
+
+static int add_notification(struct umcg_thread *self)
+{
+	return desched_add(COOKIE, ALWAYS, &self->group, 8, 0);
+}
+
+static int remove_notification(void)
+{
+	return desched_remove(COOKIE);
+}
+
+static const struct limited limited[] = {
+	{ "tasks", server_register, unregister },
+	{ "slots", take_slot, slot_unregister },
+	{ "notifications", add_notification, remove_notification },
+};
+
 /* Tries to register, and stays until it is told to leave. */
 static void try_and_stay(struct umcg_thread *self)
 {
-	self->result = server_register(self);
+	const struct limited *what = self->arg;
+
+	self->result = what->come(self);
 	self->phase = TRIED;
 	while (self->phase == TRIED)
 		sleep_ms(1);
 	if (!self->result)
-		self->result = umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+		self->result = what->leave();
 	self->phase = GONE;
 }
 
@@ -63,13 +104,15 @@ struct crowd {
 };
 
 /* How many of @count threads could be registered; the others got EAGAIN. -1 for another error. */
-static int crowd_comes(struct crowd *crowd, int count)
+static int crowd_comes_for(struct crowd *crowd, int count, const struct limited *what)
 {
 	int registered = 0;
 
 	*crowd = (struct crowd){ .count = count };
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		crowd->threads[i].arg = (void *)what;
 		thread_start(&crowd->threads[i], try_and_stay);
+	}
 	for (int i = 0; i < count; i++) {
 		struct umcg_thread *thread = &crowd->threads[i];
 
@@ -78,6 +121,11 @@ static int crowd_comes(struct crowd *crowd, int count)
 		registered += !thread->result;
 	}
 	return registered;
+}
+
+static int crowd_comes(struct crowd *crowd, int count)
+{
+	return crowd_comes_for(crowd, count, &limited[0]);
 }
 
 static bool crowd_leaves(struct crowd *crowd)
@@ -392,6 +440,95 @@ TEST_F(limits, a_failed_registration_takes_no_place)
 		TH_LOG("the step that went wrong");
 }
 
+/* As a user: each kind is limited, whatever there is of the others. */
+static int use_all_kinds(void *argument)
+{
+	static struct crowd crowds[ARRAY_SIZE(limited)];
+
+	(void)argument;
+	if (!become(USER))
+		return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(limited); i++) {
+		if (crowd_comes_for(&crowds[i], MANY, &limited[i]) != PER_PROCESS)
+			return 2 + i;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(limited); i++) {
+		if (!crowd_leaves(&crowds[i]))
+			return 5 + i;
+	}
+	return 0;
+}
+
+TEST_F(limits, hold_for_slots_and_notifications_each_for_itself)
+{
+	int status = process_ends(process_start(use_all_kinds, NULL));
+
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status))
+		TH_LOG("the step that went wrong");
+}
+
+/* Comes and leaves as fast as it can, as one of so many as may be there at a time. */
+static void come_and_leave(struct umcg_thread *self)
+{
+	const struct limited *what = self->arg;
+
+	for (int i = 0; i < TURNS && !self->result; i++) {
+		self->result = what->come(self);
+		if (!self->result)
+			self->result = what->leave();
+	}
+}
+
+static int come_and_leave_as_user(void *argument)
+{
+	static struct umcg_thread threads[PER_USER / 2];
+	int result = 0;
+
+	if (!become(USER))
+		return 1;
+	for (int i = 0; i < PER_USER / 2; i++) {
+		threads[i].arg = argument;
+		thread_start(&threads[i], come_and_leave);
+	}
+	for (int i = 0; i < PER_USER / 2; i++) {
+		if (pthread_join(threads[i].thread, NULL) || threads[i].result)
+			result = 2;
+	}
+	return result;
+}
+
+/*
+ * What has left has memory for some time yet, and counts as long. Nobody fails for that: there are
+ * never more at a time than may be.
+ */
+TEST_F(limits, what_has_left_counts_until_its_memory_is_free)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limited); i++) {
+		pid_t pids[2];
+		long most = 0;
+
+		for (int k = 0; k < 2; k++)
+			pids[k] = process_start(come_and_leave_as_user, (void *)&limited[i]);
+		for (int k = 0; k < 2; k++) {
+			int status;
+
+			while (!waitpid(pids[k], &status, WNOHANG)) {
+				const long records = umcg_stat("records");
+
+				most = records > most ? records : most;
+				sleep_ms(1);
+			}
+			EXPECT_EQ(0, status)
+				TH_LOG("%s: process %d", limited[i].name, k);
+		}
+		EXPECT_LT(0, most);
+		EXPECT_GE(PER_USER, most)
+			TH_LOG("%s", limited[i].name);
+		EXPECT_TRUE(nothing_is_left());
+	}
+}
+
 static int take_a_slot(void *argument)
 {
 	(void)argument;
@@ -425,6 +562,24 @@ TEST_F(limits, a_process_has_so_many_slots_and_no_more)
 			EXPECT_EQ(crowd[i].result, slot_register(0));
 	}
 	EXPECT_EQ(0, slot_unregister());
+}
+
+/* All that is mapped can be read; what cannot be a slot shows one and the same page. */
+TEST_F(limits, pages_of_slots_are_as_many_as_slots_need_and_one)
+{
+	const int last = UMCG_SCHED_STATE_SLOTS - 1;
+
+	ASSERT_TRUE(slots_map());
+	for (int slot = 0; slot <= last; slot++)
+		ASSERT_EQ(0, slot_state(slot) | slot_seq(slot) | slots[slot].tid);
+	EXPECT_EQ(SLOT_PAGES + 1, umcg_stat("slot_pages"));
+	ASSERT_EQ(0, slot_register(0));
+	EXPECT_EQ(gettid(), slots[0].tid);
+	EXPECT_EQ(0, slots[last].tid);
+	EXPECT_EQ(0, slot_unregister());
+	EXPECT_EQ(SLOT_PAGES + 1, umcg_stat("slot_pages"));
+	EXPECT_EQ(0, munmap((void *)slots, UMCG_SCHED_STATE_SIZE));
+	EXPECT_TRUE(SOON(umcg_stat("slot_pages") == 0));
 }
 
 TEST_F(limits, of_zero_admit_nobody)

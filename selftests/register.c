@@ -243,19 +243,6 @@ TEST_F(registration, only_the_registered_unregister)
 	EXPECT_EQ(-EINVAL, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 }
 
-/* The pages of this process that are pinned, and count as locked. */
-static long pinned_pages(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	long kilobytes = -1;
-	char line[256];
-
-	while (fgets(line, sizeof(line), file))
-		sscanf(line, "VmPin: %ld kB", &kilobytes);
-	fclose(file);
-	return kilobytes * 1024 / sysconf(_SC_PAGESIZE);
-}
-
 #define PAGE_MATES 8
 
 struct page_mates {

@@ -306,4 +306,60 @@ TEST_F(security, the_superuser_of_a_user_namespace_has_the_limit_of_locked_memor
 	EXPECT_EQ(0, result_of_process(pin_without_privileges, NULL));
 }
 
+static bool write_to(const char *folder, const char *name, const char *value)
+{
+	char path[256];
+	int fd;
+	bool good;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	good = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+	close(fd);
+	return good;
+}
+
+/*
+ * How many times this thread allocates memory while it opens a file; -1 if that cannot be seen.
+ * What the tracer takes to be switched off does not count.
+ */
+static int allocations_of_open(const char *tracer, const char *file)
+{
+	char path[256], line[512];
+	int fd, count = 0;
+	FILE *trace;
+
+	snprintf(path, sizeof(path), "%s/trace", tracer);
+	close(open(path, O_WRONLY | O_TRUNC));
+	if (!write_to(tracer, "events/kmem/kmalloc/enable", "1"))
+		return -1;
+	fd = open(file, O_RDWR);
+	if (!write_to(tracer, "events/kmem/kmalloc/enable", "0") || fd < 0)
+		return -1;
+	close(fd);
+	trace = fopen(path, "r");
+	while (trace && fgets(line, sizeof(line), trace))
+		count += strstr(line, "kmalloc: ") && !strstr(line, "call_site=tracepoint_");
+	if (!trace || fclose(trace))
+		return -1;
+	return count;
+}
+
+/*
+ * All misc devices are opened under one lock: who opens this one must not wait there for memory of
+ * its control group. A terminal shows that allocations are seen.
+ */
+TEST_F(security, opening_the_device_allocates_no_memory)
+{
+	char tracer[64], filter[64];
+
+	snprintf(tracer, sizeof(tracer), "/sys/kernel/tracing/instances/open-%d", getpid());
+	snprintf(filter, sizeof(filter), "common_pid == %d", gettid());
+	ASSERT_EQ(0, mkdir(tracer, 0700));
+	EXPECT_TRUE(write_to(tracer, "events/kmem/kmalloc/filter", filter));
+	EXPECT_LT(0, allocations_of_open(tracer, "/dev/ptmx"));
+	EXPECT_EQ(0, allocations_of_open(tracer, UMCG_DEVICE));
+	EXPECT_EQ(0, rmdir(tracer));
+}
+
 TEST_HARNESS_MAIN

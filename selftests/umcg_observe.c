@@ -164,6 +164,11 @@ int receive_descriptor(int socket)
 	return fd;
 }
 
+long pinned_pages(void)
+{
+	return number_in_file("/proc/self/status", "VmPin", 10) * 1024 / sysconf(_SC_PAGESIZE);
+}
+
 long umcg_stat(const char *key)
 {
 	return number_in_file(STATS_FILE, key, 10);

@@ -222,6 +222,8 @@ int receive_descriptor(int socket);
 
 /* The number that follows a key in a file of lines of both, or -1. */
 long number_in_file(const char *path, const char *key, int base);
+/* The pages of this process that are pinned, and count as locked memory. */
+long pinned_pages(void);
 /* A number that the module gives in debugfs, or -1. */
 long umcg_stat(const char *key);
 /* Whether nothing is registered or pinned soon. */

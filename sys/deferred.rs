@@ -12,6 +12,7 @@ use core::ptr;
 use kernel::{
     bindings,
     container_of,
+    prelude::*,
     sync::atomic::{
         Acquire,
         Atomic,
@@ -32,6 +33,8 @@ static ITEMS: Atomic<*mut Deferred> = Atomic::new(ptr::null_mut());
 pub(crate) struct Deferred {
     work: Opaque<bindings::delayed_work>,
     run: fn(),
+    /// A queue of its own, that goes with the module; null for the kernel's one.
+    queue: Atomic<*mut bindings::workqueue_struct>,
     initialised: Atomic<bool>,
     next: Atomic<*mut Deferred>,
 }
@@ -45,6 +48,7 @@ impl Deferred {
         Self {
             work: Opaque::uninit(),
             run,
+            queue: Atomic::new(ptr::null_mut()),
             initialised: Atomic::new(false),
             next: Atomic::new(ptr::null_mut()),
         }
@@ -66,6 +70,27 @@ impl Deferred {
         self.initialised.store(true, Release);
     }
 
+    /// Makes the item usable, and has it run on a queue of its own, which has a thread that runs it where
+    /// there is no memory to start one: so it must not wait for memory itself, nor for a task that
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn init_with_rescuer(&'static self, startup: &Startup) -> Result {
+        if self.queue.load(Relaxed).is_null() {
+            // SAFETY: In process context, as the token proves.
+            let queue = unsafe { helpers::umcg_alloc_workqueue() };
+            if queue.is_null() {
+                return Err(ENOMEM);
+            }
+            self.queue.store(queue, Relaxed);
+        }
+        self.init(startup);
+
+        Ok(())
+    }
+
     /// Calls the function once in about `delay_ms` milliseconds. Nothing changes if it is waiting
     /// to be called already. Any context.
     pub(crate) fn schedule(&'static self, delay_ms: u32) {
@@ -73,11 +98,14 @@ impl Deferred {
         if !self.initialised.load(Acquire) {
             return;
         }
-        // SAFETY: The workqueue is made at boot and never goes.
-        let queue = unsafe { ptr::read(&raw const bindings::system_dfl_wq) };
+        let mut queue = self.queue.load(Relaxed);
+        if queue.is_null() {
+            // SAFETY: The workqueue is made at boot and never goes.
+            queue = unsafe { ptr::read(&raw const bindings::system_dfl_wq) };
+        }
 
-        // SAFETY: The item has been initialised, and is static. Once it is disabled this does
-        // nothing.
+        // SAFETY: The item has been initialised, and is static. Its queue is there until it is
+        // disabled; after that this does nothing, and does not look at the queue.
         unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
@@ -114,6 +142,11 @@ pub(super) fn shut_down() {
         // SAFETY: `init()` has initialised it. It may be queued again while this waits for it, by
         // itself or by others, and stays disabled all the same.
         unsafe { bindings::disable_delayed_work_sync(item.work.get()) };
+        let queue = item.queue.load(Relaxed);
+        if !queue.is_null() {
+            // SAFETY: Made by `init_with_rescuer()`, for this item alone, which is disabled now.
+            unsafe { bindings::destroy_workqueue(queue) };
+        }
         next = item.next.load(Relaxed);
     }
 }

@@ -10,7 +10,10 @@ use super::{
     compat,
     context::TaskContext, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     bindings,
     fs::File,
@@ -26,6 +29,7 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     sync::aref::ARef,
+    types::ForeignOwnable, //
 };
 
 /// What a device does.
@@ -60,9 +64,40 @@ pub(crate) trait Calls: Send + Sync + 'static {
 }
 
 /// An open file of a device that does `D`. It knows who has opened it; no ioctl depends on that.
-pub(crate) struct OpenFile<D> {
-    opener: Option<ARef<Mm>>,
-    _device: PhantomData<D>,
+pub(crate) struct OpenFile<D>(PhantomData<D>);
+
+/// The address space of who has opened a file: the file's private data, without any memory around it.
+/// `ARef` is a `ForeignOwnable` itself since Linux 7.3.
+pub(crate) struct Opener(ARef<Mm>);
+
+// SAFETY: A reference is a pointer to an aligned object, and so not null.
+unsafe impl ForeignOwnable for Opener {
+    const FOREIGN_ALIGN: usize = align_of::<Mm>();
+
+    type Borrowed<'a> = &'a Mm;
+    type BorrowedMut<'a> = &'a Mm;
+
+    fn into_foreign(self) -> *mut c_void {
+        ARef::into_raw(self.0).as_ptr().cast()
+    }
+
+    unsafe fn from_foreign(mm: *mut c_void) -> Self {
+        // SAFETY: The pointer comes from `into_foreign()`, as the caller promises: it is not null.
+        let mm = unsafe { NonNull::new_unchecked(mm.cast()) };
+        // SAFETY: It stands for a reference, which the caller gives up with it.
+        Self(unsafe { ARef::from_raw(mm) })
+    }
+
+    unsafe fn borrow<'a>(mm: *mut c_void) -> &'a Mm {
+        // SAFETY: The pointer comes from `into_foreign()`, as the caller promises, and the reference
+        // that it stands for is not given up before `'a` is over.
+        unsafe { &*mm.cast() }
+    }
+
+    unsafe fn borrow_mut<'a>(mm: *mut c_void) -> &'a Mm {
+        // SAFETY: The caller promises more than `borrow()` demands.
+        unsafe { Self::borrow(mm) }
+    }
 }
 
 impl<D: Calls> OpenFile<D> {
@@ -115,38 +150,34 @@ unsafe extern "C" fn advise<D: Calls>(
 
 #[vtable]
 impl<D: Calls> MiscDevice for OpenFile<D> {
-    type Ptr = KBox<Self>;
+    type Ptr = Opener;
 
-    fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
+    /// Called with the lock that all opening of misc devices takes. So nothing is allocated here: others
+    /// would wait until this task gets its memory.
+    fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<Opener> {
+        let opener = Opener(ARef::from(&**current!().mm().ok_or(EFAULT)?));
         compat::hold_module(file)?;
         // SAFETY: The file is being opened: nobody else has it yet. It holds a reference of the owner
         // that the operations name; the VFS gives that back, also if this fails from here on.
         unsafe { (*file.as_ptr()).f_op = &Self::OPERATIONS };
 
-        let open_file = Self {
-            opener: current!().mm().map(|mm| ARef::from(&**mm)),
-            _device: PhantomData,
-        };
-
-        Ok(KBox::new(open_file, GFP_KERNEL_ACCOUNT)?)
+        Ok(opener)
     }
 
-    fn ioctl(_open_file: &Self, _file: &File, command: u32, arg: usize) -> Result<isize> {
+    fn ioctl(_opener: &Mm, _file: &File, command: u32, arg: usize) -> Result<isize> {
         // SAFETY: A system call that the VFS hands over with no lock held; system calls do not nest.
         let ctx = unsafe { TaskContext::enter() };
 
         D::ioctl(ctx, command, arg).map(|()| 0)
     }
 
-    fn mmap(_device: &Self, _file: &File, vma: &VmaNew) -> Result {
+    fn mmap(_opener: &Mm, _file: &File, vma: &VmaNew) -> Result {
         D::mmap(vma)
     }
 
-    fn show_fdinfo(open_file: &Self, out: &SeqFile, _file: &File) {
-        if let Some(mm) = open_file.opener.as_ref() {
-            if may_see(mm) {
-                D::show(mm, out);
-            }
+    fn show_fdinfo(opener: &Mm, out: &SeqFile, _file: &File) {
+        if may_see(opener) {
+            D::show(opener, out);
         }
     }
 }

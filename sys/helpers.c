@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <trace/events/sched.h>
@@ -253,22 +254,40 @@ void *umcg_page_address(const struct page *page)
 	return page_address(page);
 }
 
-int umcg_charge_pinned_page(struct mm_struct *mm)
+struct umcg_folio umcg_folio_of(struct page *page)
 {
-	u64 limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct folio *folio = page_folio(page);
 
-	/* Counted before it is compared: of two callers, one sees the other. */
-	if (atomic64_inc_return(&mm->pinned_vm) > limit && !capable(CAP_IPC_LOCK)) {
-		atomic64_dec(&mm->pinned_vm);
-		return -ENOMEM;
-	}
+	return (struct umcg_folio){
+		.address = folio_address(folio),
+		.pages = folio_nr_pages(folio),
+		.index = folio_page_idx(folio, page),
+	};
+}
+
+void umcg_mark_dirty(struct page *page)
+{
+	if (!folio_test_dirty(page_folio(page)))
+		set_page_dirty_lock(page);
+}
+
+int umcg_charge_pinned_pages(struct mm_struct *mm, unsigned long pages, bool may_exceed)
+{
+	const u64 limit = may_exceed ? S64_MAX : rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	s64 pinned = atomic64_read(&mm->pinned_vm);
+
+	/* Others count there as well: nobody may fail for what is not counted in the end. */
+	do {
+		if (pinned + pages > limit)
+			return -ENOMEM;
+	} while (!atomic64_try_cmpxchg(&mm->pinned_vm, &pinned, pinned + pages));
 
 	return 0;
 }
 
-void umcg_uncharge_pinned_page(struct mm_struct *mm)
+void umcg_uncharge_pinned_pages(struct mm_struct *mm, unsigned long pages)
 {
-	atomic64_dec(&mm->pinned_vm);
+	atomic64_sub(pages, &mm->pinned_vm);
 }
 
 bool umcg_is_shared(const struct vm_area_struct *vma)
@@ -353,6 +372,27 @@ int umcg_store_user(const struct umcg_user_store *store, __u64 now)
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work))
 {
 	INIT_DELAYED_WORK(work, run);
+}
+
+struct workqueue_struct *umcg_alloc_workqueue(void)
+{
+	return alloc_workqueue("umcg", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+}
+
+void umcg_init_waitqueue(struct wait_queue_head *queue)
+{
+	init_waitqueue_head(queue);
+}
+
+void umcg_wake_all(struct wait_queue_head *queue)
+{
+	wake_up_all(queue);
+}
+
+long umcg_wait_killable(struct wait_queue_head *queue, bool (*condition)(void *data), void *data,
+			unsigned int timeout_ms)
+{
+	return wait_event_killable_timeout(*queue, condition(data), msecs_to_jiffies(timeout_ms));
 }
 
 int umcg_register_sched_entry(void (*probe)(void *data, bool preempt))

@@ -24,7 +24,9 @@ struct preempt_notifier;
 struct raw_spinlock;
 struct task_struct;
 struct vm_area_struct;
+struct wait_queue_head;
 struct work_struct;
+struct workqueue_struct;
 struct xarray;
 
 /* The command numbers as integers: bindgen does not evaluate _IOC(). */
@@ -138,12 +140,26 @@ bool umcg_may_see_all(void);
 /* page_address(): inline or a macro. */
 void *umcg_page_address(const struct page *page);
 
+/* The folio of a page that the caller keeps: where the direct map has it, and how large it is. */
+struct umcg_folio {
+	void *address;
+	unsigned long pages;
+	/* The number of the page in it. */
+	unsigned long index;
+};
+
+/* page_folio() and its kin: macros, or inline. */
+struct umcg_folio umcg_folio_of(struct page *page);
+
+/* Marks the folio of a page dirty, unless it is: an inline test. May sleep. */
+void umcg_mark_dirty(struct page *page);
+
 /*
- * Counts a page in mm_struct::pinned_vm, an atomic without accessors. -ENOMEM
- * beyond RLIMIT_MEMLOCK of the current task, unless it has CAP_IPC_LOCK.
+ * Counts pages in mm_struct::pinned_vm, an atomic without accessors. -ENOMEM
+ * beyond RLIMIT_MEMLOCK of the current task, unless it may exceed that.
  */
-int umcg_charge_pinned_page(struct mm_struct *mm);
-void umcg_uncharge_pinned_page(struct mm_struct *mm);
+int umcg_charge_pinned_pages(struct mm_struct *mm, unsigned long pages, bool may_exceed);
+void umcg_uncharge_pinned_pages(struct mm_struct *mm, unsigned long pages);
 
 /*
  * Whether a mapping is a shared one, VM_MAYSHARE: the constant that Rust has is wrong in Linux 7.2.
@@ -182,6 +198,20 @@ int umcg_store_user(const struct umcg_user_store *store, __u64 now);
 
 /* INIT_DELAYED_WORK() wants a lock class of its own. */
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work));
+
+/* alloc_workqueue(): a macro. With a rescuer: it needs no memory to go on. NULL if there is none. */
+struct workqueue_struct *umcg_alloc_workqueue(void);
+
+/* Macros. */
+void umcg_init_waitqueue(struct wait_queue_head *queue);
+void umcg_wake_all(struct wait_queue_head *queue);
+
+/*
+ * wait_event_killable_timeout(), a macro. Returns what that does: zero if @condition
+ * is false and the time is over, less if the task is being killed.
+ */
+long umcg_wait_killable(struct wait_queue_head *queue, bool (*condition)(void *data), void *data,
+			unsigned int timeout_ms);
 
 /*
  * Attaching to sched_entry_tp goes through the kernel's own inline function, so

@@ -38,12 +38,16 @@ pub(crate) struct Unload {
 /// anything is registered. The `Unload` is dropped in process context with no lock held: when the
 /// init function fails, or at the end of the module's exit function, when the device and all else
 /// by which somebody could get into the module anew has been unregistered.
-pub(crate) unsafe fn begin(evict: fn()) -> (Startup, Unload) {
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) unsafe fn begin(evict: fn()) -> Result<(Startup, Unload)> {
     // SAFETY: Nothing of the module has run before, as the caller promises.
     let startup = unsafe { Startup::begin() };
 
-    reaper::init(&startup);
-    (startup, Unload { evict })
+    reaper::init(&startup)?;
+    Ok((startup, Unload { evict }))
 }
 
 impl Drop for Unload {

@@ -37,11 +37,18 @@ impl PageWords {
         // SAFETY: A valid page. On the 64-bit kernels that this is built for, all are mapped.
         let base = unsafe { helpers::umcg_page_address(page.as_ptr()) };
 
-        // INVARIANT: This is its address, and the caller keeps the page.
-        Self {
-            // SAFETY: The direct map does not begin at address zero.
-            base: unsafe { NonNull::new_unchecked(base.cast()) },
-        }
+        // SAFETY: This is its address, which is not zero, and the caller keeps the page.
+        unsafe { Self::at(NonNull::new_unchecked(base.cast())) }
+    }
+
+    /// The words of the page that the direct map has at `base`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageWords::of`].
+    pub(super) unsafe fn at(base: NonNull<u8>) -> Self {
+        // INVARIANT: Promised by the caller.
+        Self { base }
     }
 
     /// The word at `offset`, which is aligned; whatever lies beyond the page is taken modulo its

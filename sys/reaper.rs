@@ -16,6 +16,7 @@ use core::ptr::{
 };
 use kernel::{
     bindings,
+    prelude::*,
     sync::atomic::{
         Atomic,
         Full,
@@ -28,9 +29,13 @@ static DEAD: Atomic<*mut bindings::callback_head> = Atomic::new(ptr::null_mut())
 
 static REAP: Deferred = Deferred::new(reap);
 
-/// Makes the reaper usable.
-pub(super) fn init(startup: &Startup) {
-    REAP.init(startup);
+/// Makes the reaper usable. Memory that is short does not keep it from giving memory back.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(super) fn init(startup: &Startup) -> Result {
+    REAP.init_with_rescuer(startup)
 }
 
 /// Calls `(*head).func` in process context, after an RCU grace period. Any context.

@@ -40,7 +40,10 @@ use super::{
     reaper, //
 };
 use core::{
-    cell::Cell,
+    cell::{
+        Cell,
+        UnsafeCell, //
+    },
     ops::Deref,
     ptr::NonNull, //
 };
@@ -68,6 +71,10 @@ pub(crate) trait TaskRecord: RecordType + Send + Sync + 'static {
     /// What only the owner touches, and no hook that may have interrupted it.
     type Owned: Send;
 
+    /// What is there as long as the record is attached: for the owner, and for peers within the gate.
+    /// The owner gets it back when it has detached the record.
+    type Lent: Send + Sync;
+
     /// Called in the owner on its way to user mode, once after [`Current::queue_work`]; may sleep.
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>);
 }
@@ -83,6 +90,8 @@ pub(crate) trait TaskRecord: RecordType + Send + Sync + 'static {
 /// - Only `task` changes `attached`, and touches `queued`, `module` and `owned`, until the last
 ///   reference goes.
 /// - `module` is there while it is `attached` or a work is queued.
+/// - `lent` is there, and is not changed, until the record has been detached. After that it belongs
+///   to [`Detached`], and with the last reference to whoever drops the record.
 #[pin_data]
 pub(crate) struct Record<T: TaskRecord> {
     #[pin]
@@ -103,12 +112,14 @@ pub(crate) struct Record<T: TaskRecord> {
     module: Cell<Option<ModuleRef>>,
     task: ARef<Task>,
     owned: T::Owned,
+    lent: UnsafeCell<Option<T::Lent>>,
     shared: T,
 }
 
 // SAFETY: Dropped by the reaper, when no other task has it; the parts are `Send`.
 unsafe impl<T: TaskRecord> Send for Record<T> {}
-// SAFETY: What is not `Sync` is touched by the owner only, by the type invariants.
+// SAFETY: What is not `Sync` is touched by the owner only, by the type invariants; `lent` is changed
+// only when no peer can be at it.
 unsafe impl<T: TaskRecord> Sync for Record<T> {}
 
 /// A counted reference to a record.
@@ -158,7 +169,7 @@ impl<T: TaskRecord> Drop for RecordRef<T> {
 
 impl<T: TaskRecord> Record<T> {
     /// Makes a record for the current task, with two references.
-    fn new(owned: T::Owned, shared: T) -> Result<Pin<KBox<Self>>> {
+    fn new(owned: T::Owned, lent: T::Lent, shared: T) -> Result<Pin<KBox<Self>>> {
         let module = ModuleRef::new()?;
         let init = try_pin_init!(Self {
             notifier <- Opaque::ffi_init(|slot: *mut bindings::preempt_notifier| {
@@ -180,6 +191,7 @@ impl<T: TaskRecord> Record<T> {
             module: Cell::new(Some(module)),
             task: ARef::from(&**kernel::current!()),
             owned,
+            lent: UnsafeCell::new(Some(lent)),
             shared,
         }? Error);
 
@@ -234,6 +246,17 @@ impl<T: TaskRecord> Record<T> {
         self.attached.load(Relaxed)
     }
 
+    /// # Safety
+    ///
+    /// The record is attached, and stays so for as long as the result is used.
+    #[inline]
+    unsafe fn lent(&self) -> &T::Lent {
+        // SAFETY: It is not changed before the record has been detached.
+        let lent = unsafe { &*self.lent.get() };
+        // SAFETY: It is there as long, by the type invariant.
+        unsafe { lent.as_ref().unwrap_unchecked() }
+    }
+
     /// Calls `visit` while the record is attached, and cannot be detached; `None` if it is not
     /// attached. Any context. Interrupts are off inside, where nothing may sleep, wake or lock, nor
     /// visit the same record once more.
@@ -281,6 +304,13 @@ impl<'a, T: TaskRecord> Current<'a, T> {
     #[inline]
     pub(crate) fn owned(&self) -> &'a T::Owned {
         &self.record.owned
+    }
+
+    /// What is there as long as the record is attached.
+    #[inline]
+    pub(crate) fn lent(&self) -> &T::Lent {
+        // SAFETY: Attached as long as this exists, by the type invariant.
+        unsafe { self.record.lent() }
     }
 }
 
@@ -330,6 +360,15 @@ impl<T: TaskRecord> Deref for InHook<'_, T> {
 /// A record in the hands of a peer: it is attached, and stays so while this exists.
 pub(crate) struct Visit<'a, T: TaskRecord>(&'a Record<T>);
 
+impl<T: TaskRecord> Visit<'_, T> {
+    /// What is there as long as the record is attached.
+    #[inline]
+    pub(crate) fn lent(&self) -> &T::Lent {
+        // SAFETY: Within the gate, and who closes it waits until this is over: attached till then.
+        unsafe { self.0.lent() }
+    }
+}
+
 impl<T: TaskRecord> Deref for Visit<'_, T> {
     type Target = T;
 
@@ -342,6 +381,10 @@ impl<T: TaskRecord> Deref for Visit<'_, T> {
 /// A record that has just been detached, still in the hands of its owner.
 ///
 /// The order of the fields is the order in which they are dropped: the module goes last.
+///
+/// # Invariants
+///
+/// The record has been detached; this is the only instance for it, and in the hands of its owner.
 pub(crate) struct Detached<T: TaskRecord> {
     record: RecordRef<T>,
     _module: Option<ModuleRef>,
@@ -352,6 +395,13 @@ impl<T: TaskRecord> Detached<T> {
     /// What only the owner touches.
     pub(crate) fn owned(&self) -> &T::Owned {
         &self.record.owned
+    }
+
+    /// Takes back what was there as long as the record was attached; `None` if that has been done.
+    pub(crate) fn take_lent(&mut self) -> Option<T::Lent> {
+        // SAFETY: Detached, so no peer is at it and none will be; and this is the only way for the
+        // owner to get at it, by the type invariant.
+        unsafe { (*self.record.lent.get()).take() }
     }
 }
 
@@ -385,10 +435,11 @@ impl TaskContext {
     pub(crate) fn attach<T: TaskRecord>(
         &self,
         owned: T::Owned,
+        lent: T::Lent,
         shared: T,
         begin: impl FnOnce(&Current<'_, T>),
     ) -> Result<Current<'_, T>> {
-        let record = Record::new(owned, shared)?;
+        let record = Record::new(owned, lent, shared)?;
         // If this fails, nobody has seen the record: it goes with its box.
         T::kind().map().insert(&record)?;
 
@@ -427,6 +478,7 @@ impl TaskContext {
             record.attached.store(false, Relaxed);
 
             let module = record.take_module_if_over();
+            // INVARIANT: Detached above, by its owner, for which there is no way to do that again.
             let detached = Detached {
                 record,
                 _module: module,

@@ -38,6 +38,12 @@ impl Once {
         }
     }
 
+    /// Whether a call has done so. Any context.
+    pub(super) fn is_over(&self) -> bool {
+        // Acquire: pairs with the release in `call_first()`.
+        self.0.load(Acquire)
+    }
+
     #[cold]
     #[inline(never)]
     fn call_first(&self, init: impl FnOnce()) {

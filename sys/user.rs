@@ -43,6 +43,14 @@ pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
     }
 }
 
+/// Whether the current task may have more memory pinned than `RLIMIT_MEMLOCK`: `CAP_IPC_LOCK` in the
+/// initial user namespace. The use of the capability is noted, so this is asked only where it matters.
+pub(crate) fn may_lock_memory(_ctx: &TaskContext) -> bool {
+    // CAST: The number of a capability is small.
+    // SAFETY: In process context, with no lock held.
+    unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) }
+}
+
 /// Whether the current task may exceed the limits of its user: `CAP_SYS_RESOURCE` in the initial
 /// user namespace. The use of the capability is noted, so this is asked only where it matters.
 pub(crate) fn may_exceed_limits(_ctx: &TaskContext) -> bool {

@@ -14,6 +14,7 @@ use super::{
         Owned,
         Task, //
     },
+    words::TaskWords,
     worker, //
 };
 use crate::{
@@ -33,6 +34,7 @@ record_type!(anchor, Task);
 
 impl TaskRecord for Task {
     type Owned = Owned;
+    type Lent = TaskWords;
 
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
         worker::returns_to_user(ctx, current);

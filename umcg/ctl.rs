@@ -11,7 +11,10 @@ use super::{
         UMCG_CTL_WORKER, //
     },
     hooks,
-    limits::Share,
+    limits::{
+        Limited,
+        Share, //
+    },
     pages::PageRef,
     protocol::{
         self,
@@ -65,7 +68,7 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
         return Err(EINVAL);
     }
 
-    let share = Share::take(ctx)?;
+    let share = Share::take(ctx, Limited::Tasks)?;
     let words = TaskWords::new(PageRef::pin(ctx, address)?, address);
     let group = check(ctx, kind, &words)?;
 
@@ -73,9 +76,8 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
         Kind::Server => hooks::Use::server()?,
         Kind::Worker => hooks::Use::worker()?,
     };
-    let owned = Owned::new(hooks, group);
-    let current = ctx.attach(owned, Task::new(kind, words), |_| {})?;
-    current.owned().share.set(Some(share));
+    let owned = Owned::new(share, hooks, group);
+    let current = ctx.attach(owned, words, Task::new(kind), |_| {})?;
     report::registers(&current);
 
     if kind == Kind::Worker {
@@ -125,10 +127,13 @@ fn leave(mut ctx: TaskContext) -> Result {
         return Err(EINVAL);
     }
 
-    // The probes stay until the record is off the task: they are what finds it.
-    if let Some(record) = ctx.detach::<Task>(|_| {}) {
+    // The probes stay until the record is off the task: they are what finds it. The memory of its
+    // words is given back here and now; that of the record is free a grace period later.
+    if let Some(mut record) = ctx.detach::<Task>(|_| {}) {
+        drop(record.take_lent());
+        drop(record.owned().worker.group.take());
         drop(record.owned().hooks.take());
-        drop(record.owned().share.take());
+        record.owned().share.leave();
         record.activity.keep();
     }
 

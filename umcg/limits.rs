@@ -1,139 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many tasks may be registered: of a process, and of a user.
+//! How many tasks may be registered, have a slot, or have notifications: of a process, and of a user.
 //!
-//! A process is an address space here, as everywhere in this module.
+//! A process is an address space here, as everywhere in this module. What has left counts until its
+//! memory is free again, a grace period later: so the limits bound that memory as well. Where there is
+//! room but for what has left, whoever comes waits for it.
 
+use super::{
+    counted::{
+        Counted,
+        Node, //
+    },
+    stats, //
+};
 use crate::{
     module_parameters, static_lock,
     sys::{
         compat,
         context::TaskContext,
-        user, //
+        user,
+        wait_queue::WaitQueue, //
     },
 };
-use core::num::NonZeroUsize;
-use kernel::{
-    prelude::*,
-    rbtree::{
-        Entry,
-        RBTree,
-        RBTreeNodeReservation, //
-    },
-};
+use core::cell::Cell;
+use kernel::{mm::Mm, prelude::*, sync::aref::ARef};
 
-/// What registered tasks are counted for.
-///
-/// The address of an address space is that of no other one as long as a task of it is counted.
+/// How long a task waits at most for what has left, in milliseconds. Most often that takes one grace
+/// period. A thread that exits may be held up, for example by a file that it closes.
+const WAIT_MS: u32 = 5000;
+
+/// What is limited, each for itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Account {
-    Process(NonZeroUsize),
+pub(crate) enum Limited {
+    /// Registered servers and workers.
+    Tasks,
+    /// Tasks that have a slot.
+    Slots,
+    /// Tasks that have deschedule notifications.
+    Notifications,
+}
+
+/// Whom it counts for: the address of an address space, or the number of a user.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Process(usize),
     User(u32),
 }
 
-impl Account {
-    /// Whether one more task may be counted, where `tasks` are.
-    fn has_room(&self, tasks: u32) -> bool {
+impl Who {
+    fn limit(self) -> usize {
         let limit = match self {
             Self::Process(_) => compat::parameter(module_parameters::max_tasks_per_process.value()),
             Self::User(_) => compat::parameter(module_parameters::max_tasks_per_user.value()),
         };
 
-        tasks < limit
+        // CAST: 32 bits fit.
+        limit as usize
     }
 }
 
-/// How many tasks are counted for an account; never zero.
-type Counts = RBTree<Account, u32>;
+type Account = (Limited, Who);
 
-/// Memory for an account that is new.
-type Node = RBTreeNodeReservation<Account, u32>;
+/// Of each account how many count, and how many of them have left.
+type Counts = Counted<Account, usize>;
+
+/// Memory for both accounts of a task, where they are new.
+type Nodes = [Option<Node<Account, usize>>; 2];
 
 static_lock! {
-    static COUNTS: SpinLock<Option<Counts>> = None;
+    static COUNTS: SpinLock<Counts> = Counted::new();
 }
 
-/// A registered task, counted for its process and for its user.
-///
-/// Dropped by the task itself, before it gives up its address space. May sleep on PREEMPT_RT then,
-/// nowhere else.
+/// Tasks that wait for what has left.
+static WAITING: WaitQueue = WaitQueue::new();
+
+/// Whether there is room in an account.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Room {
+    Now,
+    /// When what has left is gone.
+    Later,
+    No,
+}
+
+/// What a record counts for, until it is dropped: in process context.
 pub(crate) struct Share {
-    process: NonZeroUsize,
+    /// Keeps the address that stands for the process.
+    mm: ARef<Mm>,
     user: u32,
+    what: Limited,
+    has_left: Cell<bool>,
+}
+
+fn accounts(what: Limited, mm: &Mm, user: u32) -> [Account; 2] {
+    [
+        (what, Who::Process(mm.as_raw() as usize)),
+        (what, Who::User(user)),
+    ]
 }
 
 impl Share {
-    /// Counts the current task. May sleep.
+    /// Counts the current task. May sleep: for [`WAIT_MS`] where it has to wait for what has left.
     ///
     /// The limits are exact: the counts are compared and raised under one lock.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` if its process or its user has as many registered tasks as the limits allow, and the
-    /// task has no `CAP_SYS_RESOURCE`; `ENOMEM`.
-    pub(crate) fn take(ctx: &TaskContext) -> Result<Self> {
-        let mm = current!().mm().ok_or(EFAULT)?.as_raw();
-        let process = NonZeroUsize::new(mm as usize).ok_or(EFAULT)?;
+    /// `EAGAIN` if its process or its user has as many as the limits allow, and the task has no
+    /// `CAP_SYS_RESOURCE`; `ENOMEM`; `EINTR` if it is being killed.
+    pub(crate) fn take(ctx: &TaskContext, what: Limited) -> Result<Self> {
+        let mm: ARef<Mm> = ARef::from(&**current!().mm().ok_or(EFAULT)?);
         let user = user::answerable(ctx);
-        let accounts = [Account::Process(process), Account::User(user)];
+        let accounts = accounts(what, &mm, user);
         // Before the lock is taken: nobody has to wait until this task gets its memory.
-        let nodes = [
-            Node::new(GFP_KERNEL_ACCOUNT)?,
-            Node::new(GFP_KERNEL_ACCOUNT)?,
-        ];
+        let mut nodes = [Counts::room()?, Counts::room()?];
+        let mut attempt = |is_limited| count(&accounts, &mut nodes, is_limited);
 
-        match count(&accounts, nodes, Account::has_room) {
-            Err(nodes) if user::may_exceed_limits(ctx) => {
-                let _ = count(&accounts, nodes, |_, _| true);
-            }
-            Err(_) => return Err(EAGAIN),
-            Ok(()) => {}
+        let mut room = attempt(true);
+        if room != Room::Now && user::may_exceed_limits(ctx) {
+            room = attempt(false);
+        }
+        if room == Room::Later {
+            WAITING.wait(ctx, WAIT_MS, || {
+                room = attempt(true);
+                room != Room::Later
+            })?;
+        }
+        if room != Room::Now {
+            return Err(EAGAIN);
         }
 
-        Ok(Self { process, user })
+        stats::RECORDS.increment();
+        Ok(Self {
+            mm,
+            user,
+            what,
+            has_left: Cell::new(false),
+        })
+    }
+
+    /// The task has left. It counts on, but whoever needs its place may wait for it.
+    pub(crate) fn leave(&self) {
+        if self.has_left.replace(true) {
+            return;
+        }
+        let mut counts = COUNTS.lock();
+
+        for account in &self.accounts() {
+            if let Some(left) = counts.value_mut(account) {
+                *left += 1;
+            }
+        }
+    }
+
+    fn accounts(&self) -> [Account; 2] {
+        accounts(self.what, &self.mm, self.user)
     }
 }
 
-/// Counts one task more for all `accounts`, if `has_room` says so of each; else gives the `nodes`
-/// for new accounts back.
-fn count(
-    accounts: &[Account; 2],
-    nodes: [Node; 2],
-    has_room: impl Fn(&Account, u32) -> bool,
-) -> Result<(), [Node; 2]> {
+/// Counts one more in all `accounts`, if there is room in each, or if they are not limited. Returns
+/// [`Room::Now`] then.
+fn count(accounts: &[Account; 2], nodes: &mut Nodes, is_limited: bool) -> Room {
     let mut counts = COUNTS.lock();
-    let counts = counts.get_or_insert_with(RBTree::new);
-    let current = |account| counts.get(account).copied().unwrap_or(0);
+    let room = accounts.iter().map(|account| room_in(&counts, account));
 
-    if !accounts
-        .iter()
-        .all(|account| has_room(account, current(account)))
-    {
-        return Err(nodes);
+    match room.max() {
+        Some(room) if is_limited && room != Room::Now => return room,
+        _ => {}
     }
     for (account, node) in accounts.iter().zip(nodes) {
-        match counts.entry(*account) {
-            Entry::Vacant(entry) => *entry.insert(0, node) += 1,
-            Entry::Occupied(mut entry) => *entry.get_mut() += 1,
-        }
+        // There is memory for both, and no value that could not be made.
+        let _ = counts.add_user(*account, node, || Ok(0));
     }
 
-    Ok(())
+    Room::Now
+}
+
+fn room_in(counts: &Counts, account: &Account) -> Room {
+    let limit = account.1.limit();
+    let counted = counts.users(account);
+    let left = counts.value(account).copied().unwrap_or(0);
+
+    if counted < limit {
+        Room::Now
+    } else if counted - left < limit {
+        Room::Later
+    } else {
+        Room::No
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut counts = COUNTS.lock();
+        stats::RECORDS.remove(1);
 
-        for account in &[Account::Process(self.process), Account::User(self.user)] {
-            let Some(mut entry) = counts.as_mut().and_then(|counts| counts.find_mut(account))
-            else {
-                continue;
-            };
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
+        let mut counts = COUNTS.lock();
+        for account in &self.accounts() {
+            if let Some(left) = counts.value_mut(account) {
+                *left -= usize::from(self.has_left.get());
             }
+            counts.remove_user(account);
         }
+        drop(counts);
+
+        WAITING.wake_all();
     }
 }

@@ -5,14 +5,15 @@
 //! A word travels from user memory through [`words`] to [`state`] and [`protocol`], which are pure,
 //! and back. A TID travels from the device through [`registry`] to a [`task`], which is woken.
 //!
-//! Lock order: there is none to keep. The mutexes of [`hooks`], [`pages`] and [`sched::area`], the
-//! locks of [`limits`] and of the [`registry`] and the gate of a [`task`] are never held together.
+//! Lock order: there is none to keep. The mutex of [`hooks`], the locks of [`pages`], [`limits`],
+//! [`sched::area`] and the [`registry`], and the gate of a [`task`] are never held together.
 
 #![deny(unsafe_code)]
 
 pub(crate) mod abi;
 pub(crate) mod activity;
 pub(crate) mod callbacks;
+mod counted;
 pub(crate) mod ctl;
 pub(crate) mod device;
 pub(crate) mod hooks;

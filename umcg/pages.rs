@@ -1,129 +1,125 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pages that registered tasks have words in.
+//! The memory that registered tasks have words in.
 //!
-//! A page is pinned and counted once for each address space, however many tasks have words in it.
+//! It is pinned and counted by folios, which are single pages most often, but may be huge ones: each
+//! once for an address space, however many tasks have words in it.
 
-use super::stats;
+use super::{
+    counted::Counted,
+    stats, //
+};
 use crate::{
     static_lock,
     sys::{
         context::TaskContext,
-        pinned_page::{
-            ChargedPage,
+        pinned_folio::{
+            Charge,
+            PinnedFolio,
             PinnedPage, //
         },
+        user, //
     },
 };
 use core::ops::Deref;
 use kernel::{
     mm::Mm,
     prelude::*,
-    rbtree::{
-        Entry,
-        RBTree,
-        RBTreeNodeReservation, //
-    },
     sync::{
-        aref::ARef,
         Arc,
         UniqueArc, //
     },
 };
 
 static_lock! {
-    static PAGES: Mutex<Option<RBTree<Key, Pinned>>> = None;
+    static FOLIOS: SpinLock<Counted<Key, Charge>> = Counted::new();
 }
 
-/// Address space and page. Neither can be another one as long as the entry is there: it holds both.
+/// Address space and folio. Neither can be another one as long as the folio is pinned, which keeps
+/// both.
 type Key = (usize, usize);
 
-/// A page, and how many words of registered tasks it is pinned for.
-struct Pinned {
-    page: Arc<CountedPage>,
-    users: usize,
+fn key(folio: &PinnedFolio) -> Key {
+    (folio.mm().as_raw() as usize, folio.id())
 }
 
-/// A pinned page that counts.
-struct CountedPage {
-    page: PinnedPage,
-    charge: ChargedPage,
-    _count: stats::Count,
+/// Counts a folio. Neither sleeps nor allocates.
+fn charge(ctx: &TaskContext, folio: &Arc<PinnedFolio>, may_exceed: bool) -> Result<Charge> {
+    let charge = Charge::new(ctx, folio.clone(), may_exceed)?;
+    stats::PINNED_PAGES.add(folio.pages());
+
+    Ok(charge)
 }
 
-impl CountedPage {
-    fn key(&self) -> Key {
-        (self.charge.mm().as_raw() as usize, self.page.id())
-    }
+/// Counts a folio no more.
+fn uncharge(charge: Charge) -> Arc<PinnedFolio> {
+    let folio = charge.folio().clone();
+    stats::PINNED_PAGES.remove(folio.pages());
+
+    folio
 }
 
-/// A use of a pinned page. Dropped in process context; may sleep then.
-pub(crate) struct PageRef(Arc<CountedPage>);
+/// Uses the folio of the current task that holds the user address `address`, and tells where in it
+/// that is, in bytes. To be given to [`release`]. May sleep and fault.
+fn hold(ctx: &TaskContext, address: u64) -> Result<(Arc<PinnedFolio>, usize)> {
+    let (folio, offset) = match pin_and_count(ctx, address, false) {
+        Err(e) if e == ENOMEM && user::may_lock_memory(ctx) => pin_and_count(ctx, address, true)?,
+        result => result?,
+    };
+    folio.keep_content(ctx);
+
+    Ok((folio, offset))
+}
+
+/// As [`hold`]. All that may wait comes before the folio is pinned: from there on this waits for
+/// nothing until it is counted.
+fn pin_and_count(
+    ctx: &TaskContext,
+    address: u64,
+    may_exceed: bool,
+) -> Result<(Arc<PinnedFolio>, usize)> {
+    let room = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
+    let mut node = Counted::room()?;
+
+    // CAST: Addresses have 64 bits wherever this module is built.
+    let (pinned, offset) = PinnedFolio::pin(ctx, address as usize)?;
+    let pinned: Arc<PinnedFolio> = room.write(pinned).into();
+    let folio = FOLIOS
+        .lock()
+        .add_user(key(&pinned), &mut node, || charge(ctx, &pinned, may_exceed))?
+        .folio()
+        .clone();
+
+    Ok((folio, offset))
+}
+
+/// Ends a use. In process context; waits for nothing.
+fn release(folio: &PinnedFolio) {
+    // With the lock held: whoever does not find it here any more has room for it.
+    let last = FOLIOS.lock().remove_user(&key(folio)).map(uncharge);
+
+    // It is unpinned with this reference, or with that of the caller.
+    drop(last);
+}
+
+/// A use of a page of user memory. Dropped in process context; waits for nothing then.
+pub(crate) struct PageRef(PinnedPage);
 
 impl PageRef {
     /// Pins the page of the current task that holds the user address `address`. May sleep and fault.
     ///
     /// # Errors
     ///
-    /// `EFAULT` and `EINTR` as [`PinnedPage::pin`]; `ENOMEM` also if `RLIMIT_MEMLOCK` is reached.
+    /// `EFAULT` and `EINTR` as [`PinnedFolio::pin`]; `ENOMEM` also if `RLIMIT_MEMLOCK` is reached.
     pub(crate) fn pin(ctx: &TaskContext, address: u64) -> Result<Self> {
-        let mm: ARef<Mm> = ARef::from(&**current!().mm().ok_or(EFAULT)?);
-        // CAST: Addresses have 64 bits wherever this module is built.
-        let page = PinnedPage::pin(ctx, address as usize)?;
-        let key = (mm.as_raw() as usize, page.id());
+        let (folio, offset) = hold(ctx, address)?;
 
-        // Before the lock is taken: nobody has to wait until this task gets its memory.
-        let room = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
-        let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
-
-        let mut pages = PAGES.lock();
-        let page = match pages.get_or_insert_with(RBTree::new).entry(key) {
-            Entry::Occupied(mut entry) => {
-                let pinned = entry.get_mut();
-                pinned.users += 1;
-                pinned.page.clone()
-            }
-            Entry::Vacant(entry) => {
-                let page: Arc<CountedPage> = room
-                    .write(CountedPage {
-                        page,
-                        charge: ChargedPage::charge(ctx, mm)?,
-                        _count: stats::PINNED_PAGES.count(),
-                    })
-                    .into();
-                let pinned = Pinned {
-                    page: page.clone(),
-                    users: 1,
-                };
-                entry.insert(pinned, node);
-                page
-            }
-        };
-
-        Ok(Self(page))
+        Ok(Self(PinnedPage::new(folio, offset)))
     }
-}
 
-/// How many pages are pinned for an address space. May sleep.
-pub(crate) fn count(mm: &Mm) -> usize {
-    let mm = mm.as_raw() as usize;
-    let mut pages = PAGES.lock();
-    let mut cursor = pages
-        .as_mut()
-        .and_then(|pages| pages.cursor_lower_bound_mut(&(mm, 0)));
-    let mut count = 0;
-
-    while let Some(at) = cursor.filter(|at| at.current().0 .0 == mm) {
-        count += 1;
-        cursor = at.move_next();
-    }
-    count
-}
-
-impl PageRef {
     /// Whether the page belongs to this address space.
     pub(crate) fn is_in(&self, mm: &Mm) -> bool {
-        self.0.charge.mm().as_raw() == mm.as_raw()
+        self.0.folio().mm().as_raw() == mm.as_raw()
     }
 }
 
@@ -132,24 +128,57 @@ impl Deref for PageRef {
 
     #[inline]
     fn deref(&self) -> &PinnedPage {
-        &self.0.page
+        &self.0
     }
 }
 
 impl Drop for PageRef {
     fn drop(&mut self) {
-        let mut pages = PAGES.lock();
-        let Some(mut entry) = pages
-            .as_mut()
-            .and_then(|pages| pages.find_mut(&self.0.key()))
-        else {
-            return;
-        };
+        release(self.0.folio());
+    }
+}
 
-        entry.get_mut().users -= 1;
-        if entry.get().users == 0 {
-            // The page itself goes with this reference, when the lock has been dropped.
-            entry.remove();
-        }
+/// As [`PageRef`], but half as large: where a word is in the folio is for the caller to know.
+pub(crate) struct FolioRef(Arc<PinnedFolio>);
+
+impl FolioRef {
+    /// As [`PageRef::pin`]; also gives where `address` is in the folio, in bytes.
+    pub(crate) fn pin(ctx: &TaskContext, address: u64) -> Result<(Self, usize)> {
+        let (folio, offset) = hold(ctx, address)?;
+
+        Ok((Self(folio), offset))
+    }
+}
+
+impl Deref for FolioRef {
+    type Target = PinnedFolio;
+
+    fn deref(&self) -> &PinnedFolio {
+        &self.0
+    }
+}
+
+impl Drop for FolioRef {
+    fn drop(&mut self) {
+        release(&self.0);
+    }
+}
+
+/// How many pages are pinned for an address space. May sleep.
+pub(crate) fn count(mm: &Mm) -> u64 {
+    let mm = mm.as_raw() as usize;
+    let mut next = (mm, 0);
+    let mut pages = 0;
+
+    loop {
+        // The lock is taken for each: there may be very many.
+        let found = FOLIOS.lock().look_at_next(&next, |key, charge| {
+            (key.0 == mm).then(|| (key.1, charge.folio().pages()))
+        });
+        let Some(Some((id, size))) = found else {
+            return pages;
+        };
+        pages += size;
+        next = (mm, id + 1);
     }
 }

@@ -11,7 +11,10 @@ use super::{
         UMCG_TASK_IDLE,
         UMCG_TASK_RUNNING, //
     },
-    task::Task, //
+    task::{
+        own_words,
+        Task, //
+    },
 };
 pub(crate) use crate::sys::trace::{
     Breach,
@@ -40,7 +43,7 @@ pub(crate) fn unregisters(task: &Task) {
 /// It goes without having unregistered.
 pub(crate) fn vanishes(current: &Current<'_, Task>, reason: Reason) {
     if trace::is_on() {
-        trace::exit(current.kind().role(), current.state_bits(), reason);
+        trace::exit(current.kind().role(), own_words(current).bits(), reason);
     }
 }
 
@@ -113,7 +116,7 @@ pub(crate) fn waits(current: &Current<'_, Task>, next: u32) {
 #[cold]
 #[inline(never)]
 fn tell_wait(current: &Current<'_, Task>, next: u32) {
-    trace::wait(current.kind().role(), current.state_bits(), next);
+    trace::wait(current.kind().role(), own_words(current).bits(), next);
     if next != 0 {
         trace::wake(next);
     }
@@ -132,8 +135,8 @@ pub(crate) fn runs(current: &Current<'_, Task>, has_waited: impl FnOnce() -> boo
 fn tell_run(current: &Current<'_, Task>) {
     trace::run(
         current.kind().role(),
-        current.state_bits(),
-        current.server(),
+        own_words(current).bits(),
+        current.server(own_words(current)),
     );
 }
 
@@ -161,6 +164,6 @@ pub(crate) fn is_kicked(worker: &KernelTask) {
 /// The process has broken the contract, and is about to be killed.
 pub(crate) fn breaks(current: &Current<'_, Task>, breach: Breach) {
     if trace::is_on() {
-        trace::broken(current.state_bits(), breach);
+        trace::broken(own_words(current).bits(), breach);
     }
 }

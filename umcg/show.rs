@@ -15,6 +15,7 @@ use super::{
     },
     stats,
     task::{
+        words_of,
         Kind,
         TaskRef, //
     },
@@ -104,7 +105,10 @@ fn show_tasks(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// A line for a task. Numbers of tasks are those of the initial PID namespace, but that of the server,
 /// which is what the worker says.
 fn show_task(f: &mut fmt::Formatter<'_>, record: &TaskRef, now_ns: u64) -> fmt::Result {
-    let seen = record.visit(|task| (StateWord::from_bits(task.state_bits()), task.server()));
+    let seen = record.visit(|task| {
+        let words = words_of(task);
+        (StateWord::from_bits(words.bits()), task.server(words))
+    });
     // It leaves just now.
     let Some((word, server)) = seen else {
         return Ok(());
@@ -155,7 +159,7 @@ pub(crate) fn show_process(mm: &Mm, out: &SeqFile) {
     let (mut servers, mut workers) = (0, 0);
 
     registry::for_each(|task| {
-        if task.is_in(mm) {
+        if task.visit(|task| words_of(task).is_in(mm)) == Some(true) {
             match task.kind() {
                 Kind::Server => servers += 1,
                 Kind::Worker => workers += 1,

@@ -32,6 +32,11 @@ impl Gauge {
         self.0.add(events, Relaxed);
     }
 
+    /// Counts so many things no more. Any context.
+    pub(crate) fn remove(&self, things: u64) {
+        let _ = self.0.fetch_sub(things, Relaxed);
+    }
+
     /// The number.
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
@@ -43,7 +48,7 @@ pub(crate) struct Count(&'static Gauge);
 
 impl Drop for Count {
     fn drop(&mut self) {
-        let _ = self.0 .0.fetch_sub(1, Relaxed);
+        self.0.remove(1);
     }
 }
 

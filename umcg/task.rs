@@ -6,8 +6,6 @@ use super::{
     activity::Activity,
     hooks,
     limits::Share,
-    protocol::SharedWord,
-    stats,
     words::{
         Group,
         TaskWords, //
@@ -25,10 +23,7 @@ use crate::sys::{
     trace::Role, //
 };
 use core::cell::Cell;
-use kernel::{
-    mm::Mm,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// What a task is registered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +44,14 @@ impl Kind {
     }
 }
 
-/// A registered task, as all tasks of its process see it.
+/// A registered task, as all tasks of its process see it; see also [`words_of`].
 pub(crate) struct Task {
     kind: Kind,
-    words: TaskWords,
     /// Whether it is a worker that has been let out of the hold of wake detection, and must not reach
     /// user mode.
     pub(crate) let_through: HookCell<bool>,
     /// What has happened to it.
     pub(crate) activity: Activity,
-    _count: stats::Count,
 }
 
 /// What only the task itself touches.
@@ -67,8 +60,8 @@ pub(crate) struct Owned {
     pub(crate) last_found: LastFound<Task>,
     /// The probes that it needs, until it leaves.
     pub(crate) hooks: Cell<Option<hooks::Use>>,
-    /// What it is counted for, from when it is attached until it leaves.
-    pub(crate) share: Cell<Option<Share>>,
+    /// What it is counted for, until its memory is free again.
+    pub(crate) share: Share,
     /// A wait that a signal has interrupted, and that will start again.
     pub(crate) interrupted: Cell<Option<Interrupted>>,
     /// More, if it is a worker.
@@ -91,11 +84,11 @@ pub(crate) struct Interrupted {
 
 impl Owned {
     /// What belongs to a task that registers.
-    pub(crate) fn new(hooks: hooks::Use, group: Option<Group>) -> Self {
+    pub(crate) fn new(share: Share, hooks: hooks::Use, group: Option<Group>) -> Self {
         Self {
             last_found: LastFound::new(),
             hooks: Cell::new(Some(hooks)),
-            share: Cell::new(None),
+            share,
             interrupted: Cell::new(None),
             worker: WorkerOwned::new(group),
         }
@@ -132,14 +125,12 @@ impl WorkerOwned {
 }
 
 impl Task {
-    /// A task of this kind, whose words are these.
-    pub(crate) fn new(kind: Kind, words: TaskWords) -> Self {
+    /// A task of this kind.
+    pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
-            words,
             let_through: HookCell::new(false),
             activity: Activity::new(),
-            _count: stats::RECORDS.count(),
         }
     }
 
@@ -149,21 +140,11 @@ impl Task {
         self.kind
     }
 
-    /// Whether it is a task of this address space.
-    pub(crate) fn is_in(&self, mm: &Mm) -> bool {
-        self.words.is_in(mm)
-    }
-
-    /// The bits of its state word.
-    pub(crate) fn state_bits(&self) -> u64 {
-        SharedWord::load(self.words.state())
-    }
-
-    /// The server that a worker names; zero for a server.
-    pub(crate) fn server(&self) -> u32 {
+    /// The server that a worker, whose words these are, names; zero for a server.
+    pub(crate) fn server(&self, words: &TaskWords) -> u32 {
         match self.kind {
             Kind::Server => 0,
-            Kind::Worker => self.words.next_tid(),
+            Kind::Worker => words.next_tid(),
         }
     }
 }
@@ -171,13 +152,13 @@ impl Task {
 /// The words of a task, for the task itself.
 #[inline]
 pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
-    &current.words
+    current.lent()
 }
 
 /// The words of a task, for a peer.
 #[inline]
 pub(crate) fn words_of<'a>(visit: &'a Visit<'_, Task>) -> &'a TaskWords {
-    &visit.words
+    visit.lent()
 }
 
 /// How often the gate of a task is passed for one change of its word, at most.

@@ -4,7 +4,10 @@
 
 use super::{
     abi::umcg_task,
-    pages::PageRef,
+    pages::{
+        FolioRef,
+        PageRef, //
+    },
     protocol::SharedWord, //
 };
 use crate::sys::context::TaskContext;
@@ -67,6 +70,11 @@ impl TaskWords {
         self.word64(offset_of!(umcg_task, state_ts))
     }
 
+    /// The bits of the state word.
+    pub(crate) fn bits(&self) -> u64 {
+        SharedWord::load(self.state())
+    }
+
     /// `umcg_task::next_tid`: whom this task names as its server, or as the next to run.
     ///
     /// Relaxed, as all reads of the fields below the state: who changes them does it before the
@@ -114,32 +122,19 @@ impl TaskWords {
     }
 }
 
-/// The words that the workers of a group share.
+/// The words that the workers of a group share: the head of the list of idle workers, and the TID of
+/// the idle server.
+///
+/// Of each the folio that holds it, its user address, and where it is in the folio. In arrays, for each
+/// worker's record has this, and no byte to spare.
 pub(crate) struct Group {
-    idle_head: GroupWord,
-    idle_server: GroupWord,
+    folios: [FolioRef; 2],
+    addresses: [u64; 2],
+    offsets: [u32; 2],
 }
 
-/// A word of user memory, and its address.
-struct GroupWord {
-    page: PageRef,
-    address: u64,
-}
-
-impl GroupWord {
-    /// Pins the word of `size` bytes at the user address `address`.
-    fn pin(ctx: &TaskContext, address: u64, size: usize) -> Result<Self> {
-        // CAST: The size of a word is small.
-        if address == 0 || address % size as u64 != 0 {
-            return Err(EINVAL);
-        }
-
-        Ok(Self {
-            page: PageRef::pin(ctx, address)?,
-            address,
-        })
-    }
-}
+const HEAD: usize = 0;
+const SERVER: usize = 1;
 
 impl Group {
     /// Pins the words of the group that the current task, whose words are `words`, says it is in.
@@ -147,23 +142,28 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if an address is zero or not aligned; what [`PageRef::pin`] fails with.
+    /// `EINVAL` if an address is zero or not aligned; what [`FolioRef::pin`] fails with.
     pub(crate) fn pin(ctx: &TaskContext, words: &TaskWords) -> Result<Self> {
+        let addresses = [words.idle_head_address(), words.idle_server_address()];
+        let (head, head_offset) = pin_word(ctx, addresses[HEAD], size_of::<u64>())?;
+        let (server, server_offset) = pin_word(ctx, addresses[SERVER], size_of::<u32>())?;
+
         Ok(Self {
-            idle_head: GroupWord::pin(ctx, words.idle_head_address(), size_of::<u64>())?,
-            idle_server: GroupWord::pin(ctx, words.idle_server_address(), size_of::<u32>())?,
+            folios: [head, server],
+            addresses,
+            offsets: [head_offset, server_offset],
         })
     }
 
     /// Whether these are still the words that `words` says.
     pub(crate) fn belongs_to(&self, words: &TaskWords) -> bool {
-        self.idle_head.address == words.idle_head_address()
-            && self.idle_server.address == words.idle_server_address()
+        self.addresses[HEAD] == words.idle_head_address()
+            && self.addresses[SERVER] == words.idle_server_address()
     }
 
     /// The head of the list of idle workers.
     pub(crate) fn head(&self) -> &Atomic<u64> {
-        self.idle_head.page.word64(self.idle_head.address as usize)
+        self.folios[HEAD].word64(self.offsets[HEAD] as usize)
     }
 
     /// Takes the TID of the idle server out; zero if there is none.
@@ -171,9 +171,20 @@ impl Group {
     /// Full: a server that publishes itself looks at the list after that; the worker is on the list
     /// before it looks here. One of them sees the other.
     pub(crate) fn take_idle_server(&self) -> u32 {
-        self.idle_server
-            .page
-            .word32(self.idle_server.address as usize)
+        self.folios[SERVER]
+            .word32(self.offsets[SERVER] as usize)
             .xchg(0, Full)
     }
+}
+
+/// Pins the word of `size` bytes at the user address `address`, and tells where it is in its folio.
+fn pin_word(ctx: &TaskContext, address: u64, size: usize) -> Result<(FolioRef, u32)> {
+    // CAST: The size of a word is small.
+    if address == 0 || address % size as u64 != 0 {
+        return Err(EINVAL);
+    }
+    let (folio, offset) = FolioRef::pin(ctx, address)?;
+
+    // The largest folios that there are have 16 GB, on other processors than these.
+    Ok((folio, u32::try_from(offset).map_err(|_| EFAULT)?))
 }

@@ -70,6 +70,31 @@ mod visit_after_the_gate {
     }
 }
 
+// fails with lifetime may not live long enough: what is lent to a record may be taken back outside
+mod lent_after_the_gate {
+    use crate::umcg::task::TaskRef;
+
+    fn keep(record: &TaskRef) {
+        let _ = record.visit(|task| task.lent());
+    }
+}
+
+// fails with E0502: the owner takes it back when nobody uses it
+mod lent_after_the_end {
+    use crate::{
+        sys::context::TaskContext,
+        umcg::task::Task, //
+    };
+
+    fn keep(mut ctx: TaskContext) {
+        if let Some(current) = ctx.current::<Task>() {
+            let words = current.lent();
+            drop(ctx.detach::<Task>(|_| {}));
+            drop(words.flags());
+        }
+    }
+}
+
 // fails with E0716: a task that is found is valid for the section
 mod target_after_the_section {
     use crate::sys::target::Target;
@@ -92,11 +117,12 @@ mod current_out_of_the_beginning {
             Owned,
             Task, //
         },
+        umcg::words::TaskWords,
     };
 
-    fn keep(ctx: &TaskContext, owned: Owned, task: Task) {
+    fn keep(ctx: &TaskContext, owned: Owned, words: TaskWords, task: Task) {
         let mut kept: Option<&Current<'_, Task>> = None;
-        let _ = ctx.attach(owned, task, |current| kept = Some(current));
+        let _ = ctx.attach(owned, words, task, |current| kept = Some(current));
         drop(kept.map(|current| current.kind()));
     }
 }

@@ -44,6 +44,7 @@ record_type!(switches, Thing);
 
 impl TaskRecord for Thing {
     type Owned = Cell<u32>;
+    type Lent = u64;
 
     fn returns_to_user(_ctx: &TaskContext, current: &Current<'_, Self>) {
         current.owned().set(current.shared.get());
@@ -78,11 +79,15 @@ fn lives(mut ctx: TaskContext) -> Result {
     let thing = Thing {
         shared: HookCell::new(0),
     };
-    let current = ctx.attach(Cell::new(1), thing, |current| current.shared.set(2))?;
+    let current = ctx.attach(Cell::new(1), 6, thing, |current| current.shared.set(2))?;
     current.owned().set(3);
+    if *current.lent() == 7 {
+        return Err(EINVAL);
+    }
     LATER.schedule(1);
-    if let Some(thing) = ctx.detach::<Thing>(|thing| thing.shared.set(4)) {
+    if let Some(mut thing) = ctx.detach::<Thing>(|thing| thing.shared.set(4)) {
         thing.owned().set(5);
+        drop(thing.take_lent());
     }
     Ok(())
 }

@@ -53,6 +53,7 @@ mod mark {
 
     impl TaskRecord for Other {
         type Owned = ();
+        type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }

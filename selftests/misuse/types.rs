@@ -6,8 +6,47 @@
 mod record_alone {
     use crate::sys::record::Record;
 
-    fn make(owned: crate::umcg::task::Owned, task: crate::umcg::task::Task) {
-        let _ = Record::new(owned, task);
+    fn make(
+        owned: crate::umcg::task::Owned,
+        words: crate::umcg::words::TaskWords,
+        task: crate::umcg::task::Task,
+    ) {
+        let _ = Record::new(owned, words, task);
+    }
+}
+
+// fails with E0624: what is lent to a record may be taken back, if it is not held in the gate
+mod lent_outside_of_the_gate {
+    use crate::umcg::task::TaskRef;
+
+    fn look(record: &TaskRef) {
+        let _ = record.lent();
+    }
+}
+
+// fails with E0277: peers share what is lent to a record
+mod lent_to_one_task {
+    use crate::{
+        record_type,
+        sys::{
+            context::TaskContext,
+            record::{
+                Current,
+                TaskRecord, //
+            },
+        },
+    };
+    use core::cell::Cell;
+
+    struct Other;
+
+    record_type!(anchor, Other);
+
+    impl TaskRecord for Other {
+        type Owned = ();
+        type Lent = Cell<u64>;
+
+        fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }
 }
 
@@ -76,6 +115,7 @@ mod finds_of_another_map {
 
     impl TaskRecord for Other {
         type Owned = ();
+        type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }
@@ -114,6 +154,7 @@ mod callbacks_of_nobody {
 
     impl TaskRecord for Other {
         type Owned = ();
+        type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }
@@ -151,6 +192,7 @@ mod cell_that_is_shared {
 
     impl TaskRecord for Other {
         type Owned = ();
+        type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }
@@ -176,6 +218,7 @@ mod owned_that_belongs_to_a_task {
 
     impl TaskRecord for Other {
         type Owned = HandledBlocked;
+        type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }

@@ -36,6 +36,7 @@ mod implementation {
 
     impl TaskRecord for Other {
         type Owned = ();
+        type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
     }

@@ -3,8 +3,7 @@
 //! The slots of an address space, and who uses them.
 //!
 //! An area is there while a thread has a slot in it or a mapping shows it. Both find the same one, by
-//! the address space; the lock that this takes may be taken with the lock of an address space held,
-//! so nothing faults under it.
+//! the address space.
 
 use super::{
     super::{
@@ -13,6 +12,7 @@ use super::{
             UMCG_SCHED_NO_VCPU,
             UMCG_SCHED_STATE_SLOTS, //
         },
+        counted::Counted,
         stats, //
     },
     numbers,
@@ -35,7 +35,7 @@ use kernel::{
         virt::VmaNew,
         Mm, //
     },
-    new_mutex,
+    new_spinlock,
     page::PAGE_SIZE,
     prelude::*,
     rbtree::{
@@ -51,7 +51,7 @@ use kernel::{
             Release, //
         },
         Arc,
-        Mutex, //
+        SpinLock, //
     },
 };
 
@@ -66,31 +66,43 @@ const WORDS_PER_PAGE: usize = SLOTS_PER_PAGE / numbers::PER_WORD;
 const _: () = assert!(SLOTS_PER_PAGE % numbers::PER_WORD == 0);
 
 static_lock! {
-    static AREAS: Mutex<Option<RBTree<usize, Known>>> = None;
+    static AREAS: SpinLock<Counted<usize, Arc<Area>>> = Counted::new();
 }
 
-/// An area by the address of its address space, which it holds; and how many there are who use it.
-struct Known {
-    area: Arc<Area>,
-    users: usize,
-}
-
-/// The slots of an address space.
+/// The slots of an address space. It is found by the address of that, which it holds.
 #[pin_data]
 struct Area {
     mm: ARef<Mm>,
     #[pin]
-    pages: Mutex<KVec<Place>>,
+    places: SpinLock<Places>,
     /// The virtual CPUs that are in use, one bit each.
     vcpus: KVec<Atomic<u64>>,
 }
 
-/// A page of slots, made when somebody needs it, and the slots that are in use.
-#[derive(Default)]
+/// The pages that somebody has needed, by number.
+type Places = RBTree<usize, Place>;
+
+/// A page of slots, and those that are in use.
 struct Place {
-    page: Option<Arc<SharedPage>>,
+    page: Arc<SharedPage>,
     used: [u64; WORDS_PER_PAGE],
-    _count: Option<stats::Count>,
+    _count: stats::Count,
+}
+
+/// A page that may be needed, and memory to remember it.
+struct Spare {
+    page: Arc<SharedPage>,
+    node: RBTreeNodeReservation<usize, Place>,
+}
+
+impl Spare {
+    /// May sleep.
+    fn new() -> Result<Self> {
+        Ok(Self {
+            page: Arc::new(SharedPage::new()?, GFP_KERNEL_ACCOUNT)?,
+            node: RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?,
+        })
+    }
 }
 
 impl Area {
@@ -105,7 +117,7 @@ impl Area {
         Arc::pin_init(
             pin_init!(Self {
                 mm,
-                pages <- new_mutex!(KVec::new()),
+                places <- new_spinlock!(RBTree::new()),
                 vcpus,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -113,34 +125,84 @@ impl Area {
     }
 
     /// The page of this number. May sleep.
+    ///
+    /// Beyond the slots that there can be it is always the same one, which nobody writes to: so there
+    /// are no more pages than slots need, and one, wherever user space looks.
     fn page(&self, number: usize) -> Result<Arc<SharedPage>> {
-        page_at(&mut self.pages.lock(), number)
+        let number = number.min(most_slots().div_ceil(SLOTS_PER_PAGE));
+        let mut spare = None;
+
+        loop {
+            if let Some(place) = place_at(&mut self.places.lock(), number, &mut spare) {
+                return Ok(place.page.clone());
+            }
+            spare = Some(Spare::new()?);
+        }
+    }
+
+    /// Takes the lowest slot that is free, and gives its page and number. May sleep.
+    fn take_slot(&self) -> Result<(Arc<SharedPage>, usize)> {
+        let mut spare = None;
+
+        loop {
+            let mut places = self.places.lock();
+            let number = lowest_free(&places);
+            if number >= most_slots() {
+                return Err(ENOSPC);
+            }
+            if let Some(place) = place_at(&mut places, number / SLOTS_PER_PAGE, &mut spare) {
+                numbers::insert(&mut place.used, number % SLOTS_PER_PAGE);
+                return Ok((place.page.clone(), number));
+            }
+            // Memory is allocated without the lock: nobody waits until this task gets it.
+            drop(places);
+            spare = Some(Spare::new()?);
+        }
+    }
+
+    /// Gives a slot back that [`Area::take_slot`] has taken.
+    fn give_slot(&self, number: usize) {
+        if let Some(place) = self.places.lock().get_mut(&(number / SLOTS_PER_PAGE)) {
+            numbers::remove(&mut place.used, number % SLOTS_PER_PAGE);
+        }
     }
 }
 
-fn page_at(pages: &mut KVec<Place>, number: usize) -> Result<Arc<SharedPage>> {
-    while pages.len() <= number {
-        pages.push(Place::default(), GFP_KERNEL_ACCOUNT)?;
+/// The place of this number; made of the spare one if it is new. `None` if that takes one, and there is
+/// none.
+fn place_at<'a>(
+    places: &'a mut Places,
+    number: usize,
+    spare: &mut Option<Spare>,
+) -> Option<&'a mut Place> {
+    match places.entry(number) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(entry) => {
+            let Spare { page, node } = spare.take()?;
+            let place = Place {
+                page,
+                used: [0; WORDS_PER_PAGE],
+                _count: stats::SLOT_PAGES.count(),
+            };
+            Some(entry.insert(place, node))
+        }
     }
-    if let Some(page) = &pages[number].page {
-        return Ok(page.clone());
-    }
-    let page = Arc::new(SharedPage::new()?, GFP_KERNEL_ACCOUNT)?;
-    pages[number].page = Some(page.clone());
-    pages[number]._count = Some(stats::SLOT_PAGES.count());
-
-    Ok(page)
 }
 
 /// The lowest slot that is not in use.
-fn lowest_free(pages: &[Place]) -> usize {
-    pages
-        .iter()
-        .enumerate()
-        .find_map(|(index, place)| {
-            Some(index * SLOTS_PER_PAGE + numbers::lowest_free_of(&place.used)?)
-        })
-        .unwrap_or(pages.len() * SLOTS_PER_PAGE)
+fn lowest_free(places: &Places) -> usize {
+    let mut page = 0;
+
+    for (number, place) in places.iter() {
+        if *number != page {
+            break;
+        }
+        if let Some(slot) = numbers::lowest_free_of(&place.used) {
+            return page * SLOTS_PER_PAGE + slot;
+        }
+        page += 1;
+    }
+    page * SLOTS_PER_PAGE
 }
 
 /// How many slots an address space may have.
@@ -151,7 +213,7 @@ fn most_slots() -> usize {
     most.min(UMCG_SCHED_STATE_SLOTS) as usize
 }
 
-/// A use of the area of an address space. Dropped in process context; may sleep then.
+/// A use of the area of an address space. Dropped in process context; waits for nothing then.
 struct AreaRef(Arc<Area>);
 
 impl AreaRef {
@@ -164,49 +226,29 @@ impl AreaRef {
         let mm: ARef<Mm> = ARef::from(&**current!().mm().ok_or(EFAULT)?);
         let key = mm.as_raw() as usize;
 
-        if let Some(found) = Self::find(key) {
-            return Ok(found);
+        if let Some(area) = AREAS.lock().add_user_if_used(&key) {
+            return Ok(Self(area.clone()));
         }
 
         // Before the lock is taken: nobody has to wait until this task gets its memory.
-        let area = Area::new(mm)?;
-        let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        let new = Area::new(mm)?;
+        let mut node = Counted::room()?;
 
-        let mut areas = AREAS.lock();
-        match areas.get_or_insert_with(RBTree::new).entry(key) {
-            Entry::Occupied(mut entry) => Ok(entry.get_mut().add_user()),
-            Entry::Vacant(entry) => {
-                let known = Known { area, users: 0 };
-                Ok(entry.insert(known, node).add_user())
-            }
-        }
-    }
-
-    fn find(key: usize) -> Option<Self> {
-        Some(AREAS.lock().as_mut()?.get_mut(&key)?.add_user())
-    }
-}
-
-impl Known {
-    fn add_user(&mut self) -> AreaRef {
-        self.users += 1;
-        AreaRef(self.area.clone())
+        let area = AREAS
+            .lock()
+            .add_user(key, &mut node, || Ok(new.clone()))?
+            .clone();
+        Ok(Self(area))
     }
 }
 
 impl Drop for AreaRef {
     fn drop(&mut self) {
         let key = self.0.mm.as_raw() as usize;
-        let mut areas = AREAS.lock();
-        let Some(mut entry) = areas.as_mut().and_then(|areas| areas.find_mut(&key)) else {
-            return;
-        };
 
-        entry.get_mut().users -= 1;
-        if entry.get().users == 0 {
-            // The area itself goes with this reference, when the lock has been dropped.
-            entry.remove();
-        }
+        // The area itself goes with this reference, when the lock has been dropped.
+        let last = AREAS.lock().remove_user(&key);
+        drop(last);
     }
 }
 
@@ -227,7 +269,7 @@ pub(crate) fn map(vma: &VmaNew) -> Result {
     mapping::map(vma, Arc::new(AreaRef::of_current()?, GFP_KERNEL_ACCOUNT)?)
 }
 
-/// That a slot is in use, until this is dropped: in process context, may sleep then.
+/// That a slot is in use, until this is dropped: in process context, waits for nothing then.
 pub(super) struct Lease {
     area: AreaRef,
     number: usize,
@@ -241,15 +283,7 @@ impl Lease {
     /// `ENOSPC` if there is none; `ENOMEM`.
     pub(super) fn take() -> Result<(Self, Slot)> {
         let area = AreaRef::of_current()?;
-        let mut pages = area.0.pages.lock();
-        let number = lowest_free(&pages);
-        if number >= most_slots() {
-            return Err(ENOSPC);
-        }
-        let index = number / SLOTS_PER_PAGE;
-        let page = page_at(&mut pages, index)?;
-        numbers::insert(&mut pages[index].used, number % SLOTS_PER_PAGE);
-        drop(pages);
+        let (page, number) = area.0.take_slot()?;
 
         let slot = Slot {
             area: area.0.clone(),
@@ -262,10 +296,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut pages = self.area.0.pages.lock();
-        // It was taken from there.
-        let place = &mut pages[self.number / SLOTS_PER_PAGE];
-        numbers::remove(&mut place.used, self.number % SLOTS_PER_PAGE);
+        self.area.0.give_slot(self.number);
     }
 }
 

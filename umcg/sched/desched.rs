@@ -17,7 +17,10 @@ use super::super::{
         UMCG_DESCHED_WRITE_TIME, //
     },
     hooks,
-    stats, //
+    limits::{
+        Limited,
+        Share, //
+    },
 };
 use crate::{
     record_type,
@@ -61,19 +64,20 @@ struct Desched {
     missed: Atomic<u32>,
     /// When the thread has last left its CPU.
     off_ns: HookCell<u64>,
-    _count: stats::Count,
 }
 
 /// What only the thread itself needs.
 struct Owned {
     cookies: [Cell<u64>; MAX],
     hooks: Cell<Option<hooks::Use>>,
+    share: Share,
 }
 
 record_type!(switches, Desched);
 
 impl TaskRecord for Desched {
     type Owned = Owned;
+    type Lent = ();
 
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
         write_missed(ctx, current);
@@ -130,7 +134,6 @@ impl Desched {
             on_block: HookCell::new(0),
             missed: Atomic::new(0),
             off_ns: HookCell::new(clock::monotonic_fast_ns()),
-            _count: stats::RECORDS.count(),
         }
     }
 
@@ -164,8 +167,9 @@ impl Desched {
 }
 
 impl Owned {
-    fn new() -> Result<Self> {
+    fn new(ctx: &TaskContext) -> Result<Self> {
         Ok(Self {
+            share: Share::take(ctx, Limited::Notifications)?,
             cookies: [const { Cell::new(0) }; MAX],
             hooks: Cell::new(Some(hooks::Use::watched()?)),
         })
@@ -215,11 +219,11 @@ pub(crate) fn add(ctx: &TaskContext, args: &umcg_desched_args) -> Result {
         return current.add(ctx, current.owned(), args, store);
     }
 
-    let owned = Owned::new()?;
+    let owned = Owned::new(ctx)?;
     let thread = Desched::new();
     thread.add(ctx, &owned, args, store)?;
     // What was written before this is seen to: the first hook comes after it, and user code too.
-    ctx.attach(owned, thread, |_| {})?;
+    ctx.attach(owned, (), thread, |_| {})?;
 
     Ok(())
 }
@@ -244,6 +248,7 @@ pub(crate) fn remove(ctx: &mut TaskContext, args: &umcg_desched_args) -> Result 
 pub(super) fn vanish(ctx: &mut TaskContext) {
     if let Some(record) = ctx.detach::<Desched>(|_| {}) {
         drop(record.owned().hooks.take());
+        record.owned().share.leave();
     }
 }
 

@@ -13,7 +13,10 @@ use super::{
             UMCG_SCHED_STATE_VCPU, //
         },
         hooks,
-        stats, //
+        limits::{
+            Limited,
+            Share, //
+        },
     },
     area::{
         Lease,
@@ -50,11 +53,14 @@ struct SchedState {
     slot: Slot,
     wants_vcpu: bool,
     vcpu: HookCell<u32>,
-    _count: stats::Count,
 }
 
-/// What the thread has until it leaves.
-struct Owned(Cell<Option<(Lease, hooks::Use)>>);
+/// What only the thread itself needs.
+struct Owned {
+    /// What it has until it leaves.
+    held: Cell<Option<(Lease, hooks::Use)>>,
+    share: Share,
+}
 
 impl SchedState {
     /// A virtual CPU for the thread, which has got a CPU, if it wants one.
@@ -80,6 +86,7 @@ record_type!(switches, SchedState);
 
 impl TaskRecord for SchedState {
     type Owned = Owned;
+    type Lent = ();
 
     fn returns_to_user(_ctx: &TaskContext, _current: &Current<'_, Self>) {}
 }
@@ -122,19 +129,22 @@ fn register(ctx: &mut TaskContext, wants_vcpu: bool, tell: impl FnOnce(u32) -> R
         return tell(current.slot.number()).and(Err(EEXIST));
     }
 
+    let share = Share::take(ctx, Limited::Slots)?;
     let (lease, slot) = Lease::take()?;
     tell(slot.number())?;
-    let owned = Owned(Cell::new(Some((lease, hooks::Use::watched()?))));
+    let owned = Owned {
+        held: Cell::new(Some((lease, hooks::Use::watched()?))),
+        share,
+    };
     let shared = SchedState {
         slot,
         wants_vcpu,
         vcpu: HookCell::new(UMCG_SCHED_NO_VCPU),
-        _count: stats::RECORDS.count(),
     };
     let tid = target::own_tid();
 
     // The first change of the slot is this one.
-    ctx.attach(owned, shared, |current| {
+    ctx.attach(owned, (), shared, |current| {
         let vcpu = current.take_vcpu();
         let cpu = CpuId::current().as_u32();
 
@@ -151,7 +161,8 @@ fn leave(ctx: &mut TaskContext, state: u32) -> Option<()> {
         record.give_vcpu();
         slot::end(&record.slot, clock::monotonic_fast_ns(), state);
     })?;
-    drop(record.owned().0.take());
+    drop(record.owned().held.take());
+    record.owned().share.leave();
 
     Some(())
 }

@@ -116,7 +116,7 @@ struct umcg_task {
  *   the caller.
  * - ENOMEM: no memory, or RLIMIT_MEMLOCK is reached: each page that holds a
  *   struct umcg_task, or a word that a pointer in one points to, is pinned and
- *   counts once for the address space.
+ *   counts once for the address space; a huge page counts whole.
  * - EAGAIN: as many threads of the process or of the user are registered as the
  *   parameters of the module allow.
  */
@@ -274,6 +274,8 @@ struct umcg_sched_state {
  * - ENOENT: the thread has no slot to give back.
  * - ENOSPC: as many slots are in use as the process may have: UMCG_SCHED_STATE_SLOTS,
  *	or fewer if the module was loaded with a lower limit.
+ * - EAGAIN: as many threads of the process or of the user have one as the parameters
+ *	of the module allow.
  * - ENOMEM.
  */
 struct umcg_sched_state_args {
@@ -320,6 +322,8 @@ struct umcg_sched_state_args {
  * - EEXIST: the thread has a notification of this @cookie.
  * - ENOENT: it has none, so there is nothing to remove.
  * - ENOSPC: it has UMCG_DESCHED_MAX notifications.
+ * - EAGAIN: as many threads of the process or of the user have some as the parameters
+ *	of the module allow.
  * - ENOMEM.
  */
 struct umcg_desched_args {

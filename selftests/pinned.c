@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What memory counts as pinned, how much of it, and until when. A process of a test ends with
+ * 0, or with the number of the step that went wrong.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "kselftest_harness.h"
+#include "umcg_test.h"
+
+#define USER		1000
+#define PAGE		4096UL
+#define HUGE		(2UL << 20)
+#define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
+/* Of huge pages, of which the limit allows fewer. */
+#define CROWD		48
+#define ALLOWED		4
+/* What other programs may do to the memory that is free, meanwhile. */
+#define SLACK_KB	(24L << 10)
+#define ROUNDS		100
+
+FIXTURE(pinned) {
+	int unused;
+};
+
+FIXTURE_SETUP(pinned)
+{
+	umcg_test_begin(TEST_SECONDS);
+	ASSERT_EQ(0, pinned_pages());
+}
+
+FIXTURE_TEARDOWN(pinned)
+{
+	EXPECT_TRUE(nothing_is_left());
+}
+
+static bool become(uid_t user)
+{
+	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
+}
+
+static int result_of_process(int (*body)(void *), void *argument)
+{
+	const int status = process_ends(process_start(body, argument));
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool write_file(const char *path, const char *value)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+	const bool good = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+
+	close(fd);
+	return good;
+}
+
+/* Memory that nothing lies in, aligned to its size. */
+static char *map_aligned(size_t size)
+{
+	char *memory = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *aligned = (char *)(((uintptr_t)memory + size - 1) & ~(size - 1));
+
+	return memory == MAP_FAILED ? NULL : aligned;
+}
+
+static char *map_at(char *place, size_t size, int flags, int fd)
+{
+	char *memory = mmap(place, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+
+	return place && memory == place ? memory : NULL;
+}
+
+static char *map_small(void)
+{
+	char *memory = map_at(map_aligned(HUGE), PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	return memory && !madvise(memory, PAGE, MADV_NOHUGEPAGE) ? memory : NULL;
+}
+
+static char *map_transparent(void)
+{
+	char *memory = map_at(map_aligned(HUGE), HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	return memory && !madvise(memory, HUGE, MADV_HUGEPAGE) ? memory : NULL;
+}
+
+static char *map_64k(void)
+{
+	char *memory = map_at(map_aligned(16 * PAGE), 16 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (!write_file(THP "hugepages-64kB/enabled", "madvise"))
+		return NULL;
+	return memory && !madvise(memory, 16 * PAGE, MADV_HUGEPAGE) ? memory : NULL;
+}
+
+static char *map_shmem(void)
+{
+	const int fd = memfd_create("words", MFD_CLOEXEC);
+	char *memory = map_at(map_aligned(HUGE), HUGE, MAP_SHARED, fd);
+
+	if (!write_file(THP "shmem_enabled", "advise") || ftruncate(fd, HUGE))
+		return NULL;
+	return memory && !madvise(memory, HUGE, MADV_HUGEPAGE) ? memory : NULL;
+}
+
+static char *map_hugetlb(void)
+{
+	if (!write_file(HUGE_PAGES, "1"))
+		return NULL;
+	return map_at(map_aligned(HUGE), HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+}
+
+static char *map_hugetlb_file(void)
+{
+	const int fd = memfd_create("words", MFD_CLOEXEC | MFD_HUGETLB);
+
+	if (!write_file(HUGE_PAGES, "1") || ftruncate(fd, HUGE))
+		return NULL;
+	return map_at(map_aligned(HUGE), HUGE, MAP_SHARED, fd);
+}
+
+struct kind {
+	const char *name;
+	char *(*map)(void);
+	size_t size;
+	/* Where to see how much of it there is, in kB; NULL where the mapping says it all. */
+	const char *counted_as;
+};
+
+static const struct kind kinds[] = {
+	{ "a page", map_small, PAGE, NULL },
+	{ "a transparent huge page", map_transparent, HUGE, "AnonHugePages" },
+	{ "a folio of 64 kB", map_64k, 16 * PAGE, NULL },
+	{ "a huge page of a memory file", map_shmem, HUGE, "ShmemPmdMapped" },
+	{ "a page of hugetlbfs", map_hugetlb, HUGE, NULL },
+	{ "a page of a file of hugetlbfs", map_hugetlb_file, HUGE, NULL },
+};
+
+static long mapped_as(const struct kind *kind)
+{
+	return number_in_file("/proc/self/smaps_rollup", kind->counted_as, 10);
+}
+
+/* Maps such memory; NULL where there is none to be had. */
+static char *map_kind(const struct kind *kind)
+{
+	const long before = kind->counted_as ? mapped_as(kind) : 0;
+	char *memory = kind->map();
+
+	if (!memory)
+		return NULL;
+	memory[0] = 0;
+	if (kind->counted_as && mapped_as(kind) != before + (long)kind->size / 1024)
+		return NULL;
+	return memory;
+}
+
+static void stay_as_server(struct umcg_thread *self)
+{
+	self->result = umcg_ctl(SERVER_FLAGS, self->arg);
+	self->phase = 1;
+	stay_until_told(self);
+}
+
+static void exit_as_server(struct umcg_thread *self)
+{
+	self->result = umcg_ctl(SERVER_FLAGS, self->arg);
+}
+
+static void block_twice(struct umcg_thread *self)
+{
+	(void)self;
+	sleep_ms(1);
+	sleep_ms(1);
+}
+
+/* The kernel finds the words wherever they are in the folio: it runs a worker by them. */
+static bool words_are_found(char *memory, size_t size)
+{
+	struct umcg_thread *server = (void *)memory;
+	struct umcg_thread *worker = (void *)(memory + size / 2);
+	struct umcg_group *group = (void *)(memory + size - 1024);
+	bool good;
+
+	*group = (struct umcg_group)UMCG_GROUP_INIT;
+	memset(server, 0, sizeof(*server));
+	memset(worker, 0, sizeof(*worker));
+	if (server_register(server))
+		return false;
+	worker_start(worker, group, block_twice);
+	good = server_run_to_end(server, group, worker);
+	return good && !umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+}
+
+/* What is at both ends of a folio counts once, and for all of it. */
+static int pin_both_ends(void *argument)
+{
+	const struct kind *kind = argument;
+	const long pages = kind->size / PAGE;
+	struct umcg_thread first = {}, last = {};
+	struct umcg_task *tasks[2];
+	char *memory = map_kind(kind);
+
+	if (!memory)
+		return 77;
+	tasks[0] = (void *)memory;
+	tasks[1] = (void *)(memory + kind->size - sizeof(struct umcg_task));
+	first.arg = tasks[0];
+	last.arg = tasks[1];
+	server_task_init(tasks[0]);
+	server_task_init(tasks[1]);
+
+	thread_start(&first, stay_as_server);
+	if (!SOON(first.phase) || first.result || pinned_pages() != pages)
+		return 1;
+	thread_start(&last, exit_as_server);
+	if (!thread_ends(&last) || last.result || pinned_pages() != pages)
+		return 2;
+	if (umcg_stat("pinned_pages") != pages)
+		return 3;
+	/* The word of the one that has ended was found, and no other. */
+	if (state_of(tasks[1]) != NONE || state_of(tasks[0]) != RUNNING)
+		return 4;
+	tell_to_go(&first);
+	if (!thread_ends(&first) || pinned_pages() != 0 || state_of(tasks[0]) != NONE)
+		return 5;
+	if (!words_are_found(memory, kind->size) || pinned_pages() != 0)
+		return 6;
+	return 0;
+}
+
+TEST_F(pinned, what_holds_words_counts_once_and_whole)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const int result = result_of_process(pin_both_ends, (void *)&kinds[i]);
+
+		if (result == 77)
+			TH_LOG("%s: there is none", kinds[i].name);
+		else
+			EXPECT_EQ(0, result)
+				TH_LOG("%s: the step that went wrong", kinds[i].name);
+	}
+	/* A page that a process has had goes back a moment after its end. */
+	write_file(HUGE_PAGES, "0");
+	write_file(THP "hugepages-64kB/enabled", "never");
+	write_file(THP "shmem_enabled", "never");
+}
+
+static long free_kb(void)
+{
+	return number_in_file("/proc/meminfo", "MemFree", 10);
+}
+
+/* As a user: each thread has its words in a huge page of its own, which is then unmapped. */
+static int pin_what_is_unmapped(void *argument)
+{
+	static const struct rlimit limit = { ALLOWED * HUGE, ALLOWED * HUGE };
+	static struct umcg_thread crowd[CROWD];
+	const struct kind *kind = argument;
+	int registered = 0;
+	long before, taken;
+
+	if (!become(USER) || setrlimit(RLIMIT_MEMLOCK, &limit))
+		return 1;
+	before = free_kb();
+	for (int i = 0; i < CROWD; i++) {
+		char *memory = map_kind(kind);
+
+		if (!memory)
+			return 77;
+		crowd[i].arg = memory + i % 512 * PAGE;
+		server_task_init(crowd[i].arg);
+		thread_start(&crowd[i], stay_as_server);
+		if (!SOON(crowd[i].phase) || (crowd[i].result && crowd[i].result != -ENOMEM))
+			return 2;
+		registered += !crowd[i].result;
+		munmap(memory, HUGE);
+	}
+	taken = before - free_kb();
+	if (registered != ALLOWED || pinned_pages() != (long)(ALLOWED * HUGE / PAGE)) {
+		fprintf(stderr, "%d registered, %ld pages, %ld kB\n", registered, pinned_pages(),
+			taken);
+		return 3;
+	}
+	if (taken > (long)(ALLOWED * HUGE / 1024) + SLACK_KB)
+		return 4;
+	for (int i = 0; i < CROWD; i++) {
+		tell_to_go(&crowd[i]);
+		if (!thread_ends(&crowd[i]))
+			return 5;
+	}
+	return pinned_pages() == 0 ? 0 : 6;
+}
+
+TEST_F(pinned, huge_pages_without_a_mapping_are_within_the_limit)
+{
+	const int result = result_of_process(pin_what_is_unmapped, (void *)&kinds[1]);
+
+	if (result == 77)
+		SKIP(return, "no transparent huge pages");
+	EXPECT_EQ(0, result)
+		TH_LOG("the step that went wrong");
+}
+
+/* In turn with two pages, where the limit allows one. */
+static int change_pages(void *argument)
+{
+	static const struct rlimit limit = { PAGE, PAGE };
+	struct umcg_thread thread = {};
+	const bool unregister = !argument;
+	char *pages[2];
+
+	for (int i = 0; i < 2; i++) {
+		pages[i] = map_small();
+		if (!pages[i])
+			return 1;
+	}
+	if (!become(USER) || setrlimit(RLIMIT_MEMLOCK, &limit))
+		return 2;
+	for (int i = 0; i < ROUNDS; i++) {
+		thread.arg = pages[i % 2];
+		server_task_init(thread.arg);
+		if (unregister) {
+			if (umcg_ctl(SERVER_FLAGS, thread.arg) || pinned_pages() != 1)
+				return 3;
+			if (umcg_ctl(UMCG_CTL_UNREGISTER, NULL) || pinned_pages() != 0)
+				return 4;
+		} else {
+			thread_start(&thread, exit_as_server);
+			if (!thread_ends(&thread) || thread.result || pinned_pages() != 0)
+				return 5;
+		}
+	}
+	return 0;
+}
+
+TEST_F(pinned, what_is_unregistered_counts_no_more)
+{
+	EXPECT_EQ(0, result_of_process(change_pages, NULL))
+		TH_LOG("the step that went wrong");
+}
+
+TEST_F(pinned, what_has_exited_counts_no_more)
+{
+	EXPECT_EQ(0, result_of_process(change_pages, self))
+		TH_LOG("the step that went wrong");
+}
+
+TEST_HARNESS_MAIN
