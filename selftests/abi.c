@@ -24,11 +24,15 @@ struct any_args {
 	uint8_t beyond[3 * MAX_PAGE];
 };
 
-/* A call, the size of its argument today, and what it returns if the form of that is right. */
+/*
+ * A call, the size of its argument in the first version and, if it has grown, today; and what it
+ * returns if the form of that is right.
+ */
 struct call {
 	const char *name;
 	unsigned int command;
 	uint32_t size;
+	uint32_t size_today;
 	uint32_t flags;
 	uint64_t value;
 	int right;
@@ -36,7 +40,8 @@ struct call {
 
 static const struct call calls[] = {
 	{ .name = "version", .command = UMCG_IOC_VERSION, .size = 16 },
-	{ .name = "ctl", .command = UMCG_IOC_CTL, .size = 16, .flags = SERVER_FLAGS },
+	{ .name = "ctl", .command = UMCG_IOC_CTL, .size = 16, .size_today = 32,
+	  .flags = SERVER_FLAGS },
 	{ .name = "wait", .command = UMCG_IOC_WAIT, .size = 16 },
 	{ .name = "kick", .command = UMCG_IOC_KICK, .size = 16, .value = INT32_MAX,
 	  .right = -ESRCH },
@@ -93,9 +98,24 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 	EXPECT_LAYOUT(struct umcg_task, flags, 12, 4);
 	EXPECT_LAYOUT(struct umcg_task, idle_workers_ptr, 16, 8);
 	EXPECT_LAYOUT(struct umcg_task, idle_server_tid_ptr, 24, 8);
+	EXPECT_LAYOUT(struct umcg_task, server_nr, 32, 4);
+	EXPECT_LAYOUT(struct umcg_task, critical, 36, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, size, 0, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, flags, 4, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, idle_workers, 8, 8);
+	EXPECT_LAYOUT(struct umcg_direct_group, idle_servers, 16, 8);
+	EXPECT_LAYOUT(struct umcg_direct_group, ready_ends, 24, 8);
+	EXPECT_LAYOUT(struct umcg_direct_group, queued, 32, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, watcher_tid, 36, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, server_tid[0], 64, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, running[0], 320, 4);
+	EXPECT_LAYOUT(struct umcg_direct_group, ready[0], 576, 8);
 	EXPECT_LAYOUT(struct umcg_ctl_args, size, 0, 4);
 	EXPECT_LAYOUT(struct umcg_ctl_args, flags, 4, 4);
 	EXPECT_LAYOUT(struct umcg_ctl_args, self, 8, 8);
+	EXPECT_LAYOUT(struct umcg_ctl_args, direct, 16, 8);
+	EXPECT_LAYOUT(struct umcg_ctl_args, server_nr, 24, 4);
+	EXPECT_LAYOUT(struct umcg_ctl_args, reserved, 28, 4);
 	EXPECT_LAYOUT(struct umcg_wait_args, size, 0, 4);
 	EXPECT_LAYOUT(struct umcg_wait_args, flags, 4, 4);
 	EXPECT_LAYOUT(struct umcg_wait_args, abs_timeout, 8, 8);
@@ -109,7 +129,9 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 
 	EXPECT_EQ(64, sizeof(struct umcg_task));
 	EXPECT_EQ(64, _Alignof(struct umcg_task));
-	EXPECT_EQ(16, sizeof(struct umcg_ctl_args));
+	EXPECT_EQ(32, sizeof(struct umcg_ctl_args));
+	EXPECT_EQ(1088, sizeof(struct umcg_direct_group));
+	EXPECT_EQ(64, _Alignof(struct umcg_direct_group));
 	EXPECT_EQ(16, sizeof(struct umcg_wait_args));
 	EXPECT_EQ(16, sizeof(struct umcg_kick_args));
 	EXPECT_LAYOUT(struct umcg_sched_state, version, 0, 4);
@@ -159,8 +181,8 @@ TEST_F(abi, the_module_tells_its_version)
 	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_VERSION, &args));
 	EXPECT_EQ(sizeof(args), args.size);
 	EXPECT_EQ(UMCG_ABI_VERSION, args.abi);
-	EXPECT_EQ(UMCG_FEATURE_FADVISE | UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED,
-		  args.features);
+	EXPECT_EQ(UMCG_FEATURE_FADVISE | UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED |
+		  UMCG_FEATURE_DIRECT | UMCG_FEATURE_CRITICAL, args.features);
 }
 
 TEST_F(abi, unknown_calls_are_ENOTTY)
@@ -200,8 +222,9 @@ TEST_F(abi, structures_that_are_too_small_are_EINVAL)
 TEST_F(abi, larger_structures_may_be_zero_beyond_what_is_known)
 {
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
+		const uint32_t today = calls[c].size_today ?: calls[c].size;
 		const uint32_t sizes[] = {
-			calls[c].size + 1, calls[c].size + 8, 64, 1000, self->page_size,
+			today + 1, today + 8, 64, 1000, self->page_size,
 		};
 
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -330,14 +330,14 @@ TEST_F(seen, tasks_are_listed_with_what_they_do)
 	sleep_ms(20);
 	ASSERT_TRUE(read_text(self, TASKS_FILE));
 	EXPECT_TRUE(comes_next(self, "tid tgid role state since_us server reason "
-			       "blocked woken preempted timed_out\n"));
+			       "blocked woken preempted timed_out adopted passed_on put_back\n"));
 	EXPECT_TRUE(comes_next(self, "%d %d server RUNNING ", scene->server.tid, scene->pid));
 	EXPECT_TRUE(comes_next(self, "\n"));
 	EXPECT_EQ(3, sscanf(self->at, "%d %d worker BLOCKED %llu", &tid, &tgid, &since));
 	EXPECT_LE(20000, since);
 	EXPECT_EQ(scene->worker.tid, tid);
 	EXPECT_EQ(scene->pid, tgid);
-	EXPECT_TRUE(comes_next(self, " %llu %d block 1 1 0 0\n", since, scene->server.tid));
+	EXPECT_TRUE(comes_next(self, " %llu %d block 1 1 0 0 0 0 0\n", since, scene->server.tid));
 	EXPECT_EQ('\0', *self->at);
 
 	ASSERT_TRUE(scene_ends(scene));

@@ -13,6 +13,7 @@ pub(crate) mod deferred;
 pub(crate) mod device;
 mod gate;
 pub(crate) mod hook_cell;
+pub(crate) mod inline_atomic;
 pub(crate) mod lifetime;
 pub(crate) mod mapping;
 mod module_ref;

@@ -13,7 +13,8 @@ static_assert(UMCG_ROLE_SERVER == 0 && UMCG_ROLE_WORKER == 1);
 static_assert(UMCG_TASK_NONE == 0 && UMCG_TASK_RUNNING == 1 && UMCG_TASK_IDLE == 2 &&
 	      UMCG_TASK_BLOCKED == 3 && UMCG_TASK_STATE_MASK == 0x3f);
 static_assert(UMCG_TF_LOCKED == 0x40 && UMCG_TF_PREEMPTED == 0x80);
-static_assert(UMCG_REASON_REGISTER == 0 && UMCG_REASON_EXEC == 7);
+static_assert(UMCG_REASON_REGISTER == 0 && UMCG_REASON_EXEC == 7 &&
+	      UMCG_REASON_ADOPT == 8 && UMCG_REASON_PUT_BACK == 10);
 static_assert(UMCG_BREACH_STATE == 0 && UMCG_BREACH_MEMORY == 2);
 
 /* On while any event is; sys/trace.rs looks at it. */
@@ -84,6 +85,31 @@ void umcg_trace_start(u32 tid, u32 reason)
 		return;
 	trace_umcg_state(server, UMCG_ROLE_SERVER, UMCG_TASK_IDLE, UMCG_TASK_RUNNING, reason);
 	trace_umcg_wake(server);
+}
+
+void umcg_trace_adopt(u64 word, u32 server)
+{
+	trace_umcg_state(current, UMCG_ROLE_WORKER, UMCG_TASK_BLOCKED, UMCG_TASK_RUNNING,
+			 UMCG_REASON_ADOPT);
+	trace_umcg_run(UMCG_ROLE_WORKER, age_of(word), server);
+}
+
+void umcg_trace_pass(u32 tid)
+{
+	struct task_struct *worker;
+
+	guard(rcu)();
+	worker = find_task(tid);
+	if (!worker)
+		return;
+	trace_umcg_state(worker, UMCG_ROLE_WORKER, UMCG_TASK_IDLE, UMCG_TASK_RUNNING,
+			 UMCG_REASON_PASS);
+	trace_umcg_wake(worker);
+}
+
+void umcg_trace_put_back(u32 server)
+{
+	trace_umcg_put_back(server);
 }
 
 void umcg_trace_wake(u32 tid)

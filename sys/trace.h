@@ -26,6 +26,10 @@ enum umcg_reason {
 	UMCG_REASON_WAIT,
 	UMCG_REASON_EXIT,
 	UMCG_REASON_EXEC,
+	/* Of workers in direct mode. By the last one a state changes only if it lends its server. */
+	UMCG_REASON_ADOPT,
+	UMCG_REASON_PASS,
+	UMCG_REASON_PUT_BACK,
 };
 
 /* How a process has broken the contract. */
@@ -46,6 +50,9 @@ void umcg_trace_unregister(__u32 role);
 void umcg_trace_exit(__u32 role, __u64 word, __u32 reason);
 void umcg_trace_state(__u32 role, __u32 old, __u32 new, __u32 reason);
 void umcg_trace_block(__u32 server);
+void umcg_trace_adopt(__u64 word, __u32 server);
+void umcg_trace_pass(__u32 worker);
+void umcg_trace_put_back(__u32 server);
 void umcg_trace_start(__u32 tid, __u32 reason);
 void umcg_trace_wake(__u32 tid);
 void umcg_trace_wait(__u32 role, __u64 word, __u32 next);

@@ -42,6 +42,12 @@ pub(crate) enum Reason {
     Exit = helpers::umcg_reason_UMCG_REASON_EXIT,
     /// It runs another program.
     Exec = helpers::umcg_reason_UMCG_REASON_EXEC,
+    /// A worker whose blocking is over goes on under an idle server.
+    Adopt = helpers::umcg_reason_UMCG_REASON_ADOPT,
+    /// A worker that blocks gives its server to the next one of the ring.
+    Pass = helpers::umcg_reason_UMCG_REASON_PASS,
+    /// A worker that blocks puts its server back into the set of idle ones.
+    PutBack = helpers::umcg_reason_UMCG_REASON_PUT_BACK,
 }
 
 /// How a process has broken the contract.
@@ -101,6 +107,12 @@ events! {
         = umcg_trace_state;
     /// The current worker, running under this server, blocks.
     fn block(server: u32 => server) = umcg_trace_block;
+    /// The current worker, whose word this is, goes on under this server, which was idle.
+    fn adopt(word: u64 => word, server: u32 => server) = umcg_trace_adopt;
+    /// The worker that the current one calls `tid` runs in its place, and has been woken.
+    fn pass(tid: u32 => tid) = umcg_trace_pass;
+    /// The current worker has put this server back into the set of idle ones.
+    fn put_back(server: u32 => server) = umcg_trace_put_back;
     /// The server that the current task calls `tid` has become running, and been woken. By its
     /// number, as below: on the way of a switch nothing is kept for who traces.
     fn start(tid: u32 => tid, reason: Reason => reason as u32) = umcg_trace_start;

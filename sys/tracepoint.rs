@@ -43,6 +43,10 @@ pub(crate) trait Hooks: TaskRecord {
     /// has not looked yet. Called after [`Hooks::passes_scheduler`], with the same rules.
     fn sleeps(current: &Current<'_, Self>);
 
+    /// The current task has called the scheduler, and is runnable: it lets others go first, mostly on
+    /// its way to user mode. Called after [`Hooks::passes_scheduler`], with the same rules.
+    fn yields(current: &Current<'_, Self>);
+
     /// The current task passes the scheduler in a way that allows no wake-up. Must not do anything
     /// but count.
     fn misses_scheduler();
@@ -343,6 +347,10 @@ unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
             // SAFETY: The task has called the scheduler itself, as a function that may sleep, and
             // detaches nothing before that returns.
             T::sleeps(&unsafe { Current::new(record) });
+        } else if !preempt && state == bindings::TASK_RUNNING {
+            // SAFETY: The task has called the scheduler itself, and detaches nothing before that
+            // returns.
+            T::yields(&unsafe { Current::new(record) });
         }
     });
 }

@@ -51,7 +51,10 @@ void umcg_tracing_ends(void);
 		{ 4, "timeout" },					\
 		{ 5, "wait" },						\
 		{ 6, "exit" },						\
-		{ 7, "exec" })
+		{ 7, "exec" },						\
+		{ 8, "adopt" },						\
+		{ 9, "pass" },						\
+		{ 10, "lend" })
 
 #define show_umcg_breach(breach)					\
 	__print_symbolic(breach,					\
@@ -139,8 +142,8 @@ TRACE_EVENT_FN(umcg_state,
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* The current worker is about to sleep in the kernel: a stack trace says where. */
-TRACE_EVENT_FN(umcg_block,
+/* A worker and the server that it runs under. */
+DECLARE_EVENT_CLASS(umcg_server,
 	TP_PROTO(u32 server),
 	TP_ARGS(server),
 	TP_STRUCT__entry(
@@ -153,7 +156,20 @@ TRACE_EVENT_FN(umcg_block,
 		__entry->tgid = current->tgid;
 		__entry->server = server;
 	),
-	TP_printk("tid=%d tgid=%d server=%u", __entry->tid, __entry->tgid, __entry->server),
+	TP_printk("tid=%d tgid=%d server=%u", __entry->tid, __entry->tgid, __entry->server)
+);
+
+/* The current worker is about to sleep in the kernel: a stack trace says where. */
+DEFINE_EVENT_FN(umcg_server, umcg_block,
+	TP_PROTO(u32 server),
+	TP_ARGS(server),
+	umcg_tracing_begins, umcg_tracing_ends
+);
+
+/* It has put its server back into the set of idle ones, in direct mode. */
+DEFINE_EVENT_FN(umcg_server, umcg_put_back,
+	TP_PROTO(u32 server),
+	TP_ARGS(server),
 	umcg_tracing_begins, umcg_tracing_ends
 );
 

@@ -14,6 +14,7 @@ pub(crate) use crate::sys::bindings::{
     umcg_command_UMCG_COMMAND_WAIT as UMCG_IOC_WAIT,
     umcg_ctl_args,
     umcg_desched_args,
+    umcg_direct_group,
     umcg_kick_args,
     umcg_sched_state,
     umcg_sched_state_args,
@@ -21,6 +22,8 @@ pub(crate) use crate::sys::bindings::{
     umcg_version_args,
     umcg_wait_args,
     UMCG_ABI_VERSION,
+    UMCG_CTL_CRITICAL,
+    UMCG_CTL_DIRECT,
     UMCG_CTL_REGISTER,
     UMCG_CTL_UNREGISTER,
     UMCG_CTL_WORKER,
@@ -28,11 +31,19 @@ pub(crate) use crate::sys::bindings::{
     UMCG_DESCHED_ON_BLOCK,
     UMCG_DESCHED_ON_PREEMPT,
     UMCG_DESCHED_WRITE_TIME,
+    UMCG_DIRECT_FIFO,
+    UMCG_DIRECT_LEND,
+    UMCG_DIRECT_OVERTAKE,
+    UMCG_DIRECT_RING,
+    UMCG_DIRECT_SERVERS,
     UMCG_FADVISE_WAIT,
+    UMCG_FEATURE_CRITICAL,
     UMCG_FEATURE_DESCHED,
+    UMCG_FEATURE_DIRECT,
     UMCG_FEATURE_FADVISE,
     UMCG_FEATURE_SCHED_STATE,
     UMCG_IDLE_NODE_PENDING,
+    UMCG_KICK_INSIST,
     UMCG_SCHED_BLOCKED,
     UMCG_SCHED_EXITED,
     UMCG_SCHED_NO_VCPU,
@@ -72,7 +83,17 @@ const _: () = {
     assert!(offset_of!(umcg_task, flags) == 12);
     assert!(offset_of!(umcg_task, idle_workers_ptr) == 16);
     assert!(offset_of!(umcg_task, idle_server_tid_ptr) == 24);
-    assert!(size_of::<umcg_ctl_args>() == 16);
+    assert!(offset_of!(umcg_task, server_nr) == 32);
+    assert!(offset_of!(umcg_task, critical) == 36);
+    assert!(size_of::<umcg_direct_group>() == 1088);
+    assert!(offset_of!(umcg_direct_group, idle_workers) == 8);
+    assert!(offset_of!(umcg_direct_group, idle_servers) == 16);
+    assert!(offset_of!(umcg_direct_group, ready_ends) == 24);
+    assert!(offset_of!(umcg_direct_group, queued) == 32);
+    assert!(offset_of!(umcg_direct_group, server_tid) == 64);
+    assert!(offset_of!(umcg_direct_group, running) == 320);
+    assert!(offset_of!(umcg_direct_group, ready) == 576);
+    assert!(size_of::<umcg_ctl_args>() == 32);
     assert!(size_of::<umcg_wait_args>() == 16);
     assert!(size_of::<umcg_kick_args>() == 16);
     assert!(size_of::<umcg_version_args>() == 16);

@@ -9,65 +9,87 @@ use crate::sys::{
 };
 
 /// What is counted: the name of the counter, and of the reason. In the order of [`Reason`], where
-/// registration comes before them.
-pub(crate) const COUNTED: [(&str, &str); 4] = [
+/// registration comes before them, and what is not counted before [`Reason::Adopt`].
+pub(crate) const COUNTED: [(&str, &str); 7] = [
     ("blocked", "block"),
     ("woken", "wake"),
     ("preempted", "preempt"),
     ("timed_out", "timeout"),
+    ("adopted", "adopt"),
+    ("passed_on", "pass"),
+    ("put_back", "put_back"),
 ];
 
-const _: () = assert!(Reason::Register as usize == 0 && Reason::TimeOut as usize == COUNTED.len());
+/// The number of the first reason that is not counted, and of the next one that is.
+const NOT_COUNTED: usize = Reason::Wait as usize;
+const COUNTED_AGAIN: usize = Reason::Adopt as usize;
+
+/// The place in [`COUNTED`] of the reason with this number.
+const fn place(reason: usize) -> usize {
+    if reason < NOT_COUNTED {
+        reason - 1
+    } else {
+        reason - COUNTED_AGAIN + NOT_COUNTED - 1
+    }
+}
+
+const _: () =
+    assert!(Reason::Register as usize == 0 && Reason::TimeOut as usize == NOT_COUNTED - 1);
+const _: () = assert!(place(Reason::PutBack as usize) == COUNTED.len() - 1);
 
 /// What has happened to tasks that have left since.
 static OF_GONE_TASKS: [Gauge; COUNTED.len()] = [const { Gauge::new() }; COUNTED.len()];
 
-/// What has happened to a task: written by itself, read by whoever looks.
-pub(crate) struct Activity {
-    counters: [OwnerWritten; COUNTED.len()],
-    last: OwnerWritten,
-}
+/// How often things have happened to a task: written by itself, read by whoever looks.
+pub(crate) struct Counters([OwnerWritten; COUNTED.len()]);
 
-impl Activity {
-    /// Nothing has happened yet but registration.
+impl Counters {
+    /// Nothing has happened yet.
     pub(crate) const fn new() -> Self {
-        Self {
-            counters: [const { OwnerWritten::new(0) }; COUNTED.len()],
-            last: OwnerWritten::new(Reason::Register as u32),
-        }
+        Self([const { OwnerWritten::<u32>::new(0) }; COUNTED.len()])
     }
 
     /// Counts something that is [`COUNTED`]. For the owner.
     #[inline(always)]
-    pub(crate) fn count(&self, reason: Reason) {
-        self.counters[reason as usize - 1].increment();
-        self.last.set(reason as u32);
-    }
-
-    /// Notes something that is not [`COUNTED`]. For the owner.
-    #[inline(always)]
-    pub(crate) fn note(&self, reason: Reason) {
-        self.last.set(reason as u32);
-    }
-
-    /// The reason that was counted last, by name.
-    pub(crate) fn last(&self) -> &'static str {
-        // CAST: It is small.
-        match self.last.get() as usize {
-            0 => "register",
-            last => COUNTED.get(last - 1).map_or("wait", |(_, reason)| reason),
-        }
+    pub(crate) fn increment(&self, reason: Reason) {
+        self.0[place(reason as usize)].increment();
     }
 
     /// The counters, in the order of [`COUNTED`].
-    pub(crate) fn counts(&self) -> [u32; COUNTED.len()] {
-        self.counters.each_ref().map(OwnerWritten::get)
+    pub(crate) fn get(&self) -> [u32; COUNTED.len()] {
+        self.0.each_ref().map(OwnerWritten::<u32>::get)
     }
 
     /// Keeps the counters of a task that leaves.
     pub(crate) fn keep(&self) {
-        for (gauge, count) in OF_GONE_TASKS.iter().zip(self.counts()) {
+        for (gauge, count) in OF_GONE_TASKS.iter().zip(self.get()) {
             gauge.add(count.into());
+        }
+    }
+}
+
+/// What has happened to a task last: written by itself, read by whoever looks.
+pub(crate) struct Last(OwnerWritten<u8>);
+
+impl Last {
+    /// It has registered.
+    pub(crate) const fn new() -> Self {
+        Self(OwnerWritten::<u8>::new(Reason::Register as u8))
+    }
+
+    /// Notes something. For the owner.
+    #[inline(always)]
+    pub(crate) fn set(&self, reason: Reason) {
+        // CAST: The reasons are few.
+        self.0.set(reason as u8);
+    }
+
+    /// The reason, by name.
+    pub(crate) fn name(&self) -> &'static str {
+        match usize::from(self.0.get()) {
+            0 => "register",
+            NOT_COUNTED..COUNTED_AGAIN => "wait",
+            last => COUNTED.get(place(last)).map_or("?", |(_, reason)| reason),
         }
     }
 }

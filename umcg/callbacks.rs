@@ -11,10 +11,10 @@ use super::{
     stats,
     task::{
         Kind,
+        Lent,
         Owned,
         Task, //
     },
-    words::TaskWords,
     worker, //
 };
 use crate::{
@@ -34,7 +34,7 @@ record_type!(anchor, Task);
 
 impl TaskRecord for Task {
     type Owned = Owned;
-    type Lent = TaskWords;
+    type Lent = Lent;
 
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>) {
         worker::returns_to_user(ctx, current);
@@ -53,6 +53,13 @@ impl Hooks for Task {
     fn sleeps(current: &Current<'_, Self>) {
         if current.kind() == Kind::Worker {
             worker::sleeps(current);
+        }
+    }
+
+    #[inline]
+    fn yields(current: &Current<'_, Self>) {
+        if current.kind() == Kind::Worker {
+            worker::yields(current);
         }
     }
 

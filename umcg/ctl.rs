@@ -6,11 +6,15 @@ use super::{
     abi::{
         umcg_ctl_args,
         umcg_task,
+        UMCG_CTL_CRITICAL,
+        UMCG_CTL_DIRECT,
         UMCG_CTL_REGISTER,
         UMCG_CTL_UNREGISTER,
         UMCG_CTL_WORKER, //
     },
-    hooks,
+    direct,
+    direct_group::DirectGroup,
+    direct_worker, hooks,
     limits::{
         Limited,
         Share, //
@@ -30,8 +34,10 @@ use super::{
         StateWord, //
     },
     task::{
+        own_group,
         own_words,
         Kind,
+        Lent,
         Owned,
         Task, //
     },
@@ -43,7 +49,10 @@ use super::{
 use crate::sys::{
     clock,
     context::TaskContext,
-    record::Notify, //
+    record::{
+        Current,
+        Notify, //
+    },
 };
 use kernel::prelude::*;
 
@@ -52,15 +61,22 @@ const REGISTER_WORKER: u32 = UMCG_CTL_REGISTER | UMCG_CTL_WORKER;
 
 /// Serves `UMCG_IOC_CTL`. Errors as the UAPI header says.
 pub(crate) fn ctl(ctx: TaskContext, args: &umcg_ctl_args) -> Result {
-    match args.flags {
-        REGISTER_SERVER => register(&ctx, Kind::Server, args.self_),
-        REGISTER_WORKER => register(&ctx, Kind::Worker, args.self_),
-        UMCG_CTL_UNREGISTER if args.self_ == 0 => unregister(ctx),
+    let is_direct = args.flags & UMCG_CTL_DIRECT != 0;
+    let has_sections = args.flags & UMCG_CTL_CRITICAL != 0;
+    if args.reserved != 0 || !is_direct && args.direct | u64::from(args.server_nr) != 0 {
+        return Err(EINVAL);
+    }
+
+    match args.flags & !(UMCG_CTL_DIRECT | UMCG_CTL_CRITICAL) {
+        REGISTER_SERVER if !has_sections => register(ctx, Kind::Server, args),
+        REGISTER_WORKER if args.server_nr == 0 => register(ctx, Kind::Worker, args),
+        UMCG_CTL_UNREGISTER if args.self_ == 0 && !is_direct && !has_sections => unregister(ctx),
         _ => Err(EINVAL),
     }
 }
 
-fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
+fn register(ctx: TaskContext, kind: Kind, args: &umcg_ctl_args) -> Result {
+    let address = args.self_;
     if ctx.current::<Task>().is_some() {
         return Err(EINVAL);
     }
@@ -68,16 +84,30 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
         return Err(EINVAL);
     }
 
-    let share = Share::take(ctx, Limited::Tasks)?;
-    let words = TaskWords::new(PageRef::pin(ctx, address)?, address);
-    let group = check(ctx, kind, &words)?;
+    let is_direct = args.flags & UMCG_CTL_DIRECT != 0;
+    let has_sections = args.flags & UMCG_CTL_CRITICAL != 0;
+    let share = Share::take(&ctx, Limited::Tasks)?;
+    let words = TaskWords::new(PageRef::pin(&ctx, address)?, address);
+    check(kind, &words)?;
+    if (is_direct || has_sections) && !words.is_clear_behind() {
+        return Err(EINVAL);
+    }
+    let direct = is_direct
+        .then(|| DirectGroup::pin(&ctx, args.direct, args.server_nr))
+        .transpose()?;
+    let group = group(&ctx, kind, &words, is_direct)?;
 
     let hooks = match kind {
         Kind::Server => hooks::Use::server()?,
         Kind::Worker => hooks::Use::worker()?,
     };
-    let owned = Owned::new(share, hooks, group);
-    let current = ctx.attach(owned, words, Task::new(kind), |_| {})?;
+    let owned = Owned::new(share, hooks, has_sections, group);
+    let current = ctx.attach(owned, Lent { words, direct }, Task::new(kind), |_| {})?;
+    if let Err(e) = enter_group(&current) {
+        // It is registered, so this does not fail.
+        let _ = leave(ctx, Reason::Exit);
+        return Err(e);
+    }
     report::registers(&current);
 
     if kind == Kind::Worker {
@@ -88,9 +118,8 @@ fn register(ctx: &TaskContext, kind: Kind, address: u64) -> Result {
     Ok(())
 }
 
-/// Checks that the words of a task are as they have to be when it registers, and finds those of its
-/// group, if it is a worker.
-fn check(ctx: &TaskContext, kind: Kind, words: &TaskWords) -> Result<Option<Group>> {
+/// Checks that the words of a task are as they have to be when it registers.
+fn check(kind: Kind, words: &TaskWords) -> Result {
     let state = StateWord::from_bits(SharedWord::load(words.state()));
     let expected = match kind {
         Kind::Server => State::Running,
@@ -100,11 +129,45 @@ fn check(ctx: &TaskContext, kind: Kind, words: &TaskWords) -> Result<Option<Grou
     if !state.is_exactly(expected) || words.next_tid() != 0 || words.flags() != 0 {
         return Err(EINVAL);
     }
+
+    Ok(())
+}
+
+/// Finds the words of the group of a worker that is not in direct mode.
+fn group(
+    ctx: &TaskContext,
+    kind: Kind,
+    words: &TaskWords,
+    is_direct: bool,
+) -> Result<Option<KBox<Group>>> {
     match kind {
-        Kind::Worker => Group::pin(ctx, words).map(Some),
-        Kind::Server if words.has_group() => Err(EINVAL),
-        Kind::Server => Ok(None),
+        Kind::Worker if !is_direct => Group::pin(ctx, words).map(Some),
+        _ if words.has_group() => Err(EINVAL),
+        _ => Ok(None),
     }
+}
+
+/// Gives a server in direct mode its number.
+///
+/// # Errors
+///
+/// `EEXIST` if another server of the group has it.
+fn enter_group(task: &Current<'_, Task>) -> Result {
+    match own_group(task) {
+        Some(group) if task.kind() == Kind::Server => direct::enter(group, group.own_server())
+            .then_some(())
+            .ok_or(EEXIST),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the number of a server back, if it has one, and takes it out of the set. Returns whether
+/// another server has to be started in its place.
+fn leave_group(task: &Current<'_, Task>) -> bool {
+    task.kind() == Kind::Server
+        && own_group(task)
+            .filter(|group| group.is_server(group.own_server()))
+            .is_some_and(|group| direct::leave(group, group.own_server()))
 }
 
 /// The current task unregisters.
@@ -114,17 +177,20 @@ fn check(ctx: &TaskContext, kind: Kind, words: &TaskWords) -> Result<Option<Grou
 /// `EINVAL` if it is not registered.
 fn unregister(ctx: TaskContext) -> Result {
     report::unregisters(&*ctx.current::<Task>().ok_or(EINVAL)?);
-    leave(ctx)
+    leave(ctx, Reason::Exit)
 }
 
-/// Takes the current task out: from here on the kernel does not touch its words.
+/// Takes the current task out, for this `reason`: from here on the kernel does not touch its words.
 ///
 /// # Errors
 ///
 /// `EINVAL` if it is not registered.
-fn leave(mut ctx: TaskContext) -> Result {
-    if ctx.current::<Task>().is_none() {
-        return Err(EINVAL);
+fn leave(mut ctx: TaskContext, reason: Reason) -> Result {
+    let current = ctx.current::<Task>().ok_or(EINVAL)?;
+    if let Some(group) = own_group(&current) {
+        if leave_group(&current) {
+            direct_worker::start_idle_server(&current, group, clock::monotonic_ns(), reason);
+        }
     }
 
     // The probes stay until the record is off the task: they are what finds it. The memory of its
@@ -132,9 +198,9 @@ fn leave(mut ctx: TaskContext) -> Result {
     if let Some(mut record) = ctx.detach::<Task>(|_| {}) {
         drop(record.take_lent());
         drop(record.owned().worker.group.take());
-        drop(record.owned().hooks.take());
+        drop(record.owned().worker.hooks.take());
         record.owned().share.leave();
-        record.activity.keep();
+        record.counters.keep();
     }
 
     Ok(())
@@ -158,6 +224,6 @@ pub(crate) fn vanish(ctx: TaskContext, reason: Reason) {
             );
         }
         // It is registered, so this does not fail.
-        let _ = leave(ctx);
+        let _ = leave(ctx, reason);
     }
 }

@@ -9,7 +9,9 @@ use super::{
         umcg_wait_args,
         UMCG_ABI_VERSION,
         UMCG_FADVISE_WAIT,
+        UMCG_FEATURE_CRITICAL,
         UMCG_FEATURE_DESCHED,
+        UMCG_FEATURE_DIRECT,
         UMCG_FEATURE_FADVISE,
         UMCG_FEATURE_SCHED_STATE,
         UMCG_IOC_CTL,
@@ -99,7 +101,12 @@ fn version(arg: usize) -> Result {
     let answer = umcg_version_args {
         size: asked.size,
         abi: UMCG_ABI_VERSION,
-        features: (UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED | UMCG_FEATURE_FADVISE).into(),
+        features: (UMCG_FEATURE_SCHED_STATE
+            | UMCG_FEATURE_DESCHED
+            | UMCG_FEATURE_FADVISE
+            | UMCG_FEATURE_DIRECT
+            | UMCG_FEATURE_CRITICAL)
+            .into(),
     };
 
     write_args(arg, &answer, asked.size)

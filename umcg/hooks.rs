@@ -101,7 +101,25 @@ fn detach_unneeded() {
 /// A registered task: the probes that it needs are attached.
 ///
 /// Dropped when its record is detached, in any context where a work item may be scheduled.
-pub(crate) struct Use(&'static Atomic<usize>);
+pub(crate) struct Use(Needs);
+
+/// What the probes are needed for: small, because each record has one.
+#[derive(Clone, Copy)]
+enum Needs {
+    Server,
+    Worker,
+    Watched,
+}
+
+impl Needs {
+    fn counter(self) -> &'static Atomic<usize> {
+        match self {
+            Self::Server => &SERVERS,
+            Self::Worker => &WORKERS,
+            Self::Watched => &WATCHED,
+        }
+    }
+}
 
 impl Use {
     /// Attaches what a server needs. May sleep.
@@ -110,7 +128,7 @@ impl Use {
     ///
     /// `ENOMEM`.
     pub(crate) fn server() -> Result<Self> {
-        Self::counted(&SERVERS)
+        Self::counted(Needs::Server)
     }
 
     /// Attaches what a worker needs. May sleep.
@@ -119,7 +137,7 @@ impl Use {
     ///
     /// `ENOMEM`.
     pub(crate) fn worker() -> Result<Self> {
-        Self::counted(&WORKERS)
+        Self::counted(Needs::Worker)
     }
 
     /// Attaches what a task needs that is told of its switches. May sleep.
@@ -128,13 +146,13 @@ impl Use {
     ///
     /// `ENOMEM`.
     pub(crate) fn watched() -> Result<Self> {
-        Self::counted(&WATCHED)
+        Self::counted(Needs::Watched)
     }
 
-    fn counted(counter: &'static Atomic<usize>) -> Result<Self> {
+    fn counted(needs: Needs) -> Result<Self> {
         tracepoint::with(|probes| {
-            counter.add(1, Relaxed);
-            let hook_use = Self(counter);
+            needs.counter().add(1, Relaxed);
+            let hook_use = Self(needs);
             attach_needed(probes)?;
 
             Ok(hook_use)
@@ -146,7 +164,7 @@ impl Use {
 impl Drop for Use {
     fn drop(&mut self) {
         // Relaxed: see `registered()`.
-        if self.0.fetch_sub(1, Relaxed) == 1 {
+        if self.0.counter().fetch_sub(1, Relaxed) == 1 {
             DETACH.schedule(LINGER_MS);
         }
     }

@@ -14,23 +14,23 @@ use super::{
     },
 };
 
-/// A 64-bit word that several sides change.
-pub(crate) trait SharedWord {
+/// A word, of 64 bits if nothing else is said, that several sides change.
+pub(crate) trait SharedWord<V = u64> {
     /// Reads the word. Acquire: what its writer wrote before is seen.
-    fn load(&self) -> u64;
+    fn load(&self) -> V;
 
     /// Writes the word. Release: pairs with the reader's acquire.
-    fn store(&self, value: u64);
+    fn store(&self, value: V);
 
     /// Replaces the word and returns the old one. Fully ordered.
-    fn exchange(&self, new: u64) -> u64;
+    fn exchange(&self, new: V) -> V;
 
     /// Replaces the word if it is `old`, else returns what it is. Fully ordered if it replaces.
-    fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64>;
+    fn compare_exchange(&self, old: V, new: V) -> Result<(), V>;
 }
 
 /// How often a task tries to change its own word against a user who keeps changing it.
-const ATTEMPTS: u32 = 64;
+pub(super) const ATTEMPTS: u32 = 64;
 
 /// How often it tries to change that of another task in one go, which it does with interrupts off.
 const ATTEMPTS_AT_ONCE: u32 = 4;
@@ -44,7 +44,7 @@ fn replace(word: &impl SharedWord, old: StateWord, new: StateWord) -> Result<(),
         .map_err(StateWord::from_bits)
 }
 
-/// Replaces the word by `new(word)` as long as that is not `None`.
+/// Replaces the word by `new(word)` as long as that is not `None`. Returns what it was.
 fn update(
     word: &impl SharedWord,
     new: impl FnMut(StateWord) -> Option<StateWord>,
@@ -197,11 +197,13 @@ pub(crate) enum Resume {
 ///
 /// `idles` is whether the worker has become idle by the rules: it is on the list, or it waits.
 /// `has_server` tells whether it names a server. It is called after the word has been read: who runs
-/// a worker names its server first, and the acquire of that read makes it seen.
+/// a worker names its server first, and the acquire of that read makes it seen. `goes_on` tells
+/// whether a worker that is to give way is not to do so yet.
 pub(crate) fn resume(
     word: &impl SharedWord,
     idles: bool,
     has_server: impl FnOnce() -> bool,
+    goes_on: impl FnOnce() -> bool,
 ) -> Resume {
     let seen = load(word);
     let queue = |preempted| Resume::Queue { seen, preempted };
@@ -213,7 +215,7 @@ pub(crate) fn resume(
             Resume::Hold
         } else if !has_server() {
             Resume::Broken
-        } else if seen.is_preempted() {
+        } else if seen.is_preempted() && !goes_on() {
             queue(true)
         } else {
             Resume::Run
@@ -243,6 +245,29 @@ pub(crate) fn preempt(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
 /// Makes a worker IDLE, if its word is still what [`resume`] has seen.
 pub(crate) fn become_idle(word: &impl SharedWord, seen: StateWord, now_ns: u64) -> bool {
     replace(word, seen, seen.moved_to(State::Idle, now_ns)).is_ok()
+}
+
+/// Lets a worker run whose word is still what [`resume`] has seen, under a server that it has taken.
+pub(crate) fn adopt(word: &impl SharedWord, seen: StateWord, now_ns: u64) -> bool {
+    replace(word, seen, seen.let_run(now_ns)).is_ok()
+}
+
+/// Whether a worker that was in the ring can be run: it is idle, and nobody else is about to run it.
+pub(crate) fn may_run_ready(word: &impl SharedWord) -> bool {
+    is_ready(load(word))
+}
+
+/// Lets a worker run that was in the ring: who has popped it owns it. Returns false if it cannot be
+/// run; `None` if somebody keeps changing the word.
+pub(crate) fn run_ready(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
+    try_update(word, ATTEMPTS_AT_ONCE, |old| {
+        is_ready(old).then(|| old.let_run(now_ns))
+    })
+    .map(|runs| runs.is_some())
+}
+
+fn is_ready(word: StateWord) -> bool {
+    word.is(State::Idle) && !word.is_locked()
 }
 
 /// Pushes a worker on the list of idle ones. `node_address` is where user space has `node`.

@@ -6,6 +6,8 @@
 //! the namespace of the caller first.
 
 use super::{
+    direct::Server,
+    direct_group::DirectGroup,
     protocol,
     task::{
         change_word,
@@ -84,27 +86,87 @@ pub(crate) fn for_each(f: impl FnMut(&TaskRef)) {
     records().for_each(f);
 }
 
+/// What [`start`] has found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// The server was idle: it has been made RUNNING and woken.
+    Now,
+    /// It was not idle: somebody else has started it, or it is on its way to sleep.
+    Before,
+    /// The process has no such server.
+    Gone,
+}
+
 /// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
 /// RUNNING at `now_ns`. Returns false if it is not idle, for then somebody else has started it; or if
 /// the process has no such server.
 ///
 /// Any context without a run-queue lock.
 pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> bool {
+    start(current, tid, now_ns) == Started::Now
+}
+
+/// As [`start_server`], and tells why it was not started.
+#[inline]
+pub(crate) fn start(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Started {
     let start = |record: &TaskRef| {
         let started = change_word(record, |server| {
             if server.kind() != Kind::Server {
-                return Some(Ok(false));
+                return Some(Err(ESRCH));
             }
             protocol::start_server(words_of(server).state(), now_ns).map(Ok)
         });
-        let started = started == Some(Ok(true));
-        if started {
-            wake(record.task(), Placement::ThisCpu);
+        match started {
+            Some(Ok(true)) => {
+                wake(record.task(), Placement::ThisCpu);
+                Started::Now
+            }
+            // Who keeps changing the word of a server has to start it.
+            Some(Ok(false)) => Started::Before,
+            Some(Err(e)) if e == EAGAIN => Started::Before,
+            _ => Started::Gone,
         }
-        started
     };
 
-    with(&current.owned().last_found, tid, start) == Ok(true)
+    with(&current.owned().last_found, tid, start).unwrap_or(Started::Gone)
+}
+
+/// Lets the worker `tid`, which is idle and was taken out of the ring of its group, run under this
+/// server, on this CPU, which the current task is about to leave. Returns false if the group has no
+/// such worker, or if it is not idle.
+///
+/// Any context without a run-queue lock.
+pub(crate) fn run_worker(
+    current: &Current<'_, Task>,
+    tid: u32,
+    group: &DirectGroup,
+    server: Server,
+    now_ns: u64,
+) -> bool {
+    let run = |record: &TaskRef| {
+        let runs = change_word(record, |worker| {
+            let words = words_of(worker);
+            let is_ready = worker.kind() == Kind::Worker
+                && worker
+                    .lent()
+                    .direct
+                    .as_ref()
+                    .is_some_and(|its| its.is(group))
+                && protocol::may_run_ready(words.state());
+            if !is_ready {
+                return Some(Ok(false));
+            }
+            words.set_server(server.tid, server.nr);
+            protocol::run_ready(words.state(), now_ns).map(Ok)
+        });
+        let runs = runs == Some(Ok(true));
+        if runs {
+            wake(record.task(), Placement::ThisCpu);
+        }
+        runs
+    };
+
+    with(&current.owned().last_found, tid, run) == Ok(true)
 }
 
 #[cold]

@@ -26,6 +26,13 @@ use crate::sys::{
 };
 use kernel::task::Task as KernelTask;
 
+/// Counts what happens to the current task, which is a constant everywhere.
+#[inline(always)]
+fn count(current: &Current<'_, Task>, reason: Reason) {
+    current.counters.increment(reason);
+    current.last.set(reason);
+}
+
 /// The current task has registered.
 pub(crate) fn registers(current: &Current<'_, Task>) {
     if trace::is_on() {
@@ -50,7 +57,7 @@ pub(crate) fn vanishes(current: &Current<'_, Task>, reason: Reason) {
 /// A worker, running under this server, has become blocked, and has started the server or not.
 #[inline(always)]
 pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: bool) {
-    current.activity.count(Reason::Block);
+    count(current, Reason::Block);
     if trace::is_on() {
         tell_block(server, started);
     }
@@ -63,14 +70,60 @@ fn tell_block(server: u32, started: bool) {
     starts(server, started, Reason::Block);
 }
 
+/// A worker has become blocked, and `worker` runs under this server in its place.
+#[inline(always)]
+pub(crate) fn blocks_and_passes_on(current: &Current<'_, Task>, server: u32, worker: u32) {
+    current.counters.increment(Reason::Pass);
+    count(current, Reason::Block);
+    if trace::is_on() {
+        trace::block(server);
+        trace::pass(worker);
+    }
+}
+
+/// A worker has become blocked, and this server is idle.
+#[inline(always)]
+pub(crate) fn blocks_and_puts_back(current: &Current<'_, Task>, server: u32) {
+    current.counters.increment(Reason::PutBack);
+    count(current, Reason::Block);
+    if trace::is_on() {
+        trace::block(server);
+        trace::put_back(server);
+    }
+}
+
+/// A worker lets others go first, and this server is idle meanwhile.
+#[inline(always)]
+pub(crate) fn lends(current: &Current<'_, Task>, server: u32) {
+    count(current, Reason::PutBack);
+    if trace::is_on() {
+        trace::state(
+            current.kind().role(),
+            UMCG_TASK_RUNNING,
+            UMCG_TASK_BLOCKED,
+            Reason::PutBack,
+        );
+        trace::put_back(server);
+    }
+}
+
+/// A worker whose blocking is over goes on under this server.
+#[inline(always)]
+pub(crate) fn adopts(current: &Current<'_, Task>, server: u32) {
+    count(current, Reason::Adopt);
+    if trace::is_on() {
+        trace::adopt(own_words(current).bits(), server);
+    }
+}
+
 /// A worker has become idle and is on the list.
 #[inline(always)]
 pub(crate) fn is_queued(current: &Current<'_, Task>, reason: Reason) {
     // Either is a constant: nothing is computed to count.
     if reason == Reason::Preempt {
-        current.activity.count(Reason::Preempt);
+        count(current, Reason::Preempt);
     } else {
-        current.activity.count(Reason::Wake);
+        count(current, Reason::Wake);
     }
     if trace::is_on() {
         tell_queued(current, reason);
@@ -91,7 +144,7 @@ fn tell_queued(current: &Current<'_, Task>, reason: Reason) {
 
 /// A worker has waited long enough, and is blocked by that.
 pub(crate) fn times_out(current: &Current<'_, Task>) {
-    current.activity.count(Reason::TimeOut);
+    count(current, Reason::TimeOut);
     if trace::is_on() {
         trace::state(
             current.kind().role(),
@@ -107,7 +160,7 @@ pub(crate) fn times_out(current: &Current<'_, Task>) {
 /// Not counted: the scheduler does that, as voluntary switches.
 #[inline(always)]
 pub(crate) fn waits(current: &Current<'_, Task>, next: u32) {
-    current.activity.note(Reason::Wait);
+    current.last.set(Reason::Wait);
     if trace::is_on() {
         tell_wait(current, next);
     }

@@ -78,7 +78,7 @@ fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     // A task that leaves meanwhile may be counted with neither.
     let mut totals = activity::of_gone_tasks();
     registry::for_each(|task| {
-        for (total, count) in totals.iter_mut().zip(task.activity.counts()) {
+        for (total, count) in totals.iter_mut().zip(task.counters.get()) {
             *total += u64::from(count);
         }
     });
@@ -125,9 +125,9 @@ fn show_task(f: &mut fmt::Formatter<'_>, record: &TaskRef, now_ns: u64) -> fmt::
         task.pid(),
         compat::process_of(task),
         word.age_ns(now_ns) / 1000,
-        record.activity.last()
+        record.last.name()
     )?;
-    for count in record.activity.counts() {
+    for count in record.counters.get() {
         write!(f, " {count}")?;
     }
     writeln!(f)

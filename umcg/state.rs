@@ -117,6 +117,12 @@ impl StateWord {
         self.changed_to(bits | state.bits(), now_ns)
     }
 
+    /// The word of a worker that the kernel lets run: that it was to give way is fulfilled.
+    #[inline]
+    pub(crate) const fn let_run(self, now_ns: u64) -> Self {
+        Self(self.0 & !(UMCG_TF_PREEMPTED as u64)).moved_to(State::Running, now_ns)
+    }
+
     /// The word without the lock, changed at `now_ns`.
     #[inline]
     pub(crate) const fn unlocked(self, now_ns: u64) -> Self {
@@ -284,6 +290,16 @@ mod tests {
         let gone = word(State::Running, flags).gone(2 * SECOND);
 
         assert_eq!(gone.bits() & UMCG_TASK_STATE_MASK_FULL as u64, USER_BITS);
+    }
+
+    #[test]
+    fn a_worker_that_is_let_run_has_given_way() {
+        let before = word(State::Blocked, UMCG_TF_PREEMPTED);
+        let after = before.let_run(2 * SECOND);
+
+        assert!(after.is(State::Running) && !after.is_preempted() && !after.is_locked());
+        assert_eq!(after.bits() & USER_BITS, USER_BITS);
+        assert_eq!(stamp(after), 2 * SECOND >> 4);
     }
 
     #[test]

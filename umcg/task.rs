@@ -3,7 +3,11 @@
 //! A registered task.
 
 use super::{
-    activity::Activity,
+    activity::{
+        Counters,
+        Last, //
+    },
+    direct_group::DirectGroup,
     hooks,
     limits::Share,
     words::{
@@ -23,7 +27,13 @@ use crate::sys::{
     trace::Role, //
 };
 use core::cell::Cell;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
 
 /// What a task is registered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +57,28 @@ impl Kind {
 /// A registered task, as all tasks of its process see it; see also [`words_of`].
 pub(crate) struct Task {
     kind: Kind,
+    /// Whether it was told to give way even where it must not be preempted.
+    insisted: Atomic<bool>,
     /// Whether it is a worker that has been let out of the hold of wake detection, and must not reach
     /// user mode.
     pub(crate) let_through: HookCell<bool>,
-    /// What has happened to it.
-    pub(crate) activity: Activity,
+    /// How often what has happened to it.
+    pub(crate) counters: Counters,
+    /// What has happened to it last.
+    pub(crate) last: Last,
+}
+
+/// The pinned memory of a task, which is given back as soon as it leaves.
+pub(crate) struct Lent {
+    pub(crate) words: TaskWords,
+    /// Its group, if it is in direct mode.
+    pub(crate) direct: Option<DirectGroup>,
 }
 
 /// What only the task itself touches.
 pub(crate) struct Owned {
     /// Whom it has last dealt with.
     pub(crate) last_found: LastFound<Task>,
-    /// The probes that it needs, until it leaves.
-    pub(crate) hooks: Cell<Option<hooks::Use>>,
     /// What it is counted for, until its memory is free again.
     pub(crate) share: Share,
     /// A wait that a signal has interrupted, and that will start again.
@@ -83,14 +102,19 @@ pub(crate) struct Interrupted {
 }
 
 impl Owned {
-    /// What belongs to a task that registers.
-    pub(crate) fn new(share: Share, hooks: hooks::Use, group: Option<Group>) -> Self {
+    /// What belongs to a task that registers. `has_sections` is whether it is a worker that says when
+    /// it must not be preempted.
+    pub(crate) fn new(
+        share: Share,
+        hooks: hooks::Use,
+        has_sections: bool,
+        group: Option<KBox<Group>>,
+    ) -> Self {
         Self {
             last_found: LastFound::new(),
-            hooks: Cell::new(Some(hooks)),
             share,
             interrupted: Cell::new(None),
-            worker: WorkerOwned::new(group),
+            worker: WorkerOwned::new(hooks, has_sections, group),
         }
     }
 }
@@ -103,14 +127,20 @@ pub(crate) struct WorkerOwned {
     pub(crate) idles: Cell<bool>,
     /// Whether it has been found to break the contract where nobody can be killed.
     pub(crate) condemned: Cell<bool>,
-    /// The words of its group.
-    pub(crate) group: Cell<Option<Group>>,
+    /// Whether the worker says when it must not be preempted.
+    has_sections: bool,
+    /// The probes that the task, of whatever kind, needs until it leaves. Here there is room.
+    pub(crate) hooks: Cell<Option<hooks::Use>>,
+    /// The words of its group, if it is not in direct mode.
+    pub(crate) group: Cell<Option<KBox<Group>>>,
 }
 
 impl WorkerOwned {
     /// What belongs to a worker that registers in this group.
-    pub(crate) fn new(group: Option<Group>) -> Self {
+    pub(crate) fn new(hooks: hooks::Use, has_sections: bool, group: Option<KBox<Group>>) -> Self {
         Self {
+            has_sections,
+            hooks: Cell::new(Some(hooks)),
             sleeps_on_purpose: Cell::new(false),
             idles: Cell::new(false),
             condemned: Cell::new(false),
@@ -129,9 +159,18 @@ impl Task {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
+            insisted: Atomic::new(false),
             let_through: HookCell::new(false),
-            activity: Activity::new(),
+            counters: Counters::new(),
+            last: Last::new(),
         }
+    }
+
+    /// Has the worker give way although it must not be preempted. For a peer, after the worker has
+    /// been asked to give way, and before it is nudged.
+    pub(crate) fn insist(&self, insists: bool) {
+        // Relaxed: pairs with the exchange in `is_in_section()`, which comes after the nudge.
+        self.insisted.store(insists, Relaxed);
     }
 
     /// What it is registered as.
@@ -152,13 +191,31 @@ impl Task {
 /// The words of a task, for the task itself.
 #[inline]
 pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
-    current.lent()
+    &current.lent().words
+}
+
+/// Whether the current worker, which is to give way, must not be preempted. Who has insisted has done
+/// so for this time.
+#[cold]
+pub(crate) fn is_in_section(current: &Current<'_, Task>) -> bool {
+    is_critical(current) && !current.insisted.xchg(false, Relaxed)
+}
+
+/// Whether the current worker says that it must not be preempted.
+pub(crate) fn is_critical(current: &Current<'_, Task>) -> bool {
+    current.owned().worker.has_sections && own_words(current).is_critical()
+}
+
+/// The group of a task, for the task itself, if it is in direct mode.
+#[inline]
+pub(crate) fn own_group<'a>(current: &'a Current<'_, Task>) -> Option<&'a DirectGroup> {
+    current.lent().direct.as_ref()
 }
 
 /// The words of a task, for a peer.
 #[inline]
 pub(crate) fn words_of<'a>(visit: &'a Visit<'_, Task>) -> &'a TaskWords {
-    visit.lent()
+    &visit.lent().words
 }
 
 /// How often the gate of a task is passed for one change of its word, at most.

@@ -3,42 +3,53 @@
 //! The words of user memory that the module uses.
 
 use super::{
-    abi::umcg_task,
+    abi::{
+        umcg_task,
+        UMCG_DIRECT_SERVERS, //
+    },
     pages::{
         FolioRef,
         PageRef, //
     },
     protocol::SharedWord, //
 };
-use crate::sys::context::TaskContext;
+use crate::sys::{
+    context::TaskContext,
+    inline_atomic::InlineAtomic, //
+};
 use core::mem::offset_of;
 use kernel::{
     mm::Mm,
     prelude::*,
     sync::atomic::{
-        Acquire,
         Atomic,
-        Full,
-        Relaxed,
-        Release, //
+        AtomicType, //
     },
 };
 
-impl SharedWord for Atomic<u64> {
-    fn load(&self) -> u64 {
-        Atomic::load(self, Acquire)
+impl<V> SharedWord<V> for Atomic<V>
+where
+    Self: InlineAtomic<V>,
+    V: AtomicType,
+{
+    #[inline(always)]
+    fn load(&self) -> V {
+        self.read_acquire()
     }
 
-    fn store(&self, value: u64) {
-        Atomic::store(self, value, Release)
+    #[inline(always)]
+    fn store(&self, value: V) {
+        self.write_release(value);
     }
 
-    fn exchange(&self, new: u64) -> u64 {
-        self.xchg(new, Full)
+    #[inline(always)]
+    fn exchange(&self, new: V) -> V {
+        self.exchange_full(new)
     }
 
-    fn compare_exchange(&self, old: u64, new: u64) -> Result<(), u64> {
-        self.cmpxchg(old, new, Full).map(|_| ())
+    #[inline(always)]
+    fn compare_exchange(&self, old: V, new: V) -> Result<(), V> {
+        self.compare_exchange_full(old, new)
     }
 }
 
@@ -81,12 +92,38 @@ impl TaskWords {
     /// change of state that lets the task run, and that is read with acquire.
     #[inline]
     pub(crate) fn next_tid(&self) -> u32 {
-        self.word32(offset_of!(umcg_task, next_tid)).load(Relaxed)
+        self.word32(offset_of!(umcg_task, next_tid)).read()
     }
 
     /// `umcg_task::flags`.
     pub(crate) fn flags(&self) -> u32 {
-        self.word32(offset_of!(umcg_task, flags)).load(Relaxed)
+        self.word32(offset_of!(umcg_task, flags)).read()
+    }
+
+    /// `umcg_task::server_nr`: in direct mode, the number of the server that `next_tid` names.
+    #[inline]
+    pub(crate) fn server_nr(&self) -> u32 {
+        self.word32(offset_of!(umcg_task, server_nr)).read() % UMCG_DIRECT_SERVERS
+    }
+
+    /// Names the server of a worker that is about to be let run. For who has the worker.
+    #[inline]
+    pub(crate) fn set_server(&self, tid: u32, nr: u32) {
+        // Relaxed: published by the change of state that lets the worker run.
+        self.word32(offset_of!(umcg_task, next_tid)).write(tid);
+        self.word32(offset_of!(umcg_task, server_nr)).write(nr);
+    }
+
+    /// `umcg_task::critical`. For the task itself, which alone writes it.
+    pub(crate) fn is_critical(&self) -> bool {
+        self.word32(offset_of!(umcg_task, critical)).read() != 0
+    }
+
+    /// Whether the fields are zero that were not in the first version, and not used in it.
+    pub(crate) fn is_clear_behind(&self) -> bool {
+        let mut fields = (offset_of!(umcg_task, server_nr)..size_of::<umcg_task>()).step_by(4);
+
+        fields.all(|field| self.word32(field).read() == 0)
     }
 
     /// Whether they belong to this address space.
@@ -112,21 +149,21 @@ impl TaskWords {
 
     /// `umcg_task::idle_workers_ptr`, as the address of the head of the list of idle workers.
     fn idle_head_address(&self) -> u64 {
-        self.idle_node().load(Relaxed)
+        self.idle_node().read()
     }
 
     /// `umcg_task::idle_server_tid_ptr`.
     fn idle_server_address(&self) -> u64 {
         self.word64(offset_of!(umcg_task, idle_server_tid_ptr))
-            .load(Relaxed)
+            .read()
     }
 }
 
 /// The words that the workers of a group share: the head of the list of idle workers, and the TID of
 /// the idle server.
 ///
-/// Of each the folio that holds it, its user address, and where it is in the folio. In arrays, for each
-/// worker's record has this, and no byte to spare.
+/// Of each the folio that holds it, its user address, and where it is in the folio. Only workers in the
+/// mode of the patches have one, so it is no part of the record.
 pub(crate) struct Group {
     folios: [FolioRef; 2],
     addresses: [u64; 2],
@@ -142,17 +179,19 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if an address is zero or not aligned; what [`FolioRef::pin`] fails with.
-    pub(crate) fn pin(ctx: &TaskContext, words: &TaskWords) -> Result<Self> {
+    /// `EINVAL` if an address is zero or not aligned; `ENOMEM`; what [`FolioRef::pin`] fails with.
+    pub(crate) fn pin(ctx: &TaskContext, words: &TaskWords) -> Result<KBox<Self>> {
         let addresses = [words.idle_head_address(), words.idle_server_address()];
         let (head, head_offset) = pin_word(ctx, addresses[HEAD], size_of::<u64>())?;
         let (server, server_offset) = pin_word(ctx, addresses[SERVER], size_of::<u32>())?;
 
-        Ok(Self {
+        let group = Self {
             folios: [head, server],
             addresses,
             offsets: [head_offset, server_offset],
-        })
+        };
+
+        Ok(KBox::new(group, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Whether these are still the words that `words` says.
@@ -173,7 +212,7 @@ impl Group {
     pub(crate) fn take_idle_server(&self) -> u32 {
         self.folios[SERVER]
             .word32(self.offsets[SERVER] as usize)
-            .xchg(0, Full)
+            .exchange_full(0)
     }
 }
 

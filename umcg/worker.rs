@@ -3,6 +3,14 @@
 //! What happens to workers between user mode and sleep: block detection and wake detection.
 
 use super::{
+    direct::{
+        self,
+        Server, //
+    },
+    direct_worker::{
+        self,
+        Queued, //
+    },
     protocol::{
         self,
         Block,
@@ -17,6 +25,9 @@ use super::{
     state::StateWord,
     stats,
     task::{
+        is_critical,
+        is_in_section,
+        own_group,
         own_words,
         Interrupted,
         Task, //
@@ -71,8 +82,43 @@ pub(crate) fn sleeps(current: &Current<'_, Task>) {
     }
 }
 
+/// The current worker lets others go first, and lends its server meanwhile, in a group that does so.
+/// Not if others are queued: it keeps its turn.
+///
+/// Context of [`crate::sys::tracepoint::Hooks::yields`]: the same.
+#[inline]
+pub(crate) fn yields(current: &Current<'_, Task>) {
+    match own_group(current) {
+        Some(group) if group.lends() && !direct::has_work(group) && !is_critical(current) => {
+            let nr = own_words(current).server_nr();
+            block_and(current, |tid, now| {
+                direct_worker::lends_server(current, group, Server { nr, tid }, now);
+            });
+        }
+        _ => {}
+    }
+}
+
 /// Block detection: the current worker is about to sleep in the kernel. Same context.
 fn block(current: &Current<'_, Task>) {
+    match own_group(current) {
+        None => block_and(current, |server, now| {
+            // If the server is gone, the worker finds another one when it wakes.
+            let started = registry::start_server(current, server, now);
+            report::blocks(current, server, started);
+        }),
+        Some(group) => {
+            let nr = own_words(current).server_nr();
+            block_and(current, |tid, now| {
+                direct_worker::gives_up_server(current, group, Server { nr, tid }, now);
+            });
+        }
+    }
+}
+
+/// Makes the current worker BLOCKED, and has something done to its server, then.
+#[inline(always)]
+fn block_and(current: &Current<'_, Task>, give_up: impl FnOnce(u32, u64)) {
     let words = own_words(current);
     // Read before the state changes: from then on others may run this worker, and name its server.
     let server = words.next_tid();
@@ -85,9 +131,7 @@ fn block(current: &Current<'_, Task>) {
         Block::Unreported => {}
         Block::Reported => {
             current.queue_work(Notify::Resume);
-            // If the server is gone, the worker finds another one when it wakes.
-            let started = registry::start_server(current, server, now);
-            report::blocks(current, server, started);
+            give_up(server, now);
         }
         Block::Broken => {
             current.owned().worker.condemn();
@@ -134,9 +178,12 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
 fn verdict(current: &Current<'_, Task>) -> Resume {
     let words = own_words(current);
 
-    protocol::resume(words.state(), current.owned().worker.idles.get(), || {
-        words.next_tid() != 0
-    })
+    protocol::resume(
+        words.state(),
+        current.owned().worker.idles.get(),
+        || words.next_tid() != 0,
+        || is_in_section(current),
+    )
 }
 
 /// Brings the current worker to where it may be in user mode: RUNNING with a server, or locked.
@@ -170,7 +217,11 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
                 }
             },
             Resume::Queue { seen, preempted } => match queue(ctx, current, seen, preempted)? {
-                Queued::Done => races = 0,
+                Queued::Runs => {
+                    forget_deadline(current);
+                    break;
+                }
+                Queued::Idles => races = 0,
                 Queued::Raced if races < RACES => races += 1,
                 Queued::Raced => return Err(Breach::State),
                 Queued::OutOfMemory if signal::is_dying() => {}
@@ -251,27 +302,22 @@ pub(crate) fn times_out(current: &Current<'_, Task>) -> bool {
 
 /// The current worker waits no more: a server has run it in time, or it is on the list. A signal
 /// handler may come before its wait starts again: what it does has no deadline.
+#[inline]
 fn forget_deadline(current: &Current<'_, Task>) {
     let interrupted = &current.owned().interrupted;
 
-    interrupted.set(interrupted.get().map(|wait| Interrupted {
-        deadline: None,
-        ..wait
-    }));
-}
-
-/// What has come of an attempt to queue a worker.
-enum Queued {
-    /// It is idle, and on the list.
-    Done,
-    /// Its word is no longer what was seen.
-    Raced,
-    /// The words of its group cannot be pinned for want of memory, or of a higher limit.
-    OutOfMemory,
+    // Most often there is none.
+    if let Some(wait) = interrupted.get() {
+        interrupted.set(Some(Interrupted {
+            deadline: None,
+            ..wait
+        }));
+    }
 }
 
 /// Makes the current worker idle, puts it on the list, and starts a server: its own if it is
-/// `preempted`, else an idle one. Its word is what was `seen`.
+/// `preempted`, else an idle one. In direct mode it runs under the idle one instead, if it may. Its
+/// word is what was `seen`.
 fn queue(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -280,6 +326,13 @@ fn queue(
 ) -> Result<Queued, Breach> {
     let owned = &current.owned().worker;
     let words = own_words(current);
+    if let Some(group) = own_group(current) {
+        let queued = direct_worker::queue(current, group, seen, preempted);
+        if queued == Queued::Idles {
+            forget_deadline(current);
+        }
+        return Ok(queued);
+    }
     let own_server = words.next_tid();
     let Some(group) = group(ctx, current)? else {
         return Ok(Queued::OutOfMemory);
@@ -314,7 +367,7 @@ fn queue(
         // Whoever names a server that is gone finds the worker on the list.
         report::starts(server, registry::start_server(current, server, now), reason);
     }
-    Ok(if queued { Queued::Done } else { Queued::Raced })
+    Ok(if queued { Queued::Idles } else { Queued::Raced })
 }
 
 /// The words of the group of the current worker, wherever its words say that they are by now. `None`
@@ -322,7 +375,7 @@ fn queue(
 ///
 /// Those of before are given back first: at the limit there may be room for either group only. They
 /// are of no use any more, for they may be something else to the program by now.
-fn group(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<Option<Group>, Breach> {
+fn group(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<Option<KBox<Group>>, Breach> {
     let words = own_words(current);
     let before = current.owned().worker.group.take();
 

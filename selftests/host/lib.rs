@@ -18,6 +18,9 @@ mod sys {
 #[path = "../../umcg/abi.rs"]
 #[expect(unused_imports, reason = "the protocol needs some of the names only")]
 mod abi;
+#[path = "../../umcg/direct.rs"]
+#[allow(dead_code, reason = "loom needs more of it")]
+mod direct;
 #[path = "../../umcg/protocol.rs"]
 mod protocol;
 #[path = "../../umcg/state.rs"]
@@ -33,4 +36,5 @@ mod sched {
     mod tests;
 }
 
+mod direct_tests;
 mod protocol_tests;

@@ -396,7 +396,7 @@ fn resume_knows_what_every_word_means() {
                     _ => Resume::Broken,
                 };
 
-                assert_eq!(resume(word, idles, || has_server), expected);
+                assert_eq!(resume(word, idles, || has_server, || false), expected);
                 assert_untouched(word, state, flags);
             });
         }
@@ -434,7 +434,10 @@ fn resume_looks_for_the_server_after_the_word() {
         server_named: &server_named,
     };
 
-    assert_eq!(resume(&word, true, || server_named.get()), Resume::Run);
+    assert_eq!(
+        resume(&word, true, || server_named.get(), || false),
+        Resume::Run
+    );
 }
 
 #[test]

@@ -72,10 +72,17 @@
  * @idle_workers_ptr: while a worker is not idle: the address of the head of the
  *	idle-worker list, a __u64, 8-byte aligned; while it is on the list: the
  *	address of this field of the next worker, zero for the last one, or
- *	UMCG_IDLE_NODE_PENDING. Zero in a server
+ *	UMCG_IDLE_NODE_PENDING. Zero in a server. In direct mode it is used while
+ *	the worker is on the list only
  * @idle_server_tid_ptr: the address of a __u32, 4-byte aligned, which holds the
  *	TID of an idle server that is to be woken when a worker becomes idle, or
- *	zero; the kernel takes the TID out by exchange. Zero in a server
+ *	zero; the kernel takes the TID out by exchange. Zero in a server, and in
+ *	direct mode
+ * @server_nr: of a worker in direct mode: the number of the server that
+ *	@next_tid names. Written together with it by whoever runs the worker
+ * @critical: with UMCG_CTL_CRITICAL: not zero while the worker must not be
+ *	preempted. Written by the worker alone, with plain stores
+ * @reserved: must be zero with UMCG_CTL_DIRECT or UMCG_CTL_CRITICAL
  *
  * Must be 64-byte aligned, and stay mapped in place, writable, until the thread
  * is unregistered or gone. So must what the two pointers point to until the
@@ -87,25 +94,91 @@ struct umcg_task {
 	__u32	flags;
 	__u64	idle_workers_ptr;
 	__u64	idle_server_tid_ptr;
+	__u32	server_nr;
+	__u32	critical;
+	__u64	reserved[3];
 } __attribute__((packed, aligned(64)));
+
+/* How many servers a group in direct mode has at most, and places its ring. */
+#define UMCG_DIRECT_SERVERS		64U
+#define UMCG_DIRECT_RING		64U
+
+/* umcg_direct_group::flags */
+#define UMCG_DIRECT_FIFO		1U
+#define UMCG_DIRECT_OVERTAKE		2U
+#define UMCG_DIRECT_LEND		4U
+
+/**
+ * struct umcg_direct_group - what the threads of a group in direct mode share
+ * @size: sizeof(struct umcg_direct_group)
+ * @flags: UMCG_DIRECT_FIFO: workers that wake go to the ring by themselves, while
+ *	nobody is queued elsewhere; user space leaves the filling to them.
+ *	UMCG_DIRECT_OVERTAKE: a worker that wakes may take an idle server although
+ *	others are queued. UMCG_DIRECT_LEND: a worker that the kernel preempts on
+ *	its way to user mode puts its server into the set, while nobody is queued
+ *	and it is not in a critical section: it becomes BLOCKED, and takes a server
+ *	again, or is queued, when it goes on
+ * @idle_workers: the head of the idle-worker list
+ * @idle_servers: the set of servers that are IDLE and have no worker: bit n is
+ *	the server with the number n. Who clears the bit owns the server
+ * @ready_ends: the position of the ring that is popped next, in bits 0 - 31, and the
+ *	one that is filled next, in bits 32 - 63
+ * @queued: not zero while user space has workers that are idle in lists of its
+ *	own
+ * @watcher_tid: who is started when a worker is queued and no server is idle, or
+ *	zero; the kernel takes the TID out by exchange
+ * @reserved: must be zero
+ * @server_tid: the TID of each server, or zero; written by the kernel when the
+ *	server registers and when it leaves
+ * @running: the TID of the worker that runs under each server, or zero; written
+ *	by whoever runs a worker, or puts the server into the set
+ * @ready: the ring of workers to be run next, in this order. The word of the
+ *	position p is @ready[p % 64]: in bits 0 - 31 a TID, or zero if it is free,
+ *	in bits 32 - 63 the number of the turn, p / 64
+ *
+ * @flags are looked at when a thread registers. Must be 64-byte aligned, lie
+ * within one page, and stay mapped in place, writable, as long as a thread is
+ * registered with it.
+ */
+struct umcg_direct_group {
+	__u32	size;
+	__u32	flags;
+	__u64	idle_workers;
+	__u64	idle_servers;
+	__u64	ready_ends;
+	__u32	queued;
+	__u32	watcher_tid;
+	__u64	reserved[3];
+	__u32	server_tid[UMCG_DIRECT_SERVERS];
+	__u32	running[UMCG_DIRECT_SERVERS];
+	__u64	ready[UMCG_DIRECT_RING];
+} __attribute__((aligned(64)));
 
 /* umcg_ctl_args::flags */
 #define UMCG_CTL_REGISTER		0x00001U
 #define UMCG_CTL_UNREGISTER		0x00002U
 #define UMCG_CTL_WORKER			0x10000U
+#define UMCG_CTL_DIRECT			0x20000U
+#define UMCG_CTL_CRITICAL		0x40000U
 
 /**
  * struct umcg_ctl_args - arguments of UMCG_IOC_CTL
  * @size: sizeof(struct umcg_ctl_args)
- * @flags: UMCG_CTL_REGISTER, perhaps with UMCG_CTL_WORKER; or
- *	UMCG_CTL_UNREGISTER
+ * @flags: UMCG_CTL_REGISTER, perhaps with UMCG_CTL_WORKER, UMCG_CTL_DIRECT, and
+ *	UMCG_CTL_CRITICAL if it is a worker; or UMCG_CTL_UNREGISTER
  * @self: the address of the struct umcg_task of the calling thread; zero with
  *	UMCG_CTL_UNREGISTER
+ * @direct: the address of the struct umcg_direct_group with UMCG_CTL_DIRECT, else
+ *	zero
+ * @server_nr: the number of a server in that group, less than
+ *	UMCG_DIRECT_SERVERS; else zero
+ * @reserved: must be zero
  *
  * A server registers as UMCG_TASK_RUNNING with both pointers zero; a worker as
- * UMCG_TASK_BLOCKED with both pointers set. @next_tid and @flags of the struct
- * umcg_task are zero. The worker becomes idle at once, and the call returns
- * when a server runs it.
+ * UMCG_TASK_BLOCKED with both pointers set, or in direct mode zero. @next_tid and
+ * @flags of the struct umcg_task are zero. The worker becomes idle at once, and
+ * the call returns when a server runs it. A worker in direct mode stays in its
+ * group until it is unregistered.
  *
  * Errors:
  *
@@ -119,11 +192,16 @@ struct umcg_task {
  *   counts once for the address space; a huge page counts whole.
  * - EAGAIN: as many threads of the process or of the user are registered as the
  *   parameters of the module allow.
+ * - EEXIST: another server of the group has this number.
+ * - E2BIG: umcg_direct_group::size is larger than the module knows.
  */
 struct umcg_ctl_args {
 	__u32	size;
 	__u32	flags;
 	__u64	self;
+	__u64	direct;
+	__u32	server_nr;
+	__u32	reserved;
 };
 
 /* umcg_wait_args::flags */
@@ -166,10 +244,13 @@ struct umcg_wait_args {
 	__u64	abs_timeout;
 };
 
+/* umcg_kick_args::flags */
+#define UMCG_KICK_INSIST		1U
+
 /**
  * struct umcg_kick_args - arguments of UMCG_IOC_KICK
  * @size: sizeof(struct umcg_kick_args)
- * @flags: must be zero
+ * @flags: UMCG_KICK_INSIST, or zero
  * @tid: the worker that is to give way to its server
  * @reserved: must be zero
  *
@@ -178,6 +259,10 @@ struct umcg_wait_args {
  * it becomes idle, and its own server is started: the one in its
  * umcg_task::next_tid. A worker that blocks before that is reported as usual,
  * and keeps the flag.
+ *
+ * While umcg_task::critical of a worker with UMCG_CTL_CRITICAL is not zero, it goes
+ * on and keeps the flag, and is to kick itself when it has set that word to zero.
+ * UMCG_KICK_INSIST has it give way all the same.
  *
  * A caller who sets UMCG_TF_PREEMPTED can also send the worker any signal which
  * it does not block and for which it has a handler; the handler runs when a server
@@ -354,6 +439,12 @@ struct umcg_desched_args {
 /* UMCG_IOC_SCHED_STATE and mmap(); UMCG_IOC_DESCHED_ADD and UMCG_IOC_DESCHED_REMOVE. */
 #define UMCG_FEATURE_SCHED_STATE	(1ULL << 1)
 #define UMCG_FEATURE_DESCHED		(1ULL << 2)
+
+/* UMCG_CTL_DIRECT and struct umcg_direct_group. */
+#define UMCG_FEATURE_DIRECT		(1ULL << 3)
+
+/* UMCG_CTL_CRITICAL and UMCG_KICK_INSIST. */
+#define UMCG_FEATURE_CRITICAL		(1ULL << 4)
 
 /**
  * struct umcg_version_args - arguments of UMCG_IOC_VERSION

@@ -190,6 +190,7 @@ impl World {
 
         match protocol::block(&task.state_ts, NOW) {
             Block::Unreported => panic!("a worker that runs blocks unseen"),
+            Block::Reported if self.group.is_some() => self.gives_up_server(me, server),
             Block::Reported => self.start_server(server),
             Block::Broken => panic!("killed: its word changed while it blocked"),
         }
@@ -218,9 +219,10 @@ impl World {
 
         if self.has(Bug::ServerIsReadTooEarly) {
             let had_server = has_server();
-            return protocol::resume(&task.state_ts, task.idles.get(), || had_server);
+            return protocol::resume(&task.state_ts, task.idles.get(), || had_server, || false);
         }
-        protocol::resume(&task.state_ts, task.idles.get(), has_server)
+        let goes_on = || !self.has(Bug::SectionIsIgnored) && task.critical.get();
+        protocol::resume(&task.state_ts, task.idles.get(), has_server, goes_on)
     }
 
     /// Wake detection. A new worker goes through it as well.
@@ -247,6 +249,9 @@ impl World {
     }
 
     fn queue(&self, me: Tid, seen: StateWord, preempted: bool) {
+        if self.group.is_some() {
+            return self.queue_directly(me, seen, preempted);
+        }
         let task = self.task(me);
         let own_server = task.next_tid.load_relaxed();
         let push = if self.has(Bug::PushIsNotPending) {
@@ -265,6 +270,7 @@ impl World {
             return;
         }
 
+        task.gave_way.set(true);
         task.idles.set(true);
         push(&task.idle_workers_ptr, &self.idle_workers, node_of(me));
         let server = if preempted {

@@ -23,16 +23,22 @@ mod abi {
 }
 
 #[allow(dead_code)]
+#[path = "../../../umcg/direct.rs"]
+mod direct;
+#[allow(dead_code)]
 #[path = "../../../umcg/protocol.rs"]
 mod protocol;
 #[path = "../../../umcg/state.rs"]
 mod state;
 
 mod bugs;
+mod direct_mode;
+mod direct_words;
 mod kernel;
 mod user;
 mod word;
 mod world;
 
+mod direct_scenarios;
 mod found;
 mod scenarios;

@@ -37,7 +37,7 @@ fn successor(old: StateWord, state: State, flags: u32) -> StateWord {
 
 impl World {
     /// Changes a state that nobody else changes now, but for adding the preemption flag.
-    fn change(&self, task: Tid, from: State, to: State, flags: u32) {
+    pub(crate) fn change(&self, task: Tid, from: State, to: State, flags: u32) {
         let word = &self.task(task).state_ts;
 
         loop {
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Takes a worker that was IDLE in `seen`. Returns false if it has changed.
-    fn claim(&self, worker: Tid, seen: StateWord) -> bool {
+    pub(crate) fn claim(&self, worker: Tid, seen: StateWord) -> bool {
         let claimed = successor(seen, State::Running, UMCG_TF_LOCKED);
 
         self.task(worker).state_ts.replace(seen, claimed)
@@ -72,7 +72,7 @@ impl World {
         self.looks_at_desk(me)
     }
 
-    fn looks_at_desk(&self, me: Tid) -> bool {
+    pub(crate) fn looks_at_desk(&self, me: Tid) -> bool {
         // SAFETY: loom checks that nobody else is there.
         self.task(me)
             .desk

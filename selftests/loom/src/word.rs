@@ -77,6 +77,11 @@ impl Word {
         self.value.load(Relaxed)
     }
 
+    /// What the word is at this moment, for an assertion.
+    pub(crate) fn read_latest(&self) -> u64 {
+        self.last.get()
+    }
+
     /// Writes the word where a later change of a state publishes it.
     pub(crate) fn store_relaxed(&self, value: u64) {
         self.value.store(value, Relaxed);
@@ -119,6 +124,35 @@ impl SharedWord for Word {
         fence(SeqCst);
         self.has_become(new);
         Ok(())
+    }
+}
+
+/// A word of 32 bits, which is no different.
+pub(crate) struct Word32(pub(crate) Word);
+
+impl Word32 {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(Word::new(value))
+    }
+}
+
+impl SharedWord<u32> for Word32 {
+    fn load(&self) -> u32 {
+        self.0.load() as u32
+    }
+
+    fn store(&self, value: u32) {
+        self.0.store(value.into());
+    }
+
+    fn exchange(&self, new: u32) -> u32 {
+        self.0.exchange(new.into()) as u32
+    }
+
+    fn compare_exchange(&self, old: u32, new: u32) -> Result<(), u32> {
+        self.0
+            .compare_exchange(old.into(), new.into())
+            .map_err(|now| now as u32)
     }
 }
 

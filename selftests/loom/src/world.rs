@@ -4,6 +4,7 @@
 
 use crate::{
     bugs::Bug,
+    direct_words::Group,
     state::StateWord,
     word::{
         StateTs,
@@ -59,6 +60,10 @@ pub(crate) struct Task {
     pub(crate) work: Word,
     /// Whether it is idle by the rules, see `umcg/worker.rs`.
     pub(crate) idles: Cell<bool>,
+    /// Whether it has been queued; it alone looks at it.
+    pub(crate) gave_way: Cell<bool>,
+    /// Whether it is a worker in a critical section; it alone looks at it.
+    pub(crate) critical: Cell<bool>,
 
     /// Of a server: whether the worker that ran under it has finished. The server and that worker
     /// use it in user mode. So loom complains if both are there at a time, or if one of them need
@@ -75,6 +80,8 @@ pub(crate) struct World {
     pub(crate) idle_server: Word,
     /// What is wrong with this model.
     bug: Option<Bug>,
+    /// The words of their group, if they are in direct mode.
+    pub(crate) group: Option<Group>,
 }
 
 impl World {
@@ -85,6 +92,15 @@ impl World {
             idle_workers: Word::new(0),
             idle_server: Word::new(0),
             bug,
+            group: None,
+        }
+    }
+
+    /// The same in direct mode.
+    pub(crate) fn direct(tasks: [(u32, Tid); 4], group: Group, bug: Option<Bug>) -> Self {
+        Self {
+            group: Some(group),
+            ..Self::new(tasks, bug)
         }
     }
 
@@ -124,6 +140,8 @@ impl Task {
             thread: OnceLock::new(),
             work: Word::new(0),
             idles: Cell::new(false),
+            critical: Cell::new(false),
+            gave_way: Cell::new(false),
             desk: UnsafeCell::new(false),
         }
     }
