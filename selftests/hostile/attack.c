@@ -95,6 +95,20 @@ static void init_task(struct attacker *self, bool worker)
 	};
 }
 
+/* A group in direct mode at the end of a page, where others write, too. */
+static struct umcg_direct_group *some_direct_group(struct attacker *self)
+{
+	struct umcg_direct_group *group = (void *)(arena_page(self) + PAGE - sizeof(*group));
+
+	group->size = sizeof(*group);
+	group->flags = below(&self->dice, 8);
+	memset(group->reserved, 0, sizeof(group->reserved));
+	/* Another one may have this number. */
+	if (below(&self->dice, 2))
+		memset(group->server_tid, 0, sizeof(group->server_tid));
+	return group;
+}
+
 static void register_here(struct attacker *self, bool worker)
 {
 	struct umcg_ctl_args args = {
@@ -104,6 +118,15 @@ static void register_here(struct attacker *self, bool worker)
 
 	init_task(self, worker);
 	args.self = (uintptr_t)self->task;
+	if (below(&self->dice, 2)) {
+		args.flags |= UMCG_CTL_DIRECT;
+		args.direct = (uintptr_t)some_direct_group(self);
+		args.server_nr = worker ? 0 : below(&self->dice, UMCG_DIRECT_SERVERS);
+		self->task->idle_workers_ptr = 0;
+		self->task->idle_server_tid_ptr = 0;
+	}
+	if (worker && below(&self->dice, 2))
+		args.flags |= UMCG_CTL_CRITICAL;
 	throw_ioctl(self, UMCG_IOC_CTL, &args);
 }
 
@@ -154,7 +177,11 @@ static void op_wait(struct attacker *self)
 
 static void op_kick(struct attacker *self)
 {
-	struct umcg_kick_args args = { .size = sizeof(args), .tid = some_tid(self) };
+	struct umcg_kick_args args = {
+		.size = sizeof(args),
+		.flags = below(&self->dice, 2) ? UMCG_KICK_INSIST : 0,
+		.tid = some_tid(self),
+	};
 
 	throw_ioctl(self, UMCG_IOC_KICK, &args);
 }

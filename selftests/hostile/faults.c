@@ -192,8 +192,38 @@ static struct outcome register_server_shared(unsigned int nth)
 	return register_server_in(new_page(MAP_SHARED), nth);
 }
 
+static struct outcome register_direct_server(unsigned int nth)
+{
+	struct umcg_direct_group *group = new_page(MAP_PRIVATE);
+	struct umcg_task *task = new_page(MAP_PRIVATE);
+	struct umcg_ctl_args args = {
+		.size = sizeof(args),
+		.flags = SERVER_FLAGS | UMCG_CTL_DIRECT,
+		.self = (uintptr_t)task,
+		.direct = (uintptr_t)group,
+		.server_nr = 1,
+	};
+	struct outcome outcome;
+
+	server_task_init(task);
+	group->size = sizeof(*group);
+	fault_begin(nth);
+	outcome.err = umcg_ioctl(UMCG_IOC_CTL, &args);
+	outcome.failed = fault_end();
+	if (!outcome.err)
+		umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+	/* Whatever has failed: the number is free again. */
+	if (group->server_tid[1])
+		outcome.err = -EEXIST;
+	munmap(group, PAGE);
+	munmap(task, PAGE);
+	return outcome;
+}
+
 TEST_F_TIMEOUT(faults, a_server_registers_or_gets_an_error, STRESS_SECONDS)
 {
+	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server in direct mode",
+			   register_direct_server));
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server", register_server_private));
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server in shared memory",
 			   register_server_shared));

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Groups in direct mode: the steps that the contract asks of servers and workers
+ * there, on the UAPI header alone.
+ */
+#ifndef UMCG_DIRECT_H
+#define UMCG_DIRECT_H
+
+#include "umcg_test.h"
+
+#define DIRECT_THREADS	32
+
+#define DIRECT_SERVER_FLAGS	(SERVER_FLAGS | UMCG_CTL_DIRECT)
+#define DIRECT_WORKER_FLAGS	(WORKER_FLAGS | UMCG_CTL_DIRECT)
+
+/* A group, and who is in it. */
+struct direct {
+	struct umcg_direct_group *words;
+	/* Its threads, found by TID. */
+	struct umcg_thread *_Atomic threads[DIRECT_THREADS];
+	/* Of these the servers, by number. */
+	struct umcg_thread *_Atomic servers[UMCG_DIRECT_SERVERS];
+	/* The workers that were taken from the kernel's list, oldest first. */
+	pthread_mutex_t lock;
+	struct umcg_thread *taken;
+	/* The servers are to come to an end. */
+	_Atomic bool over;
+	/* Whether a server that serves puts further workers into the ring. */
+	bool fills_ring;
+	/* The first thing that was wrong, or NULL. */
+	const char *_Atomic fault;
+};
+
+/* A group of no threads, with these umcg_direct_group::flags. */
+bool direct_init(struct direct *direct, uint32_t flags);
+void direct_fault(struct direct *direct, const char *fault);
+
+/* UMCG_IOC_CTL for a thread in direct mode. */
+int direct_ctl(uint32_t flags, const void *self, const void *group, uint32_t server_nr);
+/* Makes the calling thread a server with this number. */
+int direct_server_register(struct umcg_thread *self, struct direct *direct, uint32_t nr);
+/* Starts a thread that registers as a server, runs the body and unregisters. `arg` is the group. */
+void direct_server_start(struct umcg_thread *self, struct direct *direct, uint32_t nr,
+			 void (*body)(struct umcg_thread *self));
+/* Starts a thread that registers as a worker, runs the body and leaves; `arg` stays what it is. */
+void direct_worker_start(struct umcg_thread *self, struct direct *direct,
+			 void (*body)(struct umcg_thread *self));
+/* The group that a thread has registered in. */
+struct direct *direct_of(struct umcg_thread *self);
+uint32_t direct_nr(struct umcg_thread *server);
+
+/* The words. */
+uint64_t direct_idle_servers(struct direct *direct);
+uint32_t direct_running(struct direct *direct, uint32_t nr);
+bool direct_has_work(struct direct *direct);
+/* Puts a server, which is IDLE, into the set. */
+void direct_put(struct direct *direct, uint32_t nr);
+/* Takes this server out of the set, if it is there. */
+bool direct_take_back(struct direct *direct, uint32_t nr);
+/* Takes any server out of the set, or NULL. */
+struct umcg_thread *direct_take_server(struct direct *direct);
+/* The ring, of which a test may fill any place. */
+bool direct_push(struct direct *direct, uint32_t tid);
+uint32_t direct_pop(struct direct *direct);
+
+/*
+ * The calling server waits in the set until it is started: 0, and then it is
+ * RUNNING; or -ETIMEDOUT or -EINTR, when it has taken itself back. If it has a worker
+ * then, or somebody is starting it, it waits again, up to the same moment.
+ */
+int direct_wait(struct umcg_thread *self, uint64_t abs_timeout);
+/* Takes the worker that has been queued for longest, or NULL. */
+struct umcg_thread *direct_take_worker(struct direct *direct);
+/* Waits in the set until there is a worker, and takes it; NULL if none comes soon. */
+struct umcg_thread *direct_next_worker(struct umcg_thread *self);
+/* Runs a worker until this server is started. */
+int direct_run(struct umcg_thread *self, struct umcg_thread *worker);
+/* Runs whoever is queued, first come, first served, until the group is over. */
+void direct_serve(struct umcg_thread *self);
+
+/* Steps of a worker. It gives way to its server, which is started, and is on no list. */
+int direct_worker_yield(struct umcg_thread *self, uint64_t abs_timeout);
+/* The same, but the server goes to the set, if nobody is queued. */
+int direct_worker_wait(struct umcg_thread *self, uint64_t abs_timeout);
+/* Lets a worker that waits run, under an idle server, or has it queued. Not from a worker. */
+bool direct_wake_worker(struct umcg_thread *self, struct umcg_thread *worker);
+int direct_worker_leave(struct umcg_thread *self);
+
+/* Bodies: reads bytes from the pipe `arg`, until one is a dot; `phase` counts them. */
+void direct_reads(struct umcg_thread *self);
+/* Spins until it is told to go; `result` counts. */
+void direct_spins(struct umcg_thread *self);
+/* Of a server: waits in the set once, `phase` is 1 then, and stays until it is told to go. */
+void direct_waits_once(struct umcg_thread *self);
+
+bool direct_sends(int ends[2], char byte);
+/* Whether a worker sleeps in the kernel, and is known to be blocked. */
+bool direct_blocks(struct umcg_thread *worker);
+/* Whether a worker was queued because it was kicked, and sleeps. */
+bool direct_gave_way(struct umcg_thread *worker);
+/* Whether a server is in the set and asleep. */
+bool direct_is_idle(struct umcg_thread *server);
+/* Starts a server with the body direct_waits_once(). Whether it is idle soon. */
+bool direct_start_idle_server(struct direct *direct, struct umcg_thread *server, uint32_t nr);
+/* Starts such a server, if it is idle, and has it end. For a thread that is not registered. */
+bool direct_dismiss(struct umcg_thread *server);
+
+#endif /* UMCG_DIRECT_H */
