@@ -45,6 +45,19 @@ TITLES = {
     "mutex_apart_futex": "8 threads, and as much work outside, futex",
     "mutex_apart_adaptive": "the same, adaptive mutex",
     "mutex_apart_blind": "the same, told that all owners run",
+    "threads_wake_to_running": "write() until a plain thread is in user mode",
+    "direct_wake_to_running": "the same, a worker in direct mode",
+    "threads_round_trip": "a plain thread, there and back",
+    "direct_round_trip": "a worker in direct mode, there and back",
+    "critical_section": "enter and leave a critical section",
+    "no_section": "the same without the section",
+    "threads_batch_ring_1": "8 threads pass a token, SCHED_BATCH",
+    "direct_batch_ring_1": "8 workers in direct mode, SCHED_BATCH",
+    "threads_ring_1": "8 threads pass a token",
+    "direct_list_ring_1": "8 workers, direct mode",
+    "direct_fifo_ring_1": "the same, the kernel fills the ring",
+    "direct_lend_ring_1": "the same, preempted workers lend",
+    "direct_ring_1": "both",
     "empty_ioctl": "a command that /dev/umcg does not know",
     "empty_fadvise": "the same by posix_fadvise()",
     "futex_ring_of_10": "futex, each of 10 threads wakes the next one",
@@ -73,6 +86,7 @@ DIFFERENCES = {
     "desched_pair_instr": ("yield_desched_1", "yield_plain", 1),
     "desched_entry_instr": ("yield_desched_8", "yield_desched_1", 7),
     "unregistered_instr": ("yield_slot_elsewhere", "yield_plain", 1),
+    "critical_section_instr": ("critical_section", "no_section", 1),
 }
 CHANGES = {
     "unused_futex_change": ("futex_unused", "futex_unloaded"),
@@ -195,7 +209,13 @@ def main():
         return
     print_compared(time)
     # The others tell who had how much.
-    ratios |= {key: found[0] for key, found in time.ratios.items() if key.startswith("adaptive")}
+    ratios |= {
+        key: found[0]
+        for run in (instructions, time)
+        for key, found in run.ratios.items()
+        if key.startswith("adaptive") or key.startswith("direct") and "vs_" in key
+        or key == "direct_block_and_wake_instr"
+    }
 
     result = {
         "instructions": instructions.medians,
