@@ -22,7 +22,6 @@
 #define PER_USER	12
 /* More than a page has. */
 #define SLOTS		66
-#define SLOT_PAGES	2
 #define LIMITS	"max_tasks_per_process=8 max_tasks_per_user=12 max_slots_per_process=66"
 #define MANY		20
 #define ROUNDS		10
@@ -568,16 +567,17 @@ TEST_F(limits, a_process_has_so_many_slots_and_no_more)
 TEST_F(limits, pages_of_slots_are_as_many_as_slots_need_and_one)
 {
 	const int last = UMCG_SCHED_STATE_SLOTS - 1;
+	const long pages = (SLOTS * sizeof(*slots) + PAGE - 1) / PAGE;
 
 	ASSERT_TRUE(slots_map());
 	for (int slot = 0; slot <= last; slot++)
 		ASSERT_EQ(0, slot_state(slot) | slot_seq(slot) | slots[slot].tid);
-	EXPECT_EQ(SLOT_PAGES + 1, umcg_stat("slot_pages"));
+	EXPECT_EQ(pages + 1, umcg_stat("slot_pages"));
 	ASSERT_EQ(0, slot_register(0));
 	EXPECT_EQ(gettid(), slots[0].tid);
 	EXPECT_EQ(0, slots[last].tid);
 	EXPECT_EQ(0, slot_unregister());
-	EXPECT_EQ(SLOT_PAGES + 1, umcg_stat("slot_pages"));
+	EXPECT_EQ(pages + 1, umcg_stat("slot_pages"));
 	EXPECT_EQ(0, munmap((void *)slots, UMCG_SCHED_STATE_SIZE));
 	EXPECT_TRUE(SOON(umcg_stat("slot_pages") == 0));
 }

@@ -13,8 +13,7 @@
 #include "umcg_test.h"
 
 #define USER		1000
-#define PAGE		4096UL
-#define HUGE		(2UL << 20)
+#define FOLIO		65536UL
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
 /* Of huge pages, of which the limit allows fewer. */
@@ -24,6 +23,21 @@
 #define SLACK_KB	(24L << 10)
 #define ROUNDS		100
 
+/* The size of a transparent huge page, and of those of hugetlbfs; zero if there are none. */
+static size_t huge;
+
+static size_t size_of_huge_page(void)
+{
+	FILE *file = fopen(THP "hpage_pmd_size", "r");
+	size_t size;
+
+	if (!file || fscanf(file, "%zu", &size) != 1)
+		size = 0;
+	if (file)
+		fclose(file);
+	return size;
+}
+
 FIXTURE(pinned) {
 	int unused;
 };
@@ -32,6 +46,7 @@ FIXTURE_SETUP(pinned)
 {
 	umcg_test_begin(TEST_SECONDS);
 	ASSERT_EQ(0, pinned_pages());
+	huge = size_of_huge_page();
 }
 
 FIXTURE_TEARDOWN(pinned)
@@ -60,87 +75,91 @@ static bool write_file(const char *path, const char *value)
 	return good;
 }
 
-/* Memory that nothing lies in, aligned to its size. */
-static char *map_aligned(size_t size)
+/* Maps memory at an address that is a multiple of its size, a power of two. NULL if that fails. */
+static char *map_aligned(size_t size, int flags, int fd)
 {
-	char *memory = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *aligned = (char *)(((uintptr_t)memory + size - 1) & ~(size - 1));
+	char *place = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory;
 
-	return memory == MAP_FAILED ? NULL : aligned;
-}
-
-static char *map_at(char *place, size_t size, int flags, int fd)
-{
-	char *memory = mmap(place, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
-
-	return place && memory == place ? memory : NULL;
-}
-
-static char *map_small(void)
-{
-	char *memory = map_at(map_aligned(HUGE), PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	return memory && !madvise(memory, PAGE, MADV_NOHUGEPAGE) ? memory : NULL;
-}
-
-static char *map_transparent(void)
-{
-	char *memory = map_at(map_aligned(HUGE), HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	return memory && !madvise(memory, HUGE, MADV_HUGEPAGE) ? memory : NULL;
-}
-
-static char *map_64k(void)
-{
-	char *memory = map_at(map_aligned(16 * PAGE), 16 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	if (!write_file(THP "hugepages-64kB/enabled", "madvise"))
+	if (place == MAP_FAILED)
 		return NULL;
-	return memory && !madvise(memory, 16 * PAGE, MADV_HUGEPAGE) ? memory : NULL;
+	place = (char *)(((uintptr_t)place + size - 1) & ~(size - 1));
+	memory = mmap(place, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+	return memory == place ? memory : NULL;
 }
 
-static char *map_shmem(void)
+static char *map_anonymous(size_t size, int advice)
+{
+	char *memory = map_aligned(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	return memory && !madvise(memory, size, advice) ? memory : NULL;
+}
+
+static char *map_page(size_t size)
+{
+	return map_anonymous(size, MADV_NOHUGEPAGE);
+}
+
+static char *map_transparent(size_t size)
+{
+	return map_anonymous(size, MADV_HUGEPAGE);
+}
+
+static char *map_folio(size_t size)
+{
+	return write_file(THP "hugepages-64kB/enabled", "madvise") ? map_transparent(size) : NULL;
+}
+
+static char *map_shmem(size_t size)
 {
 	const int fd = memfd_create("words", MFD_CLOEXEC);
-	char *memory = map_at(map_aligned(HUGE), HUGE, MAP_SHARED, fd);
+	char *memory = map_aligned(size, MAP_SHARED, fd);
 
-	if (!write_file(THP "shmem_enabled", "advise") || ftruncate(fd, HUGE))
+	if (!write_file(THP "shmem_enabled", "advise") || ftruncate(fd, size))
 		return NULL;
-	return memory && !madvise(memory, HUGE, MADV_HUGEPAGE) ? memory : NULL;
+	return memory && !madvise(memory, size, MADV_HUGEPAGE) ? memory : NULL;
 }
 
-static char *map_hugetlb(void)
+static char *map_hugetlb(size_t size)
 {
 	if (!write_file(HUGE_PAGES, "1"))
 		return NULL;
-	return map_at(map_aligned(HUGE), HUGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	return map_aligned(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
 }
 
-static char *map_hugetlb_file(void)
+static char *map_hugetlb_file(size_t size)
 {
 	const int fd = memfd_create("words", MFD_CLOEXEC | MFD_HUGETLB);
 
-	if (!write_file(HUGE_PAGES, "1") || ftruncate(fd, HUGE))
+	if (!write_file(HUGE_PAGES, "1") || ftruncate(fd, size))
 		return NULL;
-	return map_at(map_aligned(HUGE), HUGE, MAP_SHARED, fd);
+	return map_aligned(size, MAP_SHARED, fd);
 }
 
 struct kind {
 	const char *name;
-	char *(*map)(void);
+	char *(*map)(size_t size);
+	/* Zero: that of huge pages. */
 	size_t size;
 	/* Where to see how much of it there is, in kB; NULL where the mapping says it all. */
 	const char *counted_as;
 };
 
-static const struct kind kinds[] = {
-	{ "a page", map_small, PAGE, NULL },
-	{ "a transparent huge page", map_transparent, HUGE, "AnonHugePages" },
-	{ "a folio of 64 kB", map_64k, 16 * PAGE, NULL },
-	{ "a huge page of a memory file", map_shmem, HUGE, "ShmemPmdMapped" },
-	{ "a page of hugetlbfs", map_hugetlb, HUGE, NULL },
-	{ "a page of a file of hugetlbfs", map_hugetlb_file, HUGE, NULL },
+static struct kind kinds[] = {
+	{ "a page", map_page, 1, NULL },
+	{ "a transparent huge page", map_transparent, 0, "AnonHugePages" },
+	{ "a folio of 64 kB", map_folio, FOLIO, NULL },
+	{ "a huge page of a memory file", map_shmem, 0, "ShmemPmdMapped" },
+	{ "a page of hugetlbfs", map_hugetlb, 0, NULL },
+	{ "a page of a file of hugetlbfs", map_hugetlb_file, 0, NULL },
 };
+
+static size_t size_of(const struct kind *kind)
+{
+	const size_t size = kind->size ?: huge;
+
+	return size && size < PAGE ? PAGE : size;
+}
 
 static long mapped_as(const struct kind *kind)
 {
@@ -151,12 +170,12 @@ static long mapped_as(const struct kind *kind)
 static char *map_kind(const struct kind *kind)
 {
 	const long before = kind->counted_as ? mapped_as(kind) : 0;
-	char *memory = kind->map();
+	char *memory = size_of(kind) ? kind->map(size_of(kind)) : NULL;
 
 	if (!memory)
 		return NULL;
 	memory[0] = 0;
-	if (kind->counted_as && mapped_as(kind) != before + (long)kind->size / 1024)
+	if (kind->counted_as && mapped_as(kind) != before + (long)size_of(kind) / 1024)
 		return NULL;
 	return memory;
 }
@@ -202,7 +221,8 @@ static bool words_are_found(char *memory, size_t size)
 static int pin_both_ends(void *argument)
 {
 	const struct kind *kind = argument;
-	const long pages = kind->size / PAGE;
+	const size_t size = size_of(kind);
+	const long pages = size / PAGE;
 	struct umcg_thread first = {}, last = {};
 	struct umcg_task *tasks[2];
 	char *memory = map_kind(kind);
@@ -210,7 +230,7 @@ static int pin_both_ends(void *argument)
 	if (!memory)
 		return 77;
 	tasks[0] = (void *)memory;
-	tasks[1] = (void *)(memory + kind->size - sizeof(struct umcg_task));
+	tasks[1] = (void *)(memory + size - sizeof(struct umcg_task));
 	first.arg = tasks[0];
 	last.arg = tasks[1];
 	server_task_init(tasks[0]);
@@ -230,7 +250,7 @@ static int pin_both_ends(void *argument)
 	tell_to_go(&first);
 	if (!thread_ends(&first) || pinned_pages() != 0 || state_of(tasks[0]) != NONE)
 		return 5;
-	if (!words_are_found(memory, kind->size) || pinned_pages() != 0)
+	if (!words_are_found(memory, size) || pinned_pages() != 0)
 		return 6;
 	return 0;
 }
@@ -238,7 +258,7 @@ static int pin_both_ends(void *argument)
 TEST_F(pinned, what_holds_words_counts_once_and_whole)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const int result = result_of_process(pin_both_ends, (void *)&kinds[i]);
+		const int result = result_of_process(pin_both_ends, &kinds[i]);
 
 		if (result == 77)
 			TH_LOG("%s: there is none", kinds[i].name);
@@ -260,7 +280,7 @@ static long free_kb(void)
 /* As a user: each thread has its words in a huge page of its own, which is then unmapped. */
 static int pin_what_is_unmapped(void *argument)
 {
-	static const struct rlimit limit = { ALLOWED * HUGE, ALLOWED * HUGE };
+	const struct rlimit limit = { ALLOWED * huge, ALLOWED * huge };
 	static struct umcg_thread crowd[CROWD];
 	const struct kind *kind = argument;
 	int registered = 0;
@@ -274,21 +294,21 @@ static int pin_what_is_unmapped(void *argument)
 
 		if (!memory)
 			return 77;
-		crowd[i].arg = memory + i % 512 * PAGE;
+		crowd[i].arg = memory + i * PAGE % huge;
 		server_task_init(crowd[i].arg);
 		thread_start(&crowd[i], stay_as_server);
 		if (!SOON(crowd[i].phase) || (crowd[i].result && crowd[i].result != -ENOMEM))
 			return 2;
 		registered += !crowd[i].result;
-		munmap(memory, HUGE);
+		munmap(memory, huge);
 	}
 	taken = before - free_kb();
-	if (registered != ALLOWED || pinned_pages() != (long)(ALLOWED * HUGE / PAGE)) {
+	if (registered != ALLOWED || pinned_pages() != (long)(ALLOWED * huge / PAGE)) {
 		fprintf(stderr, "%d registered, %ld pages, %ld kB\n", registered, pinned_pages(),
 			taken);
 		return 3;
 	}
-	if (taken > (long)(ALLOWED * HUGE / 1024) + SLACK_KB)
+	if (taken > (long)(ALLOWED * huge / 1024) + SLACK_KB)
 		return 4;
 	for (int i = 0; i < CROWD; i++) {
 		tell_to_go(&crowd[i]);
@@ -300,7 +320,7 @@ static int pin_what_is_unmapped(void *argument)
 
 TEST_F(pinned, huge_pages_without_a_mapping_are_within_the_limit)
 {
-	const int result = result_of_process(pin_what_is_unmapped, (void *)&kinds[1]);
+	const int result = result_of_process(pin_what_is_unmapped, &kinds[1]);
 
 	if (result == 77)
 		SKIP(return, "no transparent huge pages");
@@ -311,13 +331,13 @@ TEST_F(pinned, huge_pages_without_a_mapping_are_within_the_limit)
 /* In turn with two pages, where the limit allows one. */
 static int change_pages(void *argument)
 {
-	static const struct rlimit limit = { PAGE, PAGE };
+	const struct rlimit limit = { PAGE, PAGE };
 	struct umcg_thread thread = {};
 	const bool unregister = !argument;
 	char *pages[2];
 
 	for (int i = 0; i < 2; i++) {
-		pages[i] = map_small();
+		pages[i] = map_page(PAGE);
 		if (!pages[i])
 			return 1;
 	}
