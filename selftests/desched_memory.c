@@ -220,6 +220,120 @@ TEST_F(memory, a_handler_of_that_signal_can_end_it)
 	EXPECT_EQ(-ENOENT, desched_remove(COOKIE));
 }
 
+static void *_Atomic fault_address;
+static _Atomic int fault_code;
+
+static void note_fault(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	fault_address = info->si_addr;
+	fault_code = info->si_code;
+	drop_notification(signal);
+}
+
+TEST_F(memory, that_signal_has_the_address)
+{
+	const struct sigaction action = {
+		.sa_sigaction = note_fault, .sa_flags = SA_NODEFER | SA_SIGINFO,
+	};
+	/* The first one that cannot be written. */
+	_Atomic uint64_t *const word = self->word + 3;
+
+	ASSERT_EQ(0, sigaction(SIGSEGV, &action, NULL));
+	ASSERT_EQ(0, desched_add(1, ALWAYS, (void *)&self->near_word, 8, VALUE));
+	ASSERT_EQ(0, desched_add(COOKIE, ALWAYS, (void *)word, 8, VALUE));
+	ASSERT_EQ(0, mprotect((void *)self->word, PAGE, PROT_READ));
+	block_once();
+	EXPECT_EQ(1, faults);
+	EXPECT_EQ((void *)word, fault_address);
+	EXPECT_EQ(SEGV_ACCERR, fault_code);
+
+	ASSERT_EQ(0, mprotect((void *)self->word, PAGE, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, desched_add(COOKIE, ALWAYS, (void *)word, 8, VALUE));
+	ASSERT_EQ(0, munmap((void *)self->word, PAGE));
+	block_once();
+	EXPECT_EQ(2, faults);
+	EXPECT_EQ((void *)word, fault_address);
+	EXPECT_EQ(SEGV_MAPERR, fault_code);
+}
+
+/* Gives the page a protection key of its own, with these rights; the key or -1. */
+static int lock_page(FIXTURE_DATA(memory) *self, unsigned int rights)
+{
+	const int key = pkey_alloc(0, rights);
+
+	return key < 0 || pkey_mprotect((void *)self->word, PAGE, PROT_READ | PROT_WRITE, key) ?
+		       -1 : key;
+}
+
+TEST_F(memory, a_page_that_a_protection_key_closes_is_written)
+{
+	const unsigned int rights[] = { PKEY_DISABLE_WRITE, PKEY_DISABLE_ACCESS };
+	const int key = lock_page(self, 0);
+
+	if (key < 0)
+		SKIP(return, "no protection keys: %s", strerror(errno));
+	ASSERT_EQ(0, add(self));
+	for (int round = 0; round < ROUNDS; round++) {
+		*self->word = MARK;
+		if (round & 2)
+			ASSERT_EQ(0, madvise((void *)self->word, PAGE, MADV_DONTNEED));
+		ASSERT_EQ(0, pkey_set(key, rights[round & 1]));
+		block_once();
+		/* What the kernel has opened is closed again. */
+		ASSERT_EQ(rights[round & 1], (unsigned int)pkey_get(key));
+		ASSERT_EQ(0, pkey_set(key, 0));
+		ASSERT_EQ(VALUE, *self->word);
+	}
+}
+
+static void depart(int signal)
+{
+	(void)signal;
+	block_once();
+	faults++;
+}
+
+/* A handler has no rights to any key but the first one, unless it gets them itself. */
+TEST_F(memory, a_handler_may_leave_its_cpu_with_the_page_closed)
+{
+	const struct sigaction action = { .sa_handler = depart };
+
+	if (lock_page(self, 0) < 0)
+		SKIP(return, "no protection keys: %s", strerror(errno));
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	ASSERT_EQ(0, add(self));
+	*self->word = MARK;
+	ASSERT_EQ(0, raise(SIGUSR1));
+	EXPECT_EQ(1, faults);
+	EXPECT_EQ(VALUE, *self->word);
+}
+
+/* The page gets a key that the thread had no right to when it added the notification. */
+static int close_the_page(void *argument)
+{
+	FIXTURE_DATA(memory) *self = argument;
+
+	if (add(self) || lock_page(self, PKEY_DISABLE_ACCESS) < 0)
+		return 1;
+	block_once();
+	return 2;
+}
+
+TEST_F(memory, a_key_that_was_closed_from_the_beginning_stays_closed)
+{
+	const int key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+	int status;
+
+	if (key < 0)
+		SKIP(return, "no protection keys: %s", strerror(errno));
+	ASSERT_EQ(0, pkey_free(key));
+	status = process_ends(process_start(close_the_page, self));
+	ASSERT_TRUE(WIFSIGNALED(status))
+		TH_LOG("wait status %#x", status);
+	EXPECT_EQ(SIGSEGV, WTERMSIG(status));
+}
+
 static void unmap_and_map(struct umcg_thread *self)
 {
 	const int protections[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE };

@@ -16,6 +16,9 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <trace/events/sched.h>
+#ifdef CONFIG_X86
+#include <asm/pkru.h>
+#endif
 
 #include "helpers.h"
 
@@ -362,7 +365,29 @@ out:
 	return failed;
 }
 
-int umcg_store_user(const struct umcg_user_store *store, __u64 now)
+#ifdef CONFIG_X86
+__u32 umcg_protection_keys(void)
+{
+	return read_pkru();
+}
+
+/* As long as it is set, the scheduler keeps it for the task like any other value. */
+static void set_protection_keys(u32 keys)
+{
+	write_pkru(keys);
+}
+#else
+__u32 umcg_protection_keys(void)
+{
+	return 0;
+}
+
+static void set_protection_keys(u32 keys)
+{
+}
+#endif
+
+static int put_value(const struct umcg_user_store *store, u64 now)
 {
 	void __user *to = u64_to_user_ptr(store->address);
 	u64 value = store->is_time ? now : store->value;
@@ -377,6 +402,33 @@ int umcg_store_user(const struct umcg_user_store *store, __u64 now)
 	default:
 		return put_user(value, (u64 __user *)to);
 	}
+}
+
+int umcg_store_user(const struct umcg_user_store *store, __u64 now)
+{
+	const u32 keys = umcg_protection_keys();
+	int err = put_value(store, now);
+
+	if (err && keys != store->keys) {
+		set_protection_keys(store->keys);
+		err = put_value(store, now);
+		set_protection_keys(keys);
+	}
+
+	return err;
+}
+
+void umcg_segfault(__u64 address, bool is_mapped)
+{
+	struct kernel_siginfo info;
+
+	clear_siginfo(&info);
+	info.si_signo = SIGSEGV;
+	info.si_code = is_mapped ? SEGV_ACCERR : SEGV_MAPERR;
+	info.si_addr = (void __user *)address;
+	/* Pending, unless it is ignored. It stays what it is when the next one comes, which forces it. */
+	send_sig_info(SIGSEGV, &info, current);
+	force_sig(SIGSEGV);
 }
 
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work))

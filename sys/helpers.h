@@ -180,10 +180,15 @@ bool umcg_is_runnable(struct task_struct *task);
 struct umcg_user_store {
 	__u64 address;
 	__u64 value;
-	__u32 width;
+	/* What umcg_protection_keys() was when it was asked for. */
+	__u32 keys;
+	__u16 width;
 	/* Write the time instead. */
-	__u32 is_time;
+	__u16 is_time;
 };
+
+/* The rights of the current thread to protection keys; inline, and only on some architectures. */
+__u32 umcg_protection_keys(void);
 
 /*
  * unsafe_put_user(): a macro. Writes those of @stores that @which has a bit of, at
@@ -193,8 +198,17 @@ struct umcg_user_store {
 unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsigned int which,
 				     __u64 now);
 
-/* put_user(): a macro. 0 or -EFAULT; may sleep. */
+/*
+ * put_user(): a macro. 0 or -EFAULT; may sleep. With the rights to protection keys that the thread
+ * has, or else with those of the store.
+ */
 int umcg_store_user(const struct umcg_user_store *store, __u64 now);
+
+/*
+ * Has the current thread get SIGSEGV for @address on its way to user mode, as force_sig_fault()
+ * does, which is not exported. @is_mapped tells two codes apart, SEGV_ACCERR and SEGV_MAPERR.
+ */
+void umcg_segfault(__u64 address, bool is_mapped);
 
 /* INIT_DELAYED_WORK() wants a lock class of its own. */
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work));

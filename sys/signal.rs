@@ -11,6 +11,7 @@ use super::{
 use core::ptr;
 use kernel::{
     bindings,
+    current,
     types::NotThreadSafe, //
 };
 
@@ -28,11 +29,16 @@ pub(crate) fn kill_current(_ctx: &TaskContext) {
     unsafe { bindings::force_sig(bindings::SIGKILL as i32) };
 }
 
-/// Has the current task get `SIGSEGV` when this entry returns to user mode.
-pub(crate) fn segfault_current(_ctx: &TaskContext) {
-    // CAST: A small positive constant.
+/// Has the current task get `SIGSEGV` for a user address when this entry returns to user mode. May
+/// sleep.
+pub(crate) fn segfault_current(_ctx: &TaskContext, address: u64) {
+    // CAST: Addresses have 64 bits wherever this module is built.
+    let is_mapped = current!()
+        .mm()
+        .is_some_and(|mm| mm.mmap_read_lock().vma_lookup(address as usize).is_some());
+
     // SAFETY: In process context, as `_ctx` proves, where the signal lock may be taken.
-    unsafe { bindings::force_sig(bindings::SIGSEGV as i32) };
+    unsafe { helpers::umcg_segfault(address, is_mapped) };
 }
 
 /// Has the current task look for signals on its way to user mode, where a system call that has

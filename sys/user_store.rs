@@ -11,6 +11,7 @@ use super::{
 use core::{
     mem::offset_of,
     sync::atomic::{
+        AtomicU16,
         AtomicU32,
         AtomicU64,
         Ordering::Relaxed as LanguageRelaxed, //
@@ -35,8 +36,9 @@ pub(crate) use helpers::umcg_user_store as UserStore;
 struct Shared {
     address: AtomicU64,
     value: AtomicU64,
-    width: AtomicU32,
-    is_time: AtomicU32,
+    keys: AtomicU32,
+    width: AtomicU16,
+    is_time: AtomicU16,
 }
 
 // The C helper is given an array of these.
@@ -44,6 +46,7 @@ const _: () = {
     assert!(size_of::<Shared>() == size_of::<UserStore>());
     assert!(offset_of!(Shared, address) == offset_of!(UserStore, address));
     assert!(offset_of!(Shared, value) == offset_of!(UserStore, value));
+    assert!(offset_of!(Shared, keys) == offset_of!(UserStore, keys));
     assert!(offset_of!(Shared, width) == offset_of!(UserStore, width));
     assert!(offset_of!(Shared, is_time) == offset_of!(UserStore, is_time));
 };
@@ -54,6 +57,7 @@ impl Shared {
     fn set(&self, store: &UserStore) {
         self.address.store(store.address, LanguageRelaxed);
         self.value.store(store.value, LanguageRelaxed);
+        self.keys.store(store.keys, LanguageRelaxed);
         self.width.store(store.width, LanguageRelaxed);
         self.is_time.store(store.is_time, LanguageRelaxed);
     }
@@ -63,6 +67,7 @@ impl Shared {
         UserStore {
             address: self.address.load(LanguageRelaxed),
             value: self.value.load(LanguageRelaxed),
+            keys: self.keys.load(LanguageRelaxed),
             width: self.width.load(LanguageRelaxed),
             is_time: self.is_time.load(LanguageRelaxed),
         }
@@ -143,23 +148,27 @@ impl<const N: usize> UserStores<N> {
         unsafe { helpers::umcg_store_user_nofault(self.stores.as_ptr().cast(), which, now_ns) }
     }
 
-    /// Writes those of `which` that there are. May sleep and fault.
-    ///
-    /// # Errors
-    ///
-    /// `EFAULT` if one could not be written.
-    pub(crate) fn write(&self, ctx: &TaskContext, which: u32, now_ns: u64) -> Result {
+    /// Writes those of `which` that there are. Returns the address of the first one that could not be
+    /// written, if any. May sleep and fault.
+    pub(crate) fn write(&self, ctx: &TaskContext, which: u32, now_ns: u64) -> Option<u64> {
         let which = which & self.armed.load(Relaxed);
-        let mut result = Ok(());
+        let mut lost = None;
 
         for (number, store) in self.stores.iter().enumerate() {
-            if which & 1 << number != 0 {
-                result = result.and(store.get().write(ctx, now_ns));
+            let store = store.get();
+            if which & 1 << number != 0 && store.write(ctx, now_ns).is_err() {
+                lost = lost.or(Some(store.address));
             }
         }
 
-        result
+        lost
     }
+}
+
+/// The rights of the current thread to protection keys.
+pub(crate) fn protection_keys() -> u32 {
+    // SAFETY: Looks at the current thread only.
+    unsafe { helpers::umcg_protection_keys() }
 }
 
 impl UserStore {

@@ -38,6 +38,7 @@ use crate::{
         },
         signal,
         user_store::{
+            protection_keys,
             UserStore,
             UserStores, //
         },
@@ -113,16 +114,16 @@ impl Switches for Desched {
 
 /// Writes what the hook could not. It may come in between: what it notes then is served by another
 /// turn of the task work.
+///
+/// The thread may be where it has no access to the memory by its protection key, in a signal handler
+/// for example. It had when it added the notification, which is enough.
 fn write_missed(ctx: &TaskContext, thread: &Desched) {
     let missed = thread.missed.xchg(0, Relaxed);
 
-    if thread
-        .stores
-        .write(ctx, missed, thread.off_ns.get())
-        .is_err()
-        && !signal::is_dying()
-    {
-        signal::segfault_current(ctx);
+    if let Some(address) = thread.stores.write(ctx, missed, thread.off_ns.get()) {
+        if !signal::is_dying() {
+            signal::segfault_current(ctx, address);
+        }
     }
 }
 
@@ -186,9 +187,11 @@ impl Owned {
 /// What the kernel is to write, as far as it has been asked for in the right way.
 fn store_of(args: &umcg_desched_args) -> Result<UserStore> {
     let is_time = args.flags & UMCG_DESCHED_WRITE_TIME != 0;
-    let width = match args.width {
+    let width: u16 = match args.width {
         8 => 8,
-        1 | 2 | 4 if !is_time => args.width,
+        4 if !is_time => 4,
+        2 if !is_time => 2,
+        1 if !is_time => 1,
         _ => return Err(EINVAL),
     };
     let fits = width == 8 || args.value >> (8 * width) == 0;
@@ -206,8 +209,9 @@ fn store_of(args: &umcg_desched_args) -> Result<UserStore> {
     Ok(UserStore {
         address: args.addr,
         value: args.value,
+        keys: protection_keys(),
         width,
-        is_time: u32::from(is_time),
+        is_time: u16::from(is_time),
     })
 }
 

@@ -395,7 +395,9 @@ struct umcg_sched_state_args {
  *
  * UMCG_IOC_DESCHED_ADD has the kernel write to the memory of the calling thread
  * whenever that has left a CPU, before it executes user code again, and once
- * before the call returns. If the memory is gone by then, the thread gets SIGSEGV.
+ * before the call returns. If the memory is gone by then, the thread gets SIGSEGV
+ * with the address. A protection key does not matter if the thread had the rights to
+ * it when it made the call.
  *
  * UMCG_IOC_DESCHED_REMOVE ends that for one @cookie; all else but @size must be
  * zero. The end of the thread, and execve(), remove all its notifications.
