@@ -171,15 +171,25 @@ TEST_F(registration, other_words_are_EINVAL)
 	EXPECT_TRUE(nothing_is_left());
 }
 
-TEST_F(registration, a_server_with_pointers_is_EINVAL)
+TEST_F(registration, the_pointers_of_a_server_are_ignored)
 {
-	server_task_init(self->task);
-	self->task->idle_workers_ptr = (uintptr_t)&self->group.idle_workers;
-	EXPECT_EQ(-EINVAL, umcg_ctl(SERVER_FLAGS, self->task));
+	const uint64_t pointers[] = {
+		(uintptr_t)&self->group.idle_workers, 1, (uintptr_t)self->unmapped, KERNEL_ADDRESS,
+	};
 
-	server_task_init(self->task);
-	self->task->idle_server_tid_ptr = (uintptr_t)&self->group.idle_server_tid;
-	EXPECT_EQ(-EINVAL, umcg_ctl(SERVER_FLAGS, self->task));
+	for (size_t i = 0; i < ARRAY_SIZE(pointers); i++) {
+		server_task_init(self->task);
+		self->task->idle_workers_ptr = pointers[i];
+		self->task->idle_server_tid_ptr = pointers[i];
+		ASSERT_EQ(0, umcg_ctl(SERVER_FLAGS, self->task));
+		EXPECT_EQ(0, umcg_wait(0, 0));
+		EXPECT_EQ(1, umcg_stat("pinned_pages"));
+		EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+		EXPECT_EQ(pointers[i], self->task->idle_workers_ptr);
+		EXPECT_EQ(pointers[i], self->task->idle_server_tid_ptr);
+	}
+	EXPECT_EQ(0, self->group.idle_workers);
+	EXPECT_TRUE(nothing_is_left());
 }
 
 TEST_F(registration, a_worker_needs_two_good_pointers)

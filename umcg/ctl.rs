@@ -142,7 +142,7 @@ fn group(
 ) -> Result<Option<KBox<Group>>> {
     match kind {
         Kind::Worker if !is_direct => Group::pin(ctx, words).map(Some),
-        _ if words.has_group() => Err(EINVAL),
+        Kind::Worker if words.has_group() => Err(EINVAL),
         _ => Ok(None),
     }
 }

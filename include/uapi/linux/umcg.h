@@ -72,12 +72,12 @@
  * @idle_workers_ptr: while a worker is not idle: the address of the head of the
  *	idle-worker list, a __u64, 8-byte aligned; while it is on the list: the
  *	address of this field of the next worker, zero for the last one, or
- *	UMCG_IDLE_NODE_PENDING. Zero in a server. In direct mode it is used while
+ *	UMCG_IDLE_NODE_PENDING. Not used in a server. In direct mode it is used while
  *	the worker is on the list only
  * @idle_server_tid_ptr: the address of a __u32, 4-byte aligned, which holds the
  *	TID of an idle server that is to be woken when a worker becomes idle, or
- *	zero; the kernel takes the TID out by exchange. Zero in a server, and in
- *	direct mode
+ *	zero; the kernel takes the TID out by exchange. Not used in a server, nor
+ *	in direct mode
  * @server_nr: of a worker in direct mode: the number of the server that
  *	@next_tid names. Written together with it by whoever runs the worker
  * @critical: with UMCG_CTL_CRITICAL: not zero while the worker must not be
@@ -174,8 +174,8 @@ struct umcg_direct_group {
  *	UMCG_DIRECT_SERVERS; else zero
  * @reserved: must be zero
  *
- * A server registers as UMCG_TASK_RUNNING with both pointers zero; a worker as
- * UMCG_TASK_BLOCKED with both pointers set, or in direct mode zero. @next_tid and
+ * A server registers as UMCG_TASK_RUNNING, and its pointers are ignored; a worker
+ * as UMCG_TASK_BLOCKED with both pointers set, or in direct mode zero. @next_tid and
  * @flags of the struct umcg_task are zero. The worker becomes idle at once, and
  * the call returns when a server runs it. A worker in direct mode stays in its
  * group until it is unregistered.
