@@ -49,7 +49,7 @@ static void found_idle(struct server *server, struct worker *worker, umcg_tid ti
 		.state = UMCG_TASK_IDLE,
 	};
 
-	umcg_get_task_state(tid, &event.ns);
+	event.ns = umcg_get_task_since(tid);
 	log_event(&server->events, event);
 	event.ns = monotonic_ns();
 	event.state = UMCG_TASK_RUNNING;
@@ -68,9 +68,10 @@ static void got_back(struct server *server, struct worker *worker, umcg_tid tid)
 	if (tid != UMCG_NONE) {
 		event.state = UMCG_TASK_BLOCKED;
 		event.kind = atomic_load(&worker->blocks_in);
-		event.seen = umcg_get_task_state(tid, NULL) == UMCG_TASK_BLOCKED;
+		event.seen = (umcg_get_task_state(tid) & UMCG_TASK_STATE_MASK) ==
+			     UMCG_TASK_BLOCKED;
 	}
-	umcg_get_task_state(umcg_get_utid(), &event.ns);
+	event.ns = umcg_get_task_since(umcg_get_utid());
 	log_event(&server->events, event);
 }
 

@@ -169,6 +169,11 @@ static inline umcg_tid utid_of(struct thread *thread)
 	return (umcg_tid)thread;
 }
 
+static inline struct umcg_group *group_of(umcg_t group)
+{
+	return (struct umcg_group *)group;
+}
+
 static inline enum thread_kind kind_of(struct thread *thread)
 {
 	return thread ? atomic_load_explicit(&thread->kind, memory_order_acquire) : UNREGISTERED;

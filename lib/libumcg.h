@@ -44,9 +44,20 @@
 #ifndef _LIBUMCG_H
 #define _LIBUMCG_H
 
+#ifndef __LP64__
+#error "libumcg is for 64-bit programs"
+#endif
+
+/* Some are for those who relied on the header of 2021 to include them. */
+#include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
+#include <linux/types.h>
 #include <linux/umcg.h>
 
 #pragma GCC visibility push(default)
@@ -55,7 +66,7 @@ extern "C" {
 #endif
 
 /* A group of servers and workers. */
-typedef struct umcg_group *umcg_t;
+typedef intptr_t umcg_t;
 
 /* A thread, registered or not. Valid until the thread ends. */
 typedef intptr_t umcg_tid;
@@ -63,8 +74,24 @@ typedef intptr_t umcg_tid;
 /* No group, no thread. */
 #define UMCG_NONE	0
 
-/* A flag of umcg_create_group(): umcg_preempt_worker() may be used. */
-#define UMCG_GROUP_ENABLE_PREEMPTION	1U
+/**
+ * enum umcg_create_group_flag - flags of umcg_create_group()
+ * @UMCG_GROUP_ENABLE_PREEMPTION: umcg_preempt_worker() may be used
+ */
+enum umcg_create_group_flag {
+	UMCG_GROUP_ENABLE_PREEMPTION	= 1,
+};
+
+#ifndef NSEC_PER_SEC
+#define NSEC_PER_SEC	1000000000L
+#endif
+
+/*
+ * Flags of umcg_get_task_state(), besides those of struct umcg_task: the worker waits in
+ * umcg_wait() or umcg_swap(); the next wait of the task ends at once, for it was woken.
+ */
+#define UMCG_UTF_WORKER_IN_WAIT	(1ULL << 16)
+#define UMCG_UTF_WAKEUP_QUEUED	(1ULL << 17)
 
 /**
  * umcg_enabled() - whether this process can use UMCG
@@ -103,13 +130,21 @@ intptr_t umcg_get_task_tag(umcg_tid utid);
 /**
  * umcg_get_task_state() - what a thread does, as far as its state word says
  * @utid: the thread
- * @since_ns: where to write since when, in nanoseconds of CLOCK_MONOTONIC in
- *	steps of 16; or NULL. Right for changes of the last 6 days
  *
- * Returns: UMCG_TASK_NONE if it is not registered, UMCG_TASK_RUNNING,
- * UMCG_TASK_IDLE or UMCG_TASK_BLOCKED. It may be another one a moment later.
+ * Returns: UMCG_TASK_NONE if it is not registered; else UMCG_TASK_RUNNING,
+ * UMCG_TASK_IDLE or UMCG_TASK_BLOCKED, in the bits of UMCG_TASK_STATE_MASK, with the flags
+ * UMCG_TF_* and UMCG_UTF_* that apply. It may be another one a moment later.
  */
-int umcg_get_task_state(umcg_tid utid, uint64_t *since_ns);
+uint64_t umcg_get_task_state(umcg_tid utid);
+
+/**
+ * umcg_get_task_since() - when the state of a thread has last changed
+ * @utid: the thread
+ *
+ * Returns: nanoseconds of CLOCK_MONOTONIC, in steps of 16. Right for changes of the
+ * last 6 days.
+ */
+uint64_t umcg_get_task_since(umcg_tid utid);
 
 /**
  * umcg_create_group() - makes a group without tasks

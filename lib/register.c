@@ -25,7 +25,7 @@ umcg_t umcg_create_group(uint32_t flags)
 	group->process = getpid();
 	group->flags = flags;
 
-	return group;
+	return (umcg_t)group;
 }
 
 static void join_group(struct thread *thread)
@@ -116,8 +116,10 @@ static bool is_empty(struct umcg_group *group)
 	return empty;
 }
 
-int umcg_destroy_group(umcg_t group)
+int umcg_destroy_group(umcg_t umcg)
 {
+	struct umcg_group *group = group_of(umcg);
+
 	/* The threads that a child's copy of a group names are those of its parent. */
 	if (group->process == getpid() && !is_empty(group)) {
 		errno = EBUSY;
@@ -130,7 +132,8 @@ int umcg_destroy_group(umcg_t group)
 }
 
 /* Release: pairs with kind_of(), so that whoever sees the kind sees the rest. */
-static void prepare(struct thread *self, enum thread_kind kind, umcg_t group, intptr_t tag)
+static void prepare(struct thread *self, enum thread_kind kind, struct umcg_group *group,
+		    intptr_t tag)
 {
 	uint32_t state = kind == WORKER ? BLOCKED : RUNNING;
 
@@ -159,12 +162,12 @@ void umcg_forget_registration(struct thread *thread)
 	atomic_store_explicit(&thread->kind, UNREGISTERED, memory_order_release);
 }
 
-static bool is_own_group(umcg_t group)
+static bool is_own_group(struct umcg_group *group)
 {
 	return group && group->process == getpid();
 }
 
-static umcg_tid register_as(enum thread_kind kind, umcg_t group, intptr_t tag)
+static umcg_tid register_as(enum thread_kind kind, struct umcg_group *group, intptr_t tag)
 {
 	struct thread *self = umcg_own_thread();
 	uint32_t flags = UMCG_CTL_REGISTER | (kind == WORKER ? UMCG_CTL_WORKER : 0);
@@ -194,12 +197,12 @@ umcg_tid umcg_register_basic_task(intptr_t tag)
 
 umcg_tid umcg_register_worker(umcg_t group, intptr_t tag)
 {
-	return register_as(WORKER, group, tag);
+	return register_as(WORKER, group_of(group), tag);
 }
 
 umcg_tid umcg_register_server(umcg_t group, intptr_t tag)
 {
-	return register_as(SERVER, group, tag);
+	return register_as(SERVER, group_of(group), tag);
 }
 
 /*

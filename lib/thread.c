@@ -166,16 +166,27 @@ intptr_t umcg_get_task_tag(umcg_tid utid)
 	return atomic_load_explicit(&thread_of(utid)->tag, memory_order_relaxed);
 }
 
-int umcg_get_task_state(umcg_tid utid, uint64_t *since_ns)
+uint64_t umcg_get_task_state(umcg_tid utid)
 {
-	const bool is_registered = kind_of(thread_of(utid)) != UNREGISTERED;
-	uint64_t word = atomic_load(&thread_of(utid)->words.state_ts);
-
-	if (since_ns)
-		*since_ns = state_time_ns(word, monotonic_ns());
+	struct thread *thread = thread_of(utid);
+	const enum thread_kind kind = kind_of(thread);
+	const uint64_t word = atomic_load(&thread->words.state_ts);
+	uint64_t state = word & (UMCG_TASK_STATE_MASK | LOCKED | PREEMPTED | PROGRAM_BITS);
 
 	/* The word is prepared before the registration: till then other calls know no such task. */
-	return is_registered ? word & UMCG_TASK_STATE_MASK : UMCG_TASK_NONE;
+	if (kind == UNREGISTERED || (word & UMCG_TASK_STATE_MASK) == NONE)
+		return UMCG_TASK_NONE;
+	if (kind == WORKER && word & WAITS)
+		state |= UMCG_UTF_WORKER_IN_WAIT;
+	if (has_wakeup(thread))
+		state |= UMCG_UTF_WAKEUP_QUEUED;
+
+	return state;
+}
+
+uint64_t umcg_get_task_since(umcg_tid utid)
+{
+	return state_time_ns(atomic_load(&thread_of(utid)->words.state_ts), monotonic_ns());
 }
 
 uint64_t umcg_get_time_ns(void)

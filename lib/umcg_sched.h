@@ -14,6 +14,10 @@
 #ifndef _UMCG_SCHED_H
 #define _UMCG_SCHED_H
 
+#ifndef __LP64__
+#error "libumcg is for 64-bit programs"
+#endif
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -48,7 +48,7 @@ TEST(a_thread_has_an_id_and_a_tag)
 	EXPECT_EQ(self, umcg_get_utid());
 	umcg_set_task_tag(self, -7);
 	EXPECT_EQ(-7, umcg_get_task_tag(self));
-	EXPECT_EQ(UMCG_TASK_NONE, umcg_get_task_state(self, NULL));
+	EXPECT_EQ(UMCG_TASK_NONE, state_of(self));
 	EXPECT_EQ(self, umcg_register_basic_task(8));
 	EXPECT_EQ(8, umcg_get_task_tag(self));
 	EXPECT_EQ(0, umcg_unregister_task());
@@ -92,15 +92,17 @@ TEST(basic_tasks_register_once)
 	EXPECT_FAILS(EINVAL, umcg_unregister_task());
 	EXPECT_FAILS(EINVAL, umcg_wait(1));
 	ASSERT_NE(UMCG_NONE, umcg_register_basic_task(0));
-	EXPECT_EQ(UMCG_TASK_RUNNING, umcg_get_task_state(umcg_get_utid(), &before));
+	EXPECT_EQ(UMCG_TASK_RUNNING, umcg_get_task_state(umcg_get_utid()));
+	before = umcg_get_task_since(umcg_get_utid());
 	EXPECT_NONE(EINVAL, umcg_register_basic_task(0));
 	EXPECT_NONE(EINVAL, umcg_get_idle_worker(false));
 	EXPECT_NONE(EINVAL, umcg_run_worker(umcg_get_utid()));
 	EXPECT_FAILS(ETIMEDOUT, umcg_wait(1));
-	EXPECT_EQ(UMCG_TASK_RUNNING, umcg_get_task_state(umcg_get_utid(), &since));
+	EXPECT_EQ(UMCG_TASK_RUNNING, umcg_get_task_state(umcg_get_utid()));
+	since = umcg_get_task_since(umcg_get_utid());
 	EXPECT_GT(since, before);
 	EXPECT_EQ(0, umcg_unregister_task());
-	EXPECT_EQ(UMCG_TASK_NONE, umcg_get_task_state(umcg_get_utid(), NULL));
+	EXPECT_EQ(UMCG_TASK_NONE, state_of(umcg_get_utid()));
 	EXPECT_FAILS(EINVAL, umcg_unregister_task());
 }
 
@@ -166,7 +168,7 @@ TEST(a_basic_task_is_woken_in_any_state)
 	start_basic_task(&sleeper);
 	for (int i = 1; i <= 100; i++) {
 		if (i % 2)
-			SOON(umcg_get_task_state(sleeper.tid, NULL) == UMCG_TASK_IDLE);
+			SOON(state_of(sleeper.tid) == UMCG_TASK_IDLE);
 		EXPECT_EQ(0, umcg_wake(sleeper.tid, i % 3 == 0));
 		EXPECT_TRUE(SOON(sleeper.done == i));
 	}
@@ -207,7 +209,7 @@ TEST(basic_tasks_swap)
 
 TEST(groups_have_known_flags_and_go_empty)
 {
-	EXPECT_NONE(EINVAL, (intptr_t)umcg_create_group(2));
+	EXPECT_NONE(EINVAL, umcg_create_group(2));
 	group = umcg_create_group(0);
 	ASSERT_TRUE(group);
 	EXPECT_NONE(EINVAL, umcg_register_server(UMCG_NONE, 0));
@@ -260,7 +262,7 @@ TEST(workers_leave_in_every_way)
 		start_worker(&worker);
 		ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
 		EXPECT_EQ((intptr_t)&worker, umcg_get_task_tag(worker.tid));
-		EXPECT_EQ(UMCG_TASK_IDLE, umcg_get_task_state(worker.tid, NULL));
+		EXPECT_EQ(UMCG_TASK_IDLE, state_of(worker.tid));
 		errno = 1;
 		EXPECT_NONE(0, umcg_run_worker(worker.tid));
 		join(&worker);
@@ -389,7 +391,7 @@ TEST(a_worker_is_seen_to_block_in_every_way)
 			write_pipe();
 			continue;
 		}
-		seen[step] += umcg_get_task_state(stopped, NULL) == UMCG_TASK_BLOCKED;
+		seen[step] += state_of(stopped) == UMCG_TASK_BLOCKED;
 		if (ways_to_block[step].end)
 			ways_to_block[step].end();
 	}
@@ -418,7 +420,7 @@ TEST(a_worker_that_waits_is_run_again_or_woken)
 	start_worker(&worker);
 	ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
 	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
-	EXPECT_EQ(UMCG_TASK_IDLE, umcg_get_task_state(worker.tid, NULL));
+	EXPECT_EQ(UMCG_TASK_IDLE, state_of(worker.tid));
 	EXPECT_NONE(EAGAIN, umcg_get_idle_worker(false));
 
 	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
@@ -467,7 +469,7 @@ TEST(a_worker_waits_with_a_timeout)
 		uint32_t state;
 
 		ASSERT_EQ(worker.tid, umcg_run_worker(umcg_get_idle_worker(true)));
-		state = umcg_get_task_state(worker.tid, NULL);
+		state = state_of(worker.tid);
 		/* Its time may be over, if this thread has not run for long. */
 		if (umcg_get_time_ns() < deadline)
 			EXPECT_EQ(UMCG_TASK_BLOCKED, state);
@@ -581,7 +583,7 @@ static void swap_to_polling_server(struct member *self)
 {
 	umcg_tid server = *(umcg_tid *)self->arg;
 
-	MUST(SOON(umcg_get_task_state(server, NULL) == UMCG_TASK_IDLE));
+	MUST(SOON(state_of(server) == UMCG_TASK_IDLE));
 	MUST(umcg_swap(server, umcg_get_time_ns() + 20000000) == -1 &&
 	     errno == ETIMEDOUT);
 }

@@ -24,10 +24,14 @@ _Noreturn void give_up(const char *what, const char *file, int line)
 	_exit(1);
 }
 
+uint64_t state_of(umcg_tid task)
+{
+	return umcg_get_task_state(task) & UMCG_TASK_STATE_MASK;
+}
+
 bool is_registered(struct member *member)
 {
-	return member->tid != UMCG_NONE &&
-	       umcg_get_task_state(member->tid, NULL) != UMCG_TASK_NONE;
+	return member->tid != UMCG_NONE && state_of(member->tid) != UMCG_TASK_NONE;
 }
 
 static void *worker_thread(void *arg)

@@ -64,6 +64,8 @@ extern umcg_t group;
 
 _Noreturn void give_up(const char *what, const char *file, int line);
 
+/* umcg_get_task_state() without the flags. */
+uint64_t state_of(umcg_tid task);
 bool is_registered(struct member *member);
 /* Start a thread that registers, runs its body and unregisters. */
 void start_worker(struct member *member);

@@ -70,7 +70,7 @@ TEST(a_preempted_worker_comes_back_idle)
 	ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
 	pthread_create(&preempter, NULL, preempt_when_it_spins, &worker);
 	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
-	EXPECT_EQ(UMCG_TASK_IDLE, umcg_get_task_state(worker.tid, NULL));
+	EXPECT_EQ(UMCG_TASK_IDLE, state_of(worker.tid));
 	EXPECT_NONE(EAGAIN, umcg_run_worker(worker.tid));
 	EXPECT_FAILS(EAGAIN, umcg_preempt_worker(worker.tid));
 	pthread_join(preempter, NULL);
@@ -94,7 +94,7 @@ TEST(a_preempted_worker_is_taken_by_a_server_that_waits)
 	pthread_create(&preempter, NULL, preempt_when_it_spins, &worker);
 	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
 	pthread_join(preempter, NULL);
-	EXPECT_TRUE(SOON(umcg_get_task_state(worker.tid, NULL) == UMCG_TASK_RUNNING));
+	EXPECT_TRUE(SOON(state_of(worker.tid) == UMCG_TASK_RUNNING));
 	worker.step = 2;
 	join(&worker);
 	umcg_unregister_task();

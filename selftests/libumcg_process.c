@@ -20,7 +20,7 @@ TEST(a_filter_that_refuses_registration_is_no_missing_thread)
 	ASSERT_TRUE(umcg_enabled());
 	ASSERT_TRUE(filter_ioctl(UMCG_IOC_CTL));
 	EXPECT_NONE(EPERM, umcg_register_basic_task(0));
-	EXPECT_EQ(UMCG_TASK_NONE, umcg_get_task_state(umcg_get_utid(), NULL));
+	EXPECT_EQ(UMCG_TASK_NONE, state_of(umcg_get_utid()));
 }
 
 static void sleep_often(struct member *self __attribute__((unused)))

@@ -74,10 +74,7 @@ static long join_workers(int count)
 /* When its state has changed last: if it has blocked meanwhile, this is another time. */
 static uint64_t last_change(void)
 {
-	uint64_t since = 0;
-
-	umcg_get_task_state(umcg_get_utid(), &since);
-	return since;
+	return umcg_get_task_since(umcg_get_utid());
 }
 
 static void read_byte(int fd)

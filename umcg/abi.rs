@@ -13,6 +13,11 @@ pub(crate) use crate::sys::bindings::{
     umcg_command_UMCG_COMMAND_VERSION as UMCG_IOC_VERSION,
     umcg_command_UMCG_COMMAND_WAIT as UMCG_IOC_WAIT,
     umcg_ctl_args,
+    umcg_ctl_flag_UMCG_CTL_CRITICAL as UMCG_CTL_CRITICAL,
+    umcg_ctl_flag_UMCG_CTL_DIRECT as UMCG_CTL_DIRECT,
+    umcg_ctl_flag_UMCG_CTL_REGISTER as UMCG_CTL_REGISTER,
+    umcg_ctl_flag_UMCG_CTL_UNREGISTER as UMCG_CTL_UNREGISTER,
+    umcg_ctl_flag_UMCG_CTL_WORKER as UMCG_CTL_WORKER,
     umcg_desched_args,
     umcg_direct_group,
     umcg_kick_args,
@@ -21,12 +26,9 @@ pub(crate) use crate::sys::bindings::{
     umcg_task,
     umcg_version_args,
     umcg_wait_args,
+    umcg_wait_flag_UMCG_WAIT_WAKE_ONLY as UMCG_WAIT_WAKE_ONLY,
+    umcg_wait_flag_UMCG_WAIT_WF_CURRENT_CPU as UMCG_WAIT_WF_CURRENT_CPU,
     UMCG_ABI_VERSION,
-    UMCG_CTL_CRITICAL,
-    UMCG_CTL_DIRECT,
-    UMCG_CTL_REGISTER,
-    UMCG_CTL_UNREGISTER,
-    UMCG_CTL_WORKER,
     UMCG_DESCHED_MAX,
     UMCG_DESCHED_ON_BLOCK,
     UMCG_DESCHED_ON_PREEMPT,
@@ -64,9 +66,7 @@ pub(crate) use crate::sys::bindings::{
     UMCG_TASK_STATE_MASK,
     UMCG_TASK_STATE_MASK_FULL,
     UMCG_TF_LOCKED,
-    UMCG_TF_PREEMPTED,
-    UMCG_WAIT_WAKE_ONLY,
-    UMCG_WAIT_WF_CURRENT_CPU, //
+    UMCG_TF_PREEMPTED, //
 };
 
 // The same numbers as in sys/helpers.c, so that bindgen and the C compiler agree.

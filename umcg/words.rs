@@ -131,6 +131,11 @@ impl TaskWords {
         self.page.is_in(mm)
     }
 
+    /// Whether the task names the words of a group.
+    pub(crate) fn has_group(&self) -> bool {
+        self.idle_head_address() != 0 || self.idle_server_address() != 0
+    }
+
     /// `umcg_task::idle_workers_ptr`, as a node of the list of idle workers.
     pub(crate) fn idle_node(&self) -> &Atomic<u64> {
         self.word64(offset_of!(umcg_task, idle_workers_ptr))

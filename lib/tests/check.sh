@@ -60,29 +60,42 @@ library_compiles()
 	"$MAKE" -s -C "$lib" O="$programs/$1" CC="$1" all
 }
 
-# build_user NAME COMPILER OPTION...: a program that uses all there is.
-build_user()
+# build SOURCE NAME COMPILER OPTION...: an object of a program that uses the library.
+build()
 {
-	local object=$programs/$1.o compiler=$2
-	shift 2
+	local source=$1 object=$programs/$2.o compiler=$3
+	shift 3
 
 	need "$compiler"
 	"$compiler" "$@" "${warnings[@]}" -I"$lib" -I"$lib/../include/uapi" -c \
-		-o "$object" "$lib/tests/user.c"
+		-o "$object" "$lib/tests/$source"
 }
 
+# links_shared SOURCE NAME COMPILER OPTION...: it links, and does what it should.
 links_shared()
 {
-	build_user "$@"
-	"$CC" -o "$programs/$1" "$programs/$1.o" -L"$library" -Wl,-rpath,"$library" -lumcg
-	"$programs/$1"
+	build "$@"
+	"$CC" -o "$programs/$2" "$programs/$2.o" -L"$library" -Wl,-rpath,"$library" -lumcg
+	"$programs/$2"
 }
 
 links_static()
 {
-	build_user "$@"
-	"$CC" -static -pthread -o "$programs/$1" "$programs/$1.o" "$library/libumcg.a"
-	"$programs/$1"
+	build "$@"
+	"$CC" -static -pthread -o "$programs/$2" "$programs/$2.o" "$library/libumcg.a"
+	"$programs/$2"
+}
+
+# refuses_32_bits COMPILER: the headers say so, before one of libc is missed.
+refuses_32_bits()
+{
+	local header said
+
+	need "$1"
+	for header in libumcg.h umcg_sched.h; do
+		! said=$("$1" -m32 -fsyntax-only -I"$lib/../include/uapi" "$lib/$header" 2>&1)
+		grep -F 'libumcg is for 64-bit programs' <<<"$said"
+	done
 }
 
 declared_names()
@@ -95,7 +108,7 @@ exports_what_is_declared()
 {
 	diff <(declared_names) \
 		<(nm -D --defined-only "$library/libumcg.so.0" | sed -n 's/.* [^A] //p' |
-			sed 's/@@UMCG_0\.[89]$//' | sort)
+			sed 's/@@UMCG_0\.[0-9]*$//' | sort)
 }
 
 static_names_have_the_prefix()
@@ -169,13 +182,19 @@ test_case "the library compiles cleanly: gcc" library_compiles gcc
 test_case "the library compiles cleanly: clang" library_compiles clang
 for compiler in gcc clang; do
 	test_case "C11 links to the shared library: $compiler" \
-		links_shared "c-$compiler" "$compiler" -std=c11 -D_DEFAULT_SOURCE
+		links_shared user.c "c-$compiler" "$compiler" -std=c11 -D_DEFAULT_SOURCE
+	test_case "a program of 2021 compiles: $compiler" \
+		links_shared names_of_2021.c "c-2021-$compiler" "$compiler" -std=gnu11
+	test_case "32 bits are refused: $compiler" refuses_32_bits "$compiler"
 done
 for compiler in g++ clang++; do
 	test_case "C++17 links to the shared library: $compiler" \
-		links_shared "c++-$compiler" "$compiler" -x c++ -std=c++17
+		links_shared user.c "c++-$compiler" "$compiler" -x c++ -std=c++17
+	test_case "a program of 2021 compiles: $compiler" \
+		links_shared names_of_2021.c "c++-2021-$compiler" "$compiler" -x c++ -std=gnu++17
 done
-test_case "C11 links to the static library" links_static c-static "$CC" -std=c11 -D_DEFAULT_SOURCE
+test_case "C11 links to the static library" \
+	links_static user.c c-static "$CC" -std=c11 -D_DEFAULT_SOURCE
 test_case "the shared library exports what is declared" exports_what_is_declared
 test_case "the names of the static library have its prefix" static_names_have_the_prefix
 test_case "the shared library is named by its soname" is_named_by_its_soname

@@ -263,7 +263,7 @@ static void a_preempted_worker_is_not_left_to_its_server(void)
 	start_servers_in_group(1);
 	start_basic_task(&preempter);
 	CHECK(umcg_run_worker(workers[0].tid) == workers[0].tid);
-	CHECK(SOON(umcg_get_task_state(workers[0].tid, NULL) == UMCG_TASK_RUNNING));
+	CHECK(SOON(state_of(workers[0].tid) == UMCG_TASK_RUNNING));
 	is_over = true;
 	join_workers(1);
 	join(&preempter);
@@ -341,7 +341,7 @@ static void swap_to_server(struct member *self)
 {
 	umcg_tid server = *(umcg_tid *)self->arg;
 
-	CHECK(SOON(umcg_get_task_state(server, NULL) == UMCG_TASK_IDLE));
+	CHECK(SOON(state_of(server) == UMCG_TASK_IDLE));
 	CHECK(umcg_swap(server, umcg_get_time_ns() + 10000000) == -1 && errno == ETIMEDOUT);
 }
 
@@ -435,7 +435,7 @@ static void a_task_is_swapped_to_and_leaves(void)
 	CHECK(SOON(leaver.tid));
 	while (!leaver.step) {
 		/* It has not gone to sleep yet. */
-		while (umcg_get_task_state(leaver.tid, NULL) != UMCG_TASK_IDLE && !leaver.step)
+		while (state_of(leaver.tid) != UMCG_TASK_IDLE && !leaver.step)
 			sched_yield();
 		CHECK(umcg_swap(leaver.tid, umcg_get_time_ns() + 500000) == -1);
 		CHECK(errno == EINVAL || errno == ETIMEDOUT);

@@ -70,7 +70,8 @@ int main(void)
 
 	umcg_set_task_tag(self, -1);
 	CHECK(umcg_get_task_tag(self) == -1);
-	CHECK(umcg_get_task_state(self, &since) == UMCG_TASK_NONE);
+	CHECK(umcg_get_task_state(self) == UMCG_TASK_NONE);
+	CHECK(umcg_get_task_since(self) <= umcg_get_time_ns());
 	CHECK(umcg_get_time_ns() > 0);
 	CHECK(umcg_destroy_group(group) == 0);
 

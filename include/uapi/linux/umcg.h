@@ -39,23 +39,25 @@
  *               four lowest bits; one more than the previous timestamp where
  *               they would not differ, so that no two changes look the same
  */
-#define UMCG_TASK_NONE			0
-#define UMCG_TASK_RUNNING		1
-#define UMCG_TASK_IDLE			2
-#define UMCG_TASK_BLOCKED		3
+#define UMCG_TASK_NONE			0ULL
+#define UMCG_TASK_RUNNING		1ULL
+#define UMCG_TASK_IDLE			2ULL
+#define UMCG_TASK_BLOCKED		3ULL
 
 /* The user has taken the task for a change of state; the kernel keeps off. */
-#define UMCG_TF_LOCKED			(1U << 6)
+#define UMCG_TF_LOCKED			(1ULL << 6)
 
 /* The user wants the worker to give way to its server. */
-#define UMCG_TF_PREEMPTED		(1U << 7)
+#define UMCG_TF_PREEMPTED		(1ULL << 7)
 
-#define UMCG_TASK_STATE_MASK		0x0000003fU
-#define UMCG_TASK_RESERVED_MASK		0x00001f00U
-#define UMCG_TASK_USER_MASK		0x0003e000U
-#define UMCG_TASK_STATE_MASK_FULL	0x0003ffffU
+/* As wide as the word: the complement of a mask keeps the timestamp. */
+#define UMCG_TASK_STATE_MASK		0x0000003fULL
+#define UMCG_TASK_RESERVED_MASK		0x00001f00ULL
+#define UMCG_TASK_USER_MASK		0x0003e000ULL
+#define UMCG_TASK_STATE_MASK_FULL	0x0003ffffULL
 
 #define UMCG_STATE_TIMESTAMP_SHIFT	18
+#define UMCG_STATE_TIMESTAMP_BITS	46
 #define UMCG_STATE_TIMESTAMP_GRANULARITY 4
 
 /* A node of the idle-worker list whose link is not written yet. */
@@ -155,11 +157,13 @@ struct umcg_direct_group {
 } __attribute__((aligned(64)));
 
 /* umcg_ctl_args::flags */
-#define UMCG_CTL_REGISTER		0x00001U
-#define UMCG_CTL_UNREGISTER		0x00002U
-#define UMCG_CTL_WORKER			0x10000U
-#define UMCG_CTL_DIRECT			0x20000U
-#define UMCG_CTL_CRITICAL		0x40000U
+enum umcg_ctl_flag {
+	UMCG_CTL_REGISTER	= 0x00001,
+	UMCG_CTL_UNREGISTER	= 0x00002,
+	UMCG_CTL_WORKER		= 0x10000,
+	UMCG_CTL_DIRECT		= 0x20000,
+	UMCG_CTL_CRITICAL	= 0x40000,
+};
 
 /**
  * struct umcg_ctl_args - arguments of UMCG_IOC_CTL
@@ -205,8 +209,10 @@ struct umcg_ctl_args {
 };
 
 /* umcg_wait_args::flags */
-#define UMCG_WAIT_WAKE_ONLY		1U
-#define UMCG_WAIT_WF_CURRENT_CPU	2U
+enum umcg_wait_flag {
+	UMCG_WAIT_WAKE_ONLY		= 1,
+	UMCG_WAIT_WF_CURRENT_CPU	= 2,
+};
 
 /**
  * struct umcg_wait_args - arguments of UMCG_IOC_WAIT
