@@ -367,21 +367,55 @@ static int time_out_under_stops(void *argument)
 	return worker->result == -ETIMEDOUT ? 0 : 5;
 }
 
+/* The same with a timeout that locks the worker: it has a server again when that runs it. */
+static void wait_and_be_locked(struct umcg_thread *self)
+{
+	self->phase = 1;
+	set_next_tid(&self->task, self->server->tid);
+	state_change(&self->task, RUNNING, IDLE | LOCKED);
+	state_change(&self->server->task, IDLE, RUNNING);
+	self->result = umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, realtime_in_ms(TIMEOUT_MS));
+	self->phase = state_of(&self->task) == (IDLE | LOCKED) ? 3 : 4;
+	set_next_tid(&self->task, 0);
+	umcg_wait(0, 0);
+}
+
+static int be_locked_under_stops(void *argument)
+{
+	struct umcg_crew *crew = argument;
+	struct umcg_thread *server = &crew->servers[0];
+	struct umcg_thread *worker = &crew->workers[0];
+
+	crew->group = (struct umcg_group)UMCG_GROUP_INIT;
+	if (server_register(server))
+		return 1;
+	worker_start(worker, &crew->group, wait_and_be_locked);
+	if (server_next_worker(server, &crew->group) != worker || server_run(server, worker))
+		return 2;
+	worker->phase = 2;
+	if (!SOON(worker->phase == 3 && state_of(&worker->task) == IDLE))
+		return 3;
+	if (server_run(server, worker) || !thread_ends(worker))
+		return 4;
+	return worker->result == -ETIMEDOUT && !crew->group.idle_workers ? 0 : 5;
+}
+
 TEST_F(stopped, the_timeout_of_a_worker_counts_after_a_stop)
 {
+	int (*const bodies[])(void *) = { time_out_under_stops, be_locked_under_stops };
 	/* The time passes while the process is stopped, or after that. */
 	const unsigned int stop_ms[] = { 2 * TIMEOUT_MS, 100 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(stop_ms); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(stop_ms); i++) {
 		struct umcg_thread *worker = &self->crew->workers[0];
 		pid_t pid;
 		int status;
 
 		memset(self->crew, 0, sizeof(*self->crew));
-		pid = process_start(time_out_under_stops, self->crew);
+		pid = process_start(bodies[i % 2], self->crew);
 		ASSERT_TRUE(SOON(worker->phase == 2 && state_of(&worker->task) == IDLE));
 		ASSERT_TRUE(stops_at_once(pid));
-		sleep_ms(stop_ms[i]);
+		sleep_ms(stop_ms[i / 2]);
 		/* It may end before anybody can see that it goes on. */
 		ASSERT_EQ(0, kill(pid, SIGCONT));
 		status = process_ends(pid);

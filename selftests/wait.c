@@ -9,7 +9,7 @@
 #include "kselftest_harness.h"
 #include "umcg_test.h"
 
-#define NO_SUCH_FLAG	4U
+#define NO_SUCH_FLAG	8U
 
 /* The test is a server; a second one waits when a test has started it. */
 FIXTURE(waiting) {
@@ -68,6 +68,15 @@ TEST_F(waiting, other_flags_are_EINVAL)
 		EXPECT_EQ(-EINVAL, umcg_wait(refused[i], 0))
 			TH_LOG("flags %#x", refused[i]);
 	}
+}
+
+TEST_F(waiting, only_a_worker_is_locked_on_timeout)
+{
+	set_next_tid(&self->server.task, gettid());
+	EXPECT_EQ(-EINVAL, umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, 0));
+	EXPECT_EQ(-EINVAL, umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, realtime_in_ms(10)));
+	EXPECT_EQ(-EINVAL, umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT | UMCG_WAIT_WAKE_ONLY, 0));
+	EXPECT_EQ(RUNNING, state_of(&self->server.task));
 }
 
 TEST_F(waiting, a_wake_has_a_target_and_no_timeout)

@@ -309,6 +309,56 @@ TEST_F(worker, a_worker_whose_time_is_over_is_queued)
 	}
 }
 
+/* Waits with a timeout that locks, then without one, as a worker that is on no list. */
+static void wait_and_be_locked(struct umcg_thread *self)
+{
+	const int *ms = self->arg;
+
+	set_next_tid(&self->task, self->server->tid);
+	state_change(&self->task, RUNNING, IDLE | LOCKED);
+	state_change(&self->server->task, IDLE, RUNNING);
+	self->result = umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, realtime_in_ms(*ms));
+	if (self->result) {
+		self->phase = state_of(&self->task);
+		set_next_tid(&self->task, 0);
+		umcg_wait(0, 0);
+	}
+}
+
+TEST_F(worker, a_worker_whose_time_is_over_is_locked_on_demand)
+{
+	int timeouts[] = { 100, 0, -1000 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(timeouts); i++) {
+		self->first = (struct umcg_thread){ .arg = &timeouts[i] };
+		ASSERT_TRUE(start_worker(self, &self->first, wait_and_be_locked));
+		ASSERT_EQ(0, server_run(&self->server, &self->first));
+		/* No server runs it, and it is not on the list. */
+		ASSERT_TRUE(SOON(self->first.phase));
+		EXPECT_EQ(-ETIMEDOUT, self->first.result);
+		EXPECT_EQ((int)(IDLE | LOCKED), self->first.phase);
+		ASSERT_TRUE(SOON(state_of(&self->first.task) == IDLE));
+		EXPECT_EQ(0, self->group.idle_workers);
+		EXPECT_EQ((uintptr_t)&self->group.idle_workers, self->first.task.idle_workers_ptr);
+		ASSERT_EQ(0, server_run(&self->server, &self->first));
+		ASSERT_TRUE(thread_ends(&self->first));
+	}
+}
+
+TEST_F(worker, a_worker_that_is_run_in_time_is_not_locked)
+{
+	int timeout = SOON_MS;
+
+	self->first.arg = &timeout;
+	ASSERT_TRUE(start_worker(self, &self->first, wait_and_be_locked));
+	ASSERT_EQ(0, server_run(&self->server, &self->first));
+	ASSERT_EQ(0, server_run(&self->server, &self->first));
+	ASSERT_TRUE(thread_ends(&self->first));
+	EXPECT_EQ(0, self->first.result);
+	EXPECT_EQ(0, self->first.phase);
+	EXPECT_EQ(0, self->group.idle_workers);
+}
+
 TEST_F(worker, a_worker_that_is_run_in_time_is_not_queued)
 {
 	int timeout = SOON_MS;

@@ -26,6 +26,7 @@ pub(crate) use crate::sys::bindings::{
     umcg_task,
     umcg_version_args,
     umcg_wait_args,
+    umcg_wait_flag_UMCG_WAIT_LOCK_ON_TIMEOUT as UMCG_WAIT_LOCK_ON_TIMEOUT,
     umcg_wait_flag_UMCG_WAIT_WAKE_ONLY as UMCG_WAIT_WAKE_ONLY,
     umcg_wait_flag_UMCG_WAIT_WF_CURRENT_CPU as UMCG_WAIT_WF_CURRENT_CPU,
     UMCG_ABI_VERSION,

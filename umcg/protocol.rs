@@ -166,11 +166,22 @@ pub(crate) fn is_preempted(word: &impl SharedWord) -> bool {
     now.runs() && now.is_preempted()
 }
 
-/// A worker has waited long enough: IDLE becomes BLOCKED, and wake detection queues it again.
-/// Returns false if it is not idle any more: then somebody runs it.
-pub(crate) fn time_out(word: &impl SharedWord, now_ns: u64) -> bool {
+/// What becomes of a worker that has waited long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnTimeout {
+    /// BLOCKED: wake detection queues it again.
+    Queue,
+    /// IDLE and locked: it goes on in user mode, and sees to the rest.
+    Lock,
+}
+
+/// A worker has waited long enough. Returns false if it is not idle any more: then somebody runs it.
+pub(crate) fn time_out(word: &impl SharedWord, then: OnTimeout, now_ns: u64) -> bool {
     update(word, |old| {
-        (old.is(State::Idle) && !old.is_locked()).then(|| old.moved_to(State::Blocked, now_ns))
+        (old.is(State::Idle) && !old.is_locked()).then(|| match then {
+            OnTimeout::Queue => old.moved_to(State::Blocked, now_ns),
+            OnTimeout::Lock => old.locked(now_ns),
+        })
     })
     .is_some()
 }

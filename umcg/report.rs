@@ -11,6 +11,7 @@ use super::{
         UMCG_TASK_IDLE,
         UMCG_TASK_RUNNING, //
     },
+    protocol::OnTimeout,
     task::{
         own_words,
         Task, //
@@ -143,13 +144,16 @@ fn tell_queued(current: &Current<'_, Task>, reason: Reason) {
 }
 
 /// A worker has waited long enough, and is blocked by that.
-pub(crate) fn times_out(current: &Current<'_, Task>) {
+pub(crate) fn times_out(current: &Current<'_, Task>, then: OnTimeout) {
     count(current, Reason::TimeOut);
     if trace::is_on() {
         trace::state(
             current.kind().role(),
             UMCG_TASK_IDLE,
-            UMCG_TASK_BLOCKED,
+            match then {
+                OnTimeout::Queue => UMCG_TASK_BLOCKED,
+                OnTimeout::Lock => UMCG_TASK_IDLE,
+            },
             Reason::TimeOut,
         );
     }

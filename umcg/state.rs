@@ -131,6 +131,14 @@ impl StateWord {
         self.changed_to(bits, now_ns)
     }
 
+    /// The word with the lock, changed at `now_ns`.
+    #[inline]
+    pub(crate) const fn locked(self, now_ns: u64) -> Self {
+        let bits = self.0 & UMCG_TASK_STATE_MASK_FULL as u64 | UMCG_TF_LOCKED as u64;
+
+        self.changed_to(bits, now_ns)
+    }
+
     /// The word with the preemption flag, changed at `now_ns`.
     #[inline]
     pub(crate) const fn preempted(self, now_ns: u64) -> Self {

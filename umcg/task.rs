@@ -10,6 +10,7 @@ use super::{
     direct_group::DirectGroup,
     hooks,
     limits::Share,
+    protocol::OnTimeout,
     words::{
         Group,
         TaskWords, //
@@ -97,6 +98,8 @@ pub(crate) struct Interrupted {
     /// When a worker is to give up, which goes on waiting before the call starts again; `None` once
     /// it does not wait any more.
     pub(crate) deadline: Option<Deadline>,
+    /// What becomes of it then.
+    pub(crate) on_timeout: OnTimeout,
     /// Whether it has given up.
     pub(crate) timed_out: bool,
 }

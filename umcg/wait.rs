@@ -4,11 +4,13 @@
 
 use super::{
     abi::{
+        UMCG_WAIT_LOCK_ON_TIMEOUT,
         UMCG_WAIT_WAKE_ONLY,
         UMCG_WAIT_WF_CURRENT_CPU, //
     },
     protocol::{
         self,
+        OnTimeout,
         SharedWord, //
     },
     registry,
@@ -43,6 +45,7 @@ use crate::sys::{
 use kernel::prelude::*;
 
 const WAIT: u64 = 0;
+const WAIT_AND_LOCK: u64 = UMCG_WAIT_LOCK_ON_TIMEOUT as u64;
 const WAKE: u64 = UMCG_WAIT_WAKE_ONLY as u64;
 const WAKE_ON_THIS_CPU: u64 = WAKE | UMCG_WAIT_WF_CURRENT_CPU as u64;
 
@@ -59,9 +62,16 @@ pub(crate) fn wait(ctx: TaskContext, abs_timeout: u64, flags: u64) -> Result {
             let deadline = Deadline::new(timeout);
             match current.kind() {
                 Kind::Server => server_waits(&ctx, &current, next, deadline),
-                Kind::Worker => worker_waits(&ctx, &current, next, deadline),
+                Kind::Worker => worker_waits(&ctx, &current, next, deadline, OnTimeout::Queue),
             }
         }
+        (WAIT_AND_LOCK, timeout) if timeout != 0 && current.kind() == Kind::Worker => worker_waits(
+            &ctx,
+            &current,
+            next,
+            Deadline::new(timeout),
+            OnTimeout::Lock,
+        ),
         (flags, 0) if next != 0 => wakes_only(&current, next, flags),
         _ => Err(EINVAL),
     }
@@ -116,7 +126,7 @@ fn server_waits(
         }
         Ended::TimedOut => Err(ETIMEDOUT),
         Ended::Signalled => {
-            interrupt(current, next, deadline);
+            interrupt(current, next, deadline, OnTimeout::Queue);
             Err(ERESTARTSYS)
         }
     }
@@ -160,6 +170,7 @@ fn worker_waits(
     current: &Current<'_, Task>,
     next: u32,
     deadline: Option<Deadline>,
+    on_timeout: OnTimeout,
 ) -> Result {
     let state = own_words(current).state();
 
@@ -170,11 +181,11 @@ fn worker_waits(
             report::waits(current, next);
             match worker::hold(ctx, current, deadline) {
                 Ended::Done => Ok(()),
-                Ended::TimedOut if worker::times_out(current) => Err(ETIMEDOUT),
+                Ended::TimedOut if worker::times_out(current, on_timeout) => Err(ETIMEDOUT),
                 // A server has begun to run it: wake detection waits for the rest.
                 Ended::TimedOut => Ok(()),
                 Ended::Signalled => {
-                    interrupt(current, next, deadline);
+                    interrupt(current, next, deadline, on_timeout);
                     signal::look_on_return();
                     Err(ERESTARTNOINTR)
                 }
@@ -191,11 +202,17 @@ fn worker_waits(
 }
 
 /// Notes that the wait of the current task, which has woken `next`, will start again.
-fn interrupt(current: &Current<'_, Task>, next: u32, deadline: Option<Deadline>) {
+fn interrupt(
+    current: &Current<'_, Task>,
+    next: u32,
+    deadline: Option<Deadline>,
+    on_timeout: OnTimeout,
+) {
     current.owned().interrupted.set(Some(Interrupted {
         state: SharedWord::load(own_words(current).state()),
         next_tid: next,
         deadline,
+        on_timeout,
         timed_out: false,
     }));
 }

@@ -14,6 +14,7 @@ use super::{
     protocol::{
         self,
         Block,
+        OnTimeout,
         Resume, //
     },
     registry,
@@ -168,7 +169,7 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
     let settled = !owned.condemned.get() && verdict(current) == Resume::Run;
 
     if settled {
-        report::runs(current, || true);
+        report::runs(current, || protocol::is_running(own_words(current).state()));
         owned.idles.set(false);
     }
     settled
@@ -203,7 +204,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
         }
         match verdict(current) {
             Resume::Run => {
-                report::runs(current, || owned.idles.get());
+                report::runs(current, || owned.idles.get() && protocol::is_running(state));
                 owned.idles.set(false);
                 forget_deadline(current);
                 break;
@@ -283,19 +284,20 @@ fn give_up(current: &Current<'_, Task>) {
     let interrupted = &current.owned().interrupted;
 
     interrupted.set(interrupted.get().map(|wait| Interrupted {
-        timed_out: times_out(current),
+        timed_out: times_out(current, wait.on_timeout),
         deadline: None,
         ..wait
     }));
 }
 
-/// The current worker, which has waited long enough, becomes blocked. Returns false if somebody runs
-/// it.
-pub(crate) fn times_out(current: &Current<'_, Task>) -> bool {
-    let timed_out = protocol::time_out(own_words(current).state(), clock::monotonic_ns());
+/// The current worker, which has waited long enough, becomes blocked or locked. Returns false if
+/// somebody runs it.
+pub(crate) fn times_out(current: &Current<'_, Task>, then: OnTimeout) -> bool {
+    let state = own_words(current).state();
+    let timed_out = protocol::time_out(state, then, clock::monotonic_ns());
 
     if timed_out {
-        report::times_out(current);
+        report::times_out(current, then);
     }
     timed_out
 }

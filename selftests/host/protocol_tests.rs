@@ -21,6 +21,7 @@ use crate::{
         time_out,
         unlock,
         Block,
+        OnTimeout,
         Resume,
         SharedWord, //
     },
@@ -292,7 +293,7 @@ fn a_fight_for_a_word_ends() {
     let locked = Fought::new(word(UMCG_TASK_IDLE, UMCG_TF_LOCKED), advance);
     let running = Fought::new(word(UMCG_TASK_RUNNING, 0), advance);
 
-    assert!(!time_out(&idle, 2 * SECOND));
+    assert!(!time_out(&idle, OnTimeout::Queue, 2 * SECOND));
     assert!(!unlock(&locked, 2 * SECOND));
     assert!(!leave(&running, 2 * SECOND));
     for fought in [&idle, &locked, &running] {
@@ -365,17 +366,21 @@ fn who_is_locked_does_not_run() {
 }
 
 #[test]
-fn time_out_blocks_an_idle_worker_that_is_not_locked() {
-    for_each_word(|state, flags, word| {
-        let timed_out = time_out(word, 2 * SECOND);
+fn time_out_changes_an_idle_worker_that_is_not_locked() {
+    for then in [OnTimeout::Queue, OnTimeout::Lock] {
+        for_each_word(|state, flags, word| {
+            let timed_out = time_out(word, then, 2 * SECOND);
 
-        assert_eq!(timed_out, state == UMCG_TASK_IDLE && !is_locked(flags));
-        if timed_out {
-            assert_changed(word, UMCG_TASK_BLOCKED, flags);
-        } else {
-            assert_untouched(word, state, flags);
-        }
-    });
+            assert_eq!(timed_out, state == UMCG_TASK_IDLE && !is_locked(flags));
+            if !timed_out {
+                assert_untouched(word, state, flags);
+            } else if then == OnTimeout::Queue {
+                assert_changed(word, UMCG_TASK_BLOCKED, flags);
+            } else {
+                assert_changed(word, UMCG_TASK_IDLE, flags | UMCG_TF_LOCKED);
+            }
+        });
+    }
 }
 
 #[test]

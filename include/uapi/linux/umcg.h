@@ -212,14 +212,16 @@ struct umcg_ctl_args {
 enum umcg_wait_flag {
 	UMCG_WAIT_WAKE_ONLY		= 1,
 	UMCG_WAIT_WF_CURRENT_CPU	= 2,
+	UMCG_WAIT_LOCK_ON_TIMEOUT	= 4,
 };
 
 /**
  * struct umcg_wait_args - arguments of UMCG_IOC_WAIT
  * @size: sizeof(struct umcg_wait_args)
- * @flags: UMCG_WAIT_WAKE_ONLY, perhaps with UMCG_WAIT_WF_CURRENT_CPU; or zero
+ * @flags: UMCG_WAIT_WAKE_ONLY, perhaps with UMCG_WAIT_WF_CURRENT_CPU; or
+ *	UMCG_WAIT_LOCK_ON_TIMEOUT; or zero
  * @abs_timeout: when to give up, in nanoseconds of CLOCK_REALTIME, or zero for
- *	never; zero with UMCG_WAIT_WAKE_ONLY
+ *	never; zero with UMCG_WAIT_WAKE_ONLY, not zero with UMCG_WAIT_LOCK_ON_TIMEOUT
  *
  * With UMCG_WAIT_WAKE_ONLY: wakes the thread umcg_task::next_tid. Without it:
  * wakes that thread, if it is not zero, on this CPU, and sleeps until
@@ -228,17 +230,22 @@ enum umcg_wait_flag {
  * a worker that calls without UMCG_WAIT_WAKE_ONLY, after it has found the thread
  * to wake. An error of that search leaves all as it was.
  *
+ * When the timeout of a worker expires while it is UMCG_TASK_IDLE and not locked, it is
+ * queued as one that wakes. With UMCG_WAIT_LOCK_ON_TIMEOUT it is not: it becomes
+ * UMCG_TASK_IDLE | UMCG_TF_LOCKED, and the call returns at once, without a server.
+ *
  * A null pointer in place of the structure means no flags and no timeout.
  *
  * Errors:
  *
  * - EINVAL: the calling thread is not registered; another combination of flags;
- *   a timeout, or no umcg_task::next_tid, with UMCG_WAIT_WAKE_ONLY; the state word
- *   of a server has a reserved bit, or a state that there is none of.
+ *   a timeout, or no umcg_task::next_tid, with UMCG_WAIT_WAKE_ONLY; no timeout, or the
+ *   caller is a server, with UMCG_WAIT_LOCK_ON_TIMEOUT; the state word of a server has
+ *   a reserved bit, or an unknown state.
  * - ESRCH: umcg_task::next_tid is not there, or not registered.
  * - EPERM: umcg_task::next_tid is a thread of another address space.
- * - ETIMEDOUT: the time is over. A worker has been idle, and has been run by a
- *   server, when it gets this error.
+ * - ETIMEDOUT: the timeout has expired. A worker has been idle, and has been run by a
+ *   server, when it gets this error, unless UMCG_WAIT_LOCK_ON_TIMEOUT has it locked.
  * - EINTR: a server has run a signal handler that was installed without
  *   SA_RESTART. It has woken its target; the same call again, with
  *   umcg_task::state_ts as it was, does not do so twice. A worker does not get

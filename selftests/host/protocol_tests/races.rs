@@ -122,16 +122,21 @@ fn either_the_timeout_or_the_server_gets_the_worker() {
     let idle = word(UMCG_TASK_IDLE, 0);
     let locked = word(UMCG_TASK_RUNNING, UMCG_TF_LOCKED) + (1 << 18);
 
-    race(
-        idle,
-        |word| time_out(word, 2 * SECOND),
-        |word| SharedWord::compare_exchange(word, idle, locked).is_ok(),
-        |end, timed_out, run| {
-            assert_ne!(timed_out, run);
-            assert_eq!(end == locked, run);
-            assert_eq!(state(end) == UMCG_TASK_BLOCKED, timed_out);
-        },
-    );
+    for (then, late) in [
+        (OnTimeout::Queue, UMCG_TASK_BLOCKED),
+        (OnTimeout::Lock, UMCG_TASK_IDLE),
+    ] {
+        race(
+            idle,
+            |word| time_out(word, then, 2 * SECOND),
+            |word| SharedWord::compare_exchange(word, idle, locked).is_ok(),
+            |end, timed_out, run| {
+                assert_ne!(timed_out, run);
+                assert_eq!(end == locked, run);
+                assert_eq!(state(end) == late, timed_out);
+            },
+        );
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     protocol::{
         self,
         Block,
+        OnTimeout,
         Resume,
         SharedWord, //
     },
@@ -139,7 +140,7 @@ impl World {
     pub(crate) fn worker_sleeps(&self, me: Tid, has_deadline: bool) {
         if self.hold(me, has_deadline) == Ended::TimedOut {
             // If it fails, a server has begun to run the worker.
-            protocol::time_out(&self.task(me).state_ts, NOW);
+            protocol::time_out(&self.task(me).state_ts, OnTimeout::Queue, NOW);
         }
         self.settle(me);
     }
