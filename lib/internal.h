@@ -43,19 +43,11 @@ enum thread_kind {
 	WORKER,
 };
 
-/* Values of thread::wakeup. */
-enum wakeup {
-	NO_WAKEUP,
-	/* Somebody wanted to wake the task when it did not wait. */
-	REMEMBERED,
-	/* A worker sleeps on this word, as a futex. */
-	SLEEPS,
-};
-
 /**
  * struct thread - a thread that the library knows
  * @words: what the kernel shares
- * @wakeup: one of enum wakeup
+ * @wakeups: how often the task was woken when it did not wait, less the waits that have
+ *	ended by that. It has 64 bits, so that it does not overflow
  * @kind: what it is registered as
  * @tid: its TID
  * @group_flags: those of its group, which may be gone sooner than this record
@@ -75,7 +67,7 @@ enum wakeup {
  */
 struct thread {
 	struct task_words words;
-	_Atomic uint32_t wakeup;
+	_Atomic uint64_t wakeups;
 	_Atomic(enum thread_kind) kind;
 	_Atomic pid_t tid;
 	_Atomic uint32_t group_flags;
@@ -125,8 +117,6 @@ int umcg_sys_sched_state(struct umcg_sched_state_args *args);
 int umcg_sys_desched(unsigned long command, const struct umcg_desched_args *args);
 const struct umcg_sched_state *umcg_sys_map_slots(void);
 bool umcg_sys_map_slots_again(const struct umcg_sched_state *place);
-int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout);
-void umcg_sys_futex_wake(_Atomic uint32_t *word);
 
 /* thread.c */
 size_t umcg_page_size(void);
@@ -156,7 +146,7 @@ void umcg_start_own_server(struct thread *self);
 void umcg_wake_worker(struct thread *self, struct thread *worker);
 int umcg_worker_wait(struct thread *self, uint64_t timeout);
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout);
-bool umcg_claim_worker(struct thread *worker, uint32_t from);
+uint32_t umcg_claim_idle_worker(struct thread *worker);
 void umcg_run_under(struct thread *worker, struct thread *server);
 
 static inline struct thread *thread_of(umcg_tid utid)
@@ -179,19 +169,32 @@ static inline enum thread_kind kind_of(struct thread *thread)
 	return thread ? atomic_load_explicit(&thread->kind, memory_order_acquire) : UNREGISTERED;
 }
 
-/* Whether a wake-up was remembered. Sequentially consistent; see state_bits(). */
+/*
+ * Wake-ups for a task that does not wait. Each one that is given is taken once, by the task for a
+ * wait that ends by it, or by a waker who finds that the task waits by now. So none is lost, and
+ * it does not matter whose a taker gets. Sequentially consistent; see state_bits().
+ */
 static inline bool has_wakeup(struct thread *thread)
 {
-	return atomic_load(&thread->wakeup) == REMEMBERED;
+	return atomic_load(&thread->wakeups) != 0;
 }
 
-/* Takes a wake-up that was remembered, if there is one. */
+static inline void give_wakeup(struct thread *thread)
+{
+	atomic_fetch_add(&thread->wakeups, 1);
+}
+
+/* Takes a wake-up, if there is one. */
 static inline bool take_wakeup(struct thread *thread)
 {
-	uint32_t wakeup = REMEMBERED;
+	uint64_t wakeups = atomic_load(&thread->wakeups);
 
-	return has_wakeup(thread) &&
-	       atomic_compare_exchange_strong(&thread->wakeup, &wakeup, NO_WAKEUP);
+	while (wakeups) {
+		if (atomic_compare_exchange_weak(&thread->wakeups, &wakeups, wakeups - 1))
+			return true;
+	}
+
+	return false;
 }
 
 static inline uint32_t thread_bits(struct thread *thread)

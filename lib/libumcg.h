@@ -21,8 +21,8 @@
  * thread that is not registered, where it has to be, fails with EINVAL.
  *
  * Timeouts are absolute, in nanoseconds of CLOCK_REALTIME (umcg_get_time_ns());
- * 0 is "never". A wake-up for a task that does not wait is remembered, one at
- * most, and ends its next wait at once.
+ * 0 is "never". A wake-up for a task that does not wait is remembered, and ends
+ * its next wait at once: so each wake-up ends one wait.
  *
  * No call may be made from a signal handler, and no handler may leave a call by
  * siglongjmp() or pthread_exit().
@@ -208,8 +208,8 @@ int umcg_unregister_task(void);
  * umcg_wait() - waits for umcg_wake() or umcg_swap() of another task
  * @timeout: when to give up
  *
- * A worker gives its server back. It may also be run again without having been
- * woken, by a server that has got it from umcg_run_worker().
+ * A worker gives its server back, and is IDLE, with a timeout as without. It may also
+ * be run again without having been woken, by a server that has got it.
  *
  * Returns: 0, or -1 and errno: ETIMEDOUT; EINTR, the caller is no worker, and a
  * signal handler has run that was installed without SA_RESTART.
@@ -217,14 +217,15 @@ int umcg_unregister_task(void);
 int umcg_wait(uint64_t timeout);
 
 /**
- * umcg_wake() - ends the wait of a task, now or the next one
+ * umcg_wake() - ends a wait of a task, this one or a later one
  * @next: the task, registered
  * @wf_current_cpu: whether it should run on this CPU, which the caller is about
  *	to leave. Means nothing for a worker: its server says where it runs
  *
  * A worker becomes idle: umcg_get_idle_worker() will find it. A server that
  * waits in umcg_get_idle_worker() is woken, too. The kernel is called only if
- * there is a thread to be woken.
+ * there is a thread to be woken. Never waits: wake-ups that come before the task
+ * waits are counted, and each of them ends one of its next waits.
  *
  * Returns: 0, or -1 and errno EINVAL: the caller or @next is not registered.
  */
@@ -237,8 +238,10 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu);
  * @timeout: when to give up
  *
  * A task that waits takes the place of the caller at once: on this CPU and, if
- * it is a worker, under the same server. If @next does not wait, or a worker
- * asks for a timeout, this is umcg_wake() and then umcg_wait().
+ * it is a worker, under the same server. So does a worker that was taken by
+ * umcg_get_idle_worker() and has not been run since. As it does not wait, the
+ * wake-up is remembered besides, unless it has never run. In every other case this
+ * is umcg_wake() and then umcg_wait().
  *
  * Returns: as umcg_wait(); or -1 and errno EINVAL: @next is the caller, or of
  * the wrong kind.
@@ -250,7 +253,8 @@ int umcg_swap(umcg_tid next, uint64_t timeout);
  * @wait: whether to wait until there is one
  *
  * For servers; any number of them may call at the same time. First come, first
- * served. The worker belongs to the caller, who has to run it.
+ * served. The worker belongs to the caller, who has to run it, or to have another
+ * worker swap to it.
  *
  * With @wait, a wake-up comes before a worker, and ends the call that it meets
  * or the next one.
@@ -275,8 +279,8 @@ umcg_tid umcg_get_idle_worker(bool wait);
  * of umcg_get_idle_worker(), perhaps to another server, perhaps already.
  *
  * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or ended;
- * or UMCG_NONE and errno: EAGAIN, @worker is not idle, or is on its way to
- * umcg_get_idle_worker(); EINVAL, the caller is not a server, or @worker is not
+ * or UMCG_NONE and errno: EAGAIN, @worker is not idle, for another worker has swapped to
+ * it perhaps, or is on its way to umcg_get_idle_worker(); EINVAL, the caller is not a server, or @worker is not
  * a worker of its group.
  */
 umcg_tid umcg_run_worker(umcg_tid worker);

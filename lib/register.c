@@ -143,7 +143,7 @@ static void prepare(struct thread *self, enum thread_kind kind, struct umcg_grou
 		     kind == WORKER ? (uintptr_t)&group->idle_workers : 0);
 	self->words.idle_server_tid_ptr =
 		kind == WORKER ? (uintptr_t)&group->idle_server_tid : 0;
-	atomic_store(&self->wakeup, NO_WAKEUP);
+	atomic_store(&self->wakeups, 0);
 	atomic_store(&self->running, NULL);
 	atomic_store(&self->server, NULL);
 	self->tid = gettid();

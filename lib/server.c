@@ -3,7 +3,6 @@
  * Servers: taking idle workers, and running them.
  */
 #include <errno.h>
-#include <sched.h>
 
 #include "internal.h"
 
@@ -100,25 +99,6 @@ umcg_tid umcg_get_idle_worker(bool wait)
 }
 
 /*
- * Claims a worker that was taken off the list, or waits. One that is on its way
- * to sleep drops its lock soon. One that is idle for another reason is on the
- * list, or is being put there by the kernel.
- */
-static bool claim_idle_worker(struct thread *worker)
-{
-	for (;;) {
-		uint32_t bits = thread_bits(worker);
-
-		if (!(bits & (TAKEN | WAITS)))
-			return false;
-		if (bits & LOCKED)
-			sched_yield();
-		else if (umcg_claim_worker(worker, bits))
-			return true;
-	}
-}
-
-/*
  * Who ran under the server until it was started again. Only that worker, or the
  * kernel for it, starts the server; what they wrote before is seen. One that
  * has ended is buried by whichever server comes first, and then is not
@@ -166,7 +146,7 @@ umcg_tid umcg_run_worker(umcg_tid utid)
 	}
 
 	change_thread(self, RUNNING, IDLE);
-	if (!claim_idle_worker(worker)) {
+	if (!umcg_claim_idle_worker(worker)) {
 		change_thread(self, IDLE, RUNNING);
 		errno = EAGAIN;
 		return UMCG_NONE;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The calls of the kernel: those of the module, and two of futex.
+ * The calls of the kernel.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -211,22 +209,4 @@ bool umcg_sys_map_slots_again(const struct umcg_sched_state *place)
 
 	return (is_device(fd) && map_at(place, MAP_SHARED, fd)) ||
 	       map_at(place, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-}
-
-/* Sleeps while the word is @value, until @timeout at most. */
-int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout)
-{
-	const struct timespec until = {
-		.tv_sec = timeout / 1000000000,
-		.tv_nsec = timeout % 1000000000,
-	};
-
-	return syscall(SYS_futex, word,
-		       FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME, value, &until,
-		       NULL, FUTEX_BITSET_MATCH_ANY);
-}
-
-void umcg_sys_futex_wake(_Atomic uint32_t *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
 }

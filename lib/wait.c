@@ -44,7 +44,7 @@ static void end_polling(struct thread *self, struct thread *server)
 }
 
 /*
- * Lets a server or basic task run that waits, or remembers the wake-up.
+ * Lets a server or basic task run that waits, or gives it the wake-up for later.
  *
  * Returns: whether it waited, and is to be woken by the kernel now.
  */
@@ -55,7 +55,7 @@ static bool let_run(struct thread *task)
 			return true;
 
 		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
-		atomic_store(&task->wakeup, REMEMBERED);
+		give_wakeup(task);
 		if (thread_bits(task) != (IDLE | WAITS) || !take_wakeup(task))
 			return false;
 	}
@@ -115,7 +115,9 @@ static int task_wait(struct thread *self, struct thread *next, uint64_t timeout)
 
 	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
 	if (take_wakeup(self)) {
-		change_thread(self, IDLE | WAITS, RUNNING);
+		/* Two have woken it, and this ends one wait. */
+		if (!change_thread(self, IDLE | WAITS, RUNNING))
+			give_wakeup(self);
 		if (runs_next)
 			umcg_wake_thread(self, next, 0);
 		return 0;

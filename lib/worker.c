@@ -6,6 +6,7 @@
  * on under another one. So its server is looked at only while it is LOCKED.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "internal.h"
 
@@ -48,9 +49,30 @@ void umcg_start_own_server(struct thread *self)
 }
 
 /* Takes an idle worker, in state @from, to be run. The kernel holds it until umcg_run_under(). */
-bool umcg_claim_worker(struct thread *worker, uint32_t from)
+static bool claim_worker(struct thread *worker, uint32_t from)
 {
 	return claim_state(&worker->words.state_ts, from, monotonic_ns());
+}
+
+/*
+ * Claims a worker that was taken off the list, or waits. One that is on its way
+ * to sleep drops its lock soon. One that is idle for another reason is on the
+ * list, or is being put there by the kernel.
+ *
+ * Returns: its bits TAKEN and WAITS of before, or zero.
+ */
+uint32_t umcg_claim_idle_worker(struct thread *worker)
+{
+	for (;;) {
+		uint32_t bits = thread_bits(worker);
+
+		if (!(bits & (TAKEN | WAITS)))
+			return 0;
+		if (bits & LOCKED)
+			sched_yield();
+		else if (claim_worker(worker, bits))
+			return bits & (TAKEN | WAITS);
+	}
 }
 
 /* Lets a claimed worker run. The change of its state releases what is written before it. */
@@ -90,47 +112,27 @@ void umcg_wake_worker(struct thread *self, struct thread *worker)
 				return;
 			continue;
 		}
-		/*
-		 * Woken already, but not run yet: it is told what the caller wrote, and
-		 * no more. The exchange pairs with the look at the end of give_way().
-		 */
-		if (bits & QUEUED) {
-			atomic_fetch_or(&worker->wakeup, 0);
-			if (thread_bits(worker) & QUEUED)
-				return;
-			continue;
-		}
 		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
-		if (atomic_exchange(&worker->wakeup, REMEMBERED) == SLEEPS) {
-			umcg_sys_futex_wake(&worker->wakeup);
-			return;
-		}
+		give_wakeup(worker);
 		if (!waits(thread_bits(worker)) || !take_wakeup(worker))
 			return;
 	}
 }
 
 /*
- * Waits with a timeout: blocks like any worker that blocks. The kernel could
- * end umcg_wait() at a given time as well, but then it queues the worker, and
- * nobody else could tell whether it still waits or is on the list already.
+ * The time of a worker that waits is over: the kernel has locked it, so that nobody can run it,
+ * and has let it go on for this. If nobody has woken it before, it puts itself on the list. Then it
+ * waits until a server runs it.
  */
-static int sleep_until(struct thread *self, uint64_t timeout)
+static int times_out(struct thread *self)
 {
-	uint32_t wakeup = NO_WAKEUP;
-	int result = 0;
+	const bool is_late = queue_waiting_worker(self, self, IDLE | LOCKED | WAITS);
 
-	if (atomic_compare_exchange_strong(&self->wakeup, &wakeup, SLEEPS)) {
-		while ((result == 0 || errno == EINTR) && atomic_load(&self->wakeup) == SLEEPS)
-			result = umcg_sys_futex_wait(&self->wakeup, SLEEPS, timeout);
-	}
-
-	if (atomic_exchange(&self->wakeup, NO_WAKEUP) == REMEMBERED)
-		return 0;
-
-	/* A signal handler may have come since the call that said so. */
+	atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
+	umcg_sys_wait(0, 0);
 	errno = ETIMEDOUT;
-	return -1;
+
+	return is_late ? -1 : 0;
 }
 
 /*
@@ -138,16 +140,17 @@ static int sleep_until(struct thread *self, uint64_t timeout)
  * sleeps until a server runs the worker. That task may have run and left before
  * the call (ESRCH); then nobody is to be woken.
  */
-static int give_way(struct thread *self)
+static int give_way(struct thread *self, uint64_t timeout)
 {
-	int result = umcg_sys_wait(0, 0);
+	const uint32_t flags = timeout ? UMCG_WAIT_LOCK_ON_TIMEOUT : 0;
+	int result = umcg_sys_wait(flags, timeout);
 
 	if (result && errno == ESRCH && (thread_bits(self) & LOCKED)) {
 		atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
-		result = umcg_sys_wait(0, 0);
+		result = umcg_sys_wait(flags, timeout);
 	}
-	/* What those wrote who found it woken already is seen; see umcg_wake_worker(). */
-	atomic_load(&self->wakeup);
+	if (result && errno == ETIMEDOUT)
+		return times_out(self);
 
 	return result;
 }
@@ -156,16 +159,44 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
 {
 	if (take_wakeup(self))
 		return 0;
-	if (timeout)
-		return sleep_until(self, timeout);
 
 	change_thread(self, RUNNING, IDLE | LOCKED | WAITS);
 	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
-	if (take_wakeup(self) && go_on(self, IDLE | LOCKED | WAITS))
-		return 0;
+	if (take_wakeup(self)) {
+		if (go_on(self, IDLE | LOCKED | WAITS))
+			return 0;
+		/* Two have woken it, one by way of the list, and this ends one wait. */
+		give_wakeup(self);
+	}
 
 	umcg_start_own_server(self);
-	return give_way(self);
+	return give_way(self, timeout);
+}
+
+/*
+ * Claims a worker that is to run in place of the caller: one that waits, or that was taken off the
+ * list and has not been run yet. If it is about to wait, that is left to its wake-up.
+ *
+ * One that was taken does not wait: it gets the wake-up besides. Not so if it has never run: it
+ * waits in its registration.
+ */
+static bool claim_next(struct thread *next)
+{
+	if (claim_worker(next, IDLE | WAITS))
+		return true;
+	if (!(thread_bits(next) & TAKEN))
+		return false;
+
+	switch (umcg_claim_idle_worker(next)) {
+	case WAITS:
+		return true;
+	case TAKEN:
+		if (atomic_load_explicit(&next->server, memory_order_relaxed))
+			give_wakeup(next);
+		return true;
+	default:
+		return false;
+	}
 }
 
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
@@ -173,7 +204,7 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 	struct thread *server;
 
 	umcg_hold_worker(self);
-	if (timeout || !umcg_claim_worker(next, IDLE | WAITS)) {
+	if (!claim_next(next)) {
 		umcg_wake_worker(self, next);
 		umcg_release_worker(self);
 		return umcg_worker_wait(self, timeout);
@@ -182,13 +213,13 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 	change_thread(self, IDLE | LOCKED, IDLE | LOCKED | WAITS);
 	server = atomic_load_explicit(&self->server, memory_order_relaxed);
 	/* With a wake-up it gives its place away all the same, but wants another one at once. */
-	if (take_wakeup(self))
-		queue_waiting_worker(self, self, IDLE | LOCKED | WAITS);
+	if (take_wakeup(self) && !queue_waiting_worker(self, self, IDLE | LOCKED | WAITS))
+		give_wakeup(self);
 
 	atomic_store_explicit(&self->words.next_tid, next->tid, memory_order_relaxed);
 	umcg_run_under(next, server);
 
-	return give_way(self);
+	return give_way(self, timeout);
 }
 
 int umcg_preempt_worker(umcg_tid utid)

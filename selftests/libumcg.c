@@ -14,7 +14,6 @@
 #include "kselftest_harness.h"
 #include "libumcg_crew.h"
 
-#define SWAPS		10000
 #define WAKE_UPS	1000
 /* Long enough for others to see it. */
 #define NAP_US		(300000 * slowness())
@@ -106,39 +105,6 @@ TEST(basic_tasks_register_once)
 	EXPECT_FAILS(EINVAL, umcg_unregister_task());
 }
 
-TEST(a_wait_times_out)
-{
-	const uint64_t end = umcg_get_time_ns() + 20000000;
-
-	umcg_register_basic_task(0);
-	EXPECT_FAILS(ETIMEDOUT, umcg_wait(end));
-	EXPECT_GE(umcg_get_time_ns(), end);
-	umcg_unregister_task();
-}
-
-TEST(one_wake_up_is_remembered)
-{
-	umcg_tid self = umcg_register_basic_task(0);
-
-	EXPECT_EQ(0, umcg_wake(self, false));
-	EXPECT_EQ(0, umcg_wake(self, true));
-	EXPECT_EQ(0, umcg_wait(0));
-	EXPECT_FAILS(ETIMEDOUT, umcg_wait(1));
-	EXPECT_EQ(0, umcg_wake(self, false));
-	EXPECT_EQ(0, umcg_wait(1));
-	umcg_unregister_task();
-}
-
-TEST(only_tasks_wake_and_are_woken)
-{
-	EXPECT_FAILS(EINVAL, umcg_wake(umcg_get_utid(), false));
-	umcg_register_basic_task(0);
-	EXPECT_FAILS(EINVAL, umcg_wake(UMCG_NONE, false));
-	EXPECT_FAILS(EINVAL, umcg_swap(UMCG_NONE, 0));
-	EXPECT_FAILS(EINVAL, umcg_swap(umcg_get_utid(), 0));
-	umcg_unregister_task();
-}
-
 TEST(a_signal_interrupts_a_wait_by_the_linux_convention)
 {
 	umcg_register_basic_task(0);
@@ -150,61 +116,6 @@ TEST(a_signal_interrupts_a_wait_by_the_linux_convention)
 	EXPECT_FAILS(ETIMEDOUT, umcg_wait(umcg_get_time_ns() + 100000000));
 	ualarm(0, 0);
 	umcg_unregister_task();
-}
-
-static void wait_and_count(struct member *self)
-{
-	for (int i = 0; i < 100; i++) {
-		MUST(!umcg_wait(0));
-		atomic_fetch_add(&self->done, 1);
-	}
-}
-
-TEST(a_basic_task_is_woken_in_any_state)
-{
-	struct member sleeper = { .body = wait_and_count };
-
-	umcg_register_basic_task(0);
-	start_basic_task(&sleeper);
-	for (int i = 1; i <= 100; i++) {
-		if (i % 2)
-			SOON(state_of(sleeper.tid) == UMCG_TASK_IDLE);
-		EXPECT_EQ(0, umcg_wake(sleeper.tid, i % 3 == 0));
-		EXPECT_TRUE(SOON(sleeper.done == i));
-	}
-	join(&sleeper);
-	umcg_unregister_task();
-}
-
-/* Neither leaves while the other one may swap. */
-static void swap_with_partner(struct member *self)
-{
-	struct member *partner = self->arg;
-
-	MUST(SOON(is_registered(partner)));
-	do {
-		MUST(!umcg_swap(partner->tid, 0));
-		if (++self->done == SWAPS)
-			self->step = 1;
-	} while (!self->step || !partner->step);
-
-	MUST(!umcg_wake(partner->tid, false));
-	self->step = 2;
-	MUST(SOON(partner->step == 2));
-}
-
-TEST(basic_tasks_swap)
-{
-	struct member one = { .body = swap_with_partner };
-	struct member other = { .body = swap_with_partner };
-
-	one.arg = &other;
-	other.arg = &one;
-	start_basic_task(&one);
-	start_basic_task(&other);
-	join(&one);
-	join(&other);
-	EXPECT_LE(2 * SWAPS, one.done + other.done);
 }
 
 TEST(groups_have_known_flags_and_go_empty)
@@ -402,102 +313,6 @@ TEST(a_worker_is_seen_to_block_in_every_way)
 	}
 	join(&worker);
 	be_server_no_more();
-}
-
-static void wait_thrice(struct member *self)
-{
-	for (int i = 0; i < 3; i++) {
-		MUST(!umcg_wait(0));
-		atomic_fetch_add(&self->done, 1);
-	}
-}
-
-TEST(a_worker_that_waits_is_run_again_or_woken)
-{
-	struct member worker = { .body = wait_thrice };
-
-	be_server(0);
-	start_worker(&worker);
-	ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
-	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
-	EXPECT_EQ(UMCG_TASK_IDLE, state_of(worker.tid));
-	EXPECT_NONE(EAGAIN, umcg_get_idle_worker(false));
-
-	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
-	EXPECT_EQ(1, worker.done);
-
-	EXPECT_EQ(0, umcg_wake(worker.tid, false));
-	EXPECT_EQ(0, umcg_wake(worker.tid, false));
-	EXPECT_NONE(EAGAIN, umcg_run_worker(worker.tid));
-	ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
-	ASSERT_EQ(worker.tid, umcg_run_worker(worker.tid));
-	EXPECT_EQ(2, worker.done);
-
-	/* Taken off the list, it is told of the next wake-up by its next wait. */
-	EXPECT_EQ(0, umcg_wake(worker.tid, false));
-	ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
-	EXPECT_NONE(0, umcg_run_worker(worker.tid));
-	EXPECT_EQ(3, worker.done);
-	join(&worker);
-	be_server_no_more();
-}
-
-/* When the wait of the worker is over. */
-static _Atomic uint64_t deadline;
-
-static void wait_with_timeout(struct member *self)
-{
-	uint64_t end = umcg_get_time_ns() + 50000000ULL * slowness();
-
-	deadline = end;
-	MUST(umcg_wait(end) == -1 && errno == ETIMEDOUT && umcg_get_time_ns() >= end);
-	MUST(!umcg_wake(umcg_get_utid(), false));
-	MUST(!umcg_wait(end));
-	self->step = 1;
-	deadline = umcg_get_time_ns() + 20000000000;
-	MUST(!umcg_wait(deadline));
-	self->step = 2;
-}
-
-TEST(a_worker_waits_with_a_timeout)
-{
-	struct member worker = { .body = wait_with_timeout };
-
-	be_server(0);
-	start_worker(&worker);
-	do {
-		uint32_t state;
-
-		ASSERT_EQ(worker.tid, umcg_run_worker(umcg_get_idle_worker(true)));
-		state = state_of(worker.tid);
-		/* Its time may be over, if this thread has not run for long. */
-		if (umcg_get_time_ns() < deadline)
-			EXPECT_EQ(UMCG_TASK_BLOCKED, state);
-	} while (worker.step == 0);
-	EXPECT_EQ(0, umcg_wake(worker.tid, false));
-	EXPECT_NONE(0, umcg_run_worker(umcg_get_idle_worker(true)));
-	EXPECT_EQ(2, worker.step);
-	join(&worker);
-	be_server_no_more();
-}
-
-/* The server is needed to start them, and to let them go. */
-TEST(workers_swap_without_their_server)
-{
-	struct member one = { .body = swap_with_partner };
-	struct member other = { .body = swap_with_partner };
-	long runs;
-
-	one.arg = &other;
-	other.arg = &one;
-	start_servers(1, 0);
-	start_worker(&one);
-	start_worker(&other);
-	join(&one);
-	join(&other);
-	runs = stop_servers();
-	EXPECT_LE(2 * SWAPS, one.done + other.done);
-	EXPECT_LT(runs, SWAPS / 10);
 }
 
 static void sleep_often(struct member *self __attribute__((unused)))

@@ -70,7 +70,9 @@ static void *server_thread(void *arg)
 
 		if (worker != UMCG_NONE) {
 			self->done++;
-			MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0);
+			/* Another worker may have swapped to it first. */
+			MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0 ||
+			     errno == EAGAIN);
 			continue;
 		}
 		MUST(errno == EINTR);

@@ -203,9 +203,11 @@ test_case "the shared library stays when it is closed" stays_when_it_is_closed
 test_case "make install" installs
 test_case "pkg-config finds it" is_found_by_pkg_config
 run_tests state "state"
-run_tests races "races"
-run_tests races-thread "races, thread sanitizer"
-run_tests races-address "races, address sanitizer"
+for program in races waits; do
+	run_tests "$program-plain" "$program"
+	run_tests "$program-thread" "$program, thread sanitizer"
+	run_tests "$program-address" "$program, address sanitizer"
+done
 
 echo "1..$count"
 ((failed == 0))

@@ -342,6 +342,20 @@ static void unlock(struct fake_task *self)
 					   word & PREEMPTED));
 }
 
+/* Locks a worker whose time is over, unless somebody runs it. */
+static bool lock(struct fake_task *self)
+{
+	uint64_t word;
+
+	do {
+		word = state_of(self);
+		if (!is(word, IDLE) || word & LOCKED)
+			return false;
+	} while (!replace(self, word, IDLE, flags_of(word) | LOCKED));
+
+	return true;
+}
+
 int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 {
 	struct fake_task *self = enter();
@@ -361,8 +375,13 @@ int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 		wake(next);
 	dawdle();
 	self->idles = true;
-	if (!sleep_idle(self, timeout))
-		return fail(self, ETIMEDOUT);
+	if (self->kind == WORKER && !timeout != !(flags & UMCG_WAIT_LOCK_ON_TIMEOUT))
+		broken("a worker waits with a timeout that would queue it");
+	if (!sleep_idle(self, timeout)) {
+		dawdle();
+		if (self->kind != WORKER || lock(self))
+			return fail(self, ETIMEDOUT);
+	}
 	atomic_store(&self->work, true);
 
 	return leave(self, 0);
@@ -390,18 +409,3 @@ int umcg_sys_kick(pid_t tid)
 	return leave(self, 0);
 }
 
-int umcg_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout)
-{
-	struct fake_task *self = enter();
-	int result;
-
-	block(self);
-	result = futex(word, FUTEX_WAIT_BITSET, value, timeout);
-
-	return leave(self, result);
-}
-
-void umcg_sys_futex_wake(_Atomic uint32_t *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
-}

@@ -7,52 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "fake_kernel.h"
-#include "libumcg_crew.h"
-#include "test.h"
-
-#define PAIRS	4
-#define WORKERS	(2 * PAIRS)
-#define WAKERS	WORKERS
-#define ROUNDS	1000
-
-/* Worker i and worker i ^ 1 are partners. */
-static struct member workers[WORKERS];
-static _Atomic int tokens[WORKERS];
-static _Atomic bool is_over;
-
-static unsigned int random_number(void)
-{
-	static _Thread_local unsigned int seed;
-
-	if (!seed)
-		seed = (uintptr_t)&seed >> 6;
-	return rand_r(&seed);
-}
-
-static void start_workers(int count, void (*body)(struct member *))
-{
-	is_over = false;
-	for (int i = 0; i < count; i++) {
-		workers[i] = (struct member){ .body = body };
-		tokens[i] = 0;
-	}
-	for (int i = 0; i < count; i++)
-		start_worker(&workers[i]);
-}
-
-static long join_workers(int count)
-{
-	long done = 0;
-
-	for (int i = 0; i < count; i++) {
-		join(&workers[i]);
-		done += workers[i].done;
-	}
-	is_over = true;
-
-	return done;
-}
+#include "crowd.h"
 
 static void block_often(struct member *self)
 {
@@ -360,90 +315,6 @@ static void a_swap_ends_the_wait_for_workers(void)
 	be_server_no_more();
 }
 
-static struct member wakers[WAKERS];
-static _Atomic int heard[WAKERS];
-
-static void wake_the_worker(struct member *self)
-{
-	const int i = self - wakers;
-
-	for (int round = 1; round <= ROUNDS; round++) {
-		atomic_store_explicit(&tokens[i], round, memory_order_relaxed);
-		CHECK(!umcg_wake(workers[0].tid, false));
-		while (heard[i] != round)
-			sched_yield();
-	}
-	self->step = 1;
-}
-
-static void hear_everybody(struct member *self)
-{
-	bool is_last = false;
-
-	(void)self;
-	while (!is_last) {
-		CHECK(!umcg_wait(0));
-		is_last = true;
-		for (int i = 0; i < WAKERS; i++) {
-			int token = atomic_load_explicit(&tokens[i], memory_order_relaxed);
-
-			heard[i] = token;
-			is_last = is_last && token == ROUNDS;
-		}
-	}
-}
-
-/* Each of many who wake one worker is heard, though most find it woken already. */
-static void many_wake_one_worker(void)
-{
-	fake_kernel_start();
-	start_servers(1, 0);
-	start_workers(1, hear_everybody);
-	CHECK(SOON(is_registered(&workers[0])));
-	for (int i = 0; i < WAKERS; i++) {
-		wakers[i].body = wake_the_worker;
-		start_basic_task(&wakers[i]);
-	}
-	join_workers(1);
-	for (int i = 0; i < WAKERS; i++)
-		join(&wakers[i]);
-	stop_servers();
-}
-
-static void *wait_once_and_leave(void *arg)
-{
-	struct member *self = arg;
-
-	for (int round = 0; round < ROUNDS; round++) {
-		CHECK(umcg_register_basic_task(0) != UMCG_NONE);
-		self->tid = umcg_get_utid();
-		CHECK(!umcg_wait(0));
-		CHECK(!umcg_unregister_task());
-	}
-	self->step = 1;
-
-	return NULL;
-}
-
-/* Whoever swaps to a task waits, even if that is gone before the swap is through. */
-static void a_task_is_swapped_to_and_leaves(void)
-{
-	struct member leaver = { 0 };
-
-	CHECK(umcg_register_basic_task(0) != UMCG_NONE);
-	CHECK(!pthread_create(&leaver.thread, NULL, wait_once_and_leave, &leaver));
-	CHECK(SOON(leaver.tid));
-	while (!leaver.step) {
-		/* It has not gone to sleep yet. */
-		while (state_of(leaver.tid) != UMCG_TASK_IDLE && !leaver.step)
-			sched_yield();
-		CHECK(umcg_swap(leaver.tid, umcg_get_time_ns() + 500000) == -1);
-		CHECK(errno == EINVAL || errno == ETIMEDOUT);
-	}
-	join(&leaver);
-	CHECK(!umcg_unregister_task());
-}
-
 static void *come_and_go(void *arg)
 {
 	struct member *self = arg;
@@ -578,9 +449,7 @@ const struct test tests[] = {
 	TEST(workers_block),
 	TEST(most_servers_wait),
 	TEST(workers_wait_wake_and_swap),
-	TEST(many_wake_one_worker),
 	TEST(workers_come_and_go),
-	TEST(a_task_is_swapped_to_and_leaves),
 	TEST(a_worker_that_has_blocked_is_run_by_who_takes_it_only),
 	TEST(a_server_is_told_of_every_wake_up),
 	TEST(a_swap_ends_the_wait_for_workers),

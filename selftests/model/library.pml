@@ -209,7 +209,7 @@ inline umcg_get_idle_worker()
 }
 
 /*
- * umcg_run_worker() with claim_idle_worker() and umcg_run_under(), until the
+ * umcg_run_worker() with umcg_claim_idle_worker() and umcg_run_under(), until the
  * worker has stopped; and pass_on_preempted(). One that has ended takes its flag
  * with it.
  */

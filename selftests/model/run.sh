@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh OUT NAME VERDICT [-DCONSTANT...]: goes through all that can happen in the
-# model with these constants, and says whether the verdict is right: "holds", or
+# run.sh OUT MODEL NAME VERDICT [-DCONSTANT...]: goes through all that can happen in the
+# file MODEL.pml with these constants, and says whether the verdict is right: "holds", or
 # what SPIN says of the step at which a model with a bug fails. If it is not, the
 # steps that led there are shown.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
-out=$(realpath -m "${1:?usage: run.sh OUT NAME VERDICT [-DCONSTANT...]}/${2:?}")
-name=$2
-verdict=${3:?}
-constants=("${@:4}")
+out=$(realpath -m "${1:?usage: run.sh OUT MODEL NAME VERDICT [-DCONSTANT...]}/${3:?}")
+model=$here/${2:?}.pml
+name=$3
+verdict=${4:?}
+constants=("${@:5}")
 
 # The search is exact: no state is taken for another one, and its memory is bounded.
 seconds=900
@@ -23,7 +24,7 @@ make_verifier()
 	mkdir -p "$out"
 	cd "$out"
 	rm -f ./*.trail
-	spin "${constants[@]}" -a "$here/umcg.pml" >spin.log || {
+	spin "${constants[@]}" -a "$model" >spin.log || {
 		cat spin.log
 		exit 1
 	}
@@ -42,8 +43,8 @@ found()
 show_steps()
 {
 	cat pan.log
-	[[ ! -e umcg.pml.trail ]] ||
-		spin "${constants[@]}" -k umcg.pml.trail -t -p -g "$here/umcg.pml" | tail -n "${STEPS:-80}"
+	[[ ! -e ${model##*/}.trail ]] ||
+		spin "${constants[@]}" -k "${model##*/}.trail" -t -p -g "$model" | tail -n "${STEPS:-80}"
 }
 
 make_verifier

@@ -24,9 +24,11 @@
  * - where a word is looked at and replaced by the same task and only that task may
  *   change it then, which is asserted where others change words.
  *
+ * Wake-ups that come too early, and timeouts, have a model of their own, wakeups.pml.
+ *
  * Not modelled: weak memory and the two halves of "write, then wake", which loom
  * goes through (selftests/loom); timestamps, for no step here could mistake a word
- * for an older one; swaps between workers; timeouts; signals; the death of a
+ * for an older one; swaps between workers; signals; the death of a
  * server; memory that cannot be used.
  *
  * The constants BUG_* leave out what keeps the protocol right. run.sh shows that

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+#include <stdlib.h>
+
+#include "crowd.h"
+
+struct member workers[WORKERS];
+_Atomic int tokens[WORKERS];
+_Atomic bool is_over;
+
+unsigned int random_number(void)
+{
+	static _Thread_local unsigned int seed;
+
+	if (!seed)
+		seed = (uintptr_t)&seed >> 6;
+	return rand_r(&seed);
+}
+
+void start_workers(int count, void (*body)(struct member *))
+{
+	is_over = false;
+	for (int i = 0; i < count; i++) {
+		workers[i] = (struct member){ .body = body };
+		tokens[i] = 0;
+	}
+	for (int i = 0; i < count; i++)
+		start_worker(&workers[i]);
+}
+
+long join_workers(int count)
+{
+	long done = 0;
+
+	for (int i = 0; i < count; i++) {
+		join(&workers[i]);
+		done += workers[i].done;
+	}
+	is_over = true;
+
+	return done;
+}
