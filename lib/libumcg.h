@@ -159,6 +159,9 @@ umcg_t umcg_create_group(uint32_t flags);
  * umcg_destroy_group() - frees a group
  * @group: the group
  *
+ * A worker is none of them any more when umcg_run_worker() has said UMCG_NONE, and any
+ * other task when its umcg_unregister_task() has returned, or its thread has ended.
+ *
  * Returns: 0, or -1 and errno: EBUSY, it has tasks.
  */
 int umcg_destroy_group(umcg_t group);
@@ -278,7 +281,8 @@ umcg_tid umcg_get_idle_worker(bool wait);
  * fails with EAGAIN if it was preempted or has blocked, for then it comes by way
  * of umcg_get_idle_worker(), perhaps to another server, perhaps already.
  *
- * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or ended;
+ * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or ended, and is
+ * no task of the group any more;
  * or UMCG_NONE and errno: EAGAIN, @worker is not idle, for another worker has swapped to
  * it perhaps, or is on its way to umcg_get_idle_worker(); EINVAL, the caller is not a server, or @worker is not
  * a worker of its group.

@@ -207,13 +207,15 @@ umcg_tid umcg_register_server(umcg_t group, intptr_t tag)
 
 /*
  * The server of a worker is woken first: an unregistered thread cannot do it. A
- * LOCKED worker does not need a server to go on.
+ * LOCKED worker does not need a server to go on. Nor does the kernel use the words of its
+ * group, so it leaves the group before: when its server hears of it, the group may be freed.
  */
 static void part_from_server(struct thread *self)
 {
 	struct thread *server;
 
 	umcg_hold_worker(self);
+	leave_group(self);
 	server = atomic_load_explicit(&self->server, memory_order_relaxed);
 	atomic_store_explicit(&server->running, NULL, memory_order_relaxed);
 	umcg_start_own_server(self);
@@ -223,9 +225,10 @@ static void part_from_server(struct thread *self)
 int umcg_unregister_task(void)
 {
 	struct thread *self = umcg_own_thread();
+	const enum thread_kind kind = kind_of(self);
 	int result;
 
-	if (kind_of(self) == UNREGISTERED) {
+	if (kind == UNREGISTERED) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -233,12 +236,13 @@ int umcg_unregister_task(void)
 	if (!umcg_enabled())
 		return -1;
 
-	if (kind_of(self) == WORKER)
+	if (kind == WORKER)
 		part_from_server(self);
 	/* The kernel may set the state to NONE; has_ended() must not take that for the end. */
 	atomic_store_explicit(&self->kind, UNREGISTERED, memory_order_release);
 	result = umcg_sys_ctl(UMCG_CTL_UNREGISTER, NULL);
-	leave_group(self);
+	if (kind == SERVER)
+		leave_group(self);
 	umcg_forget_registration(self);
 
 	return result;

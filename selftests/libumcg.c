@@ -181,6 +181,22 @@ TEST(workers_leave_in_every_way)
 	be_server_no_more();
 }
 
+/* As soon as the server has heard of the last worker, which may still be about to unregister. */
+TEST(a_group_that_its_workers_have_left_is_empty)
+{
+	for (int i = 0; i < 200; i++) {
+		struct member worker = { .body = return_at_once };
+
+		be_server(0);
+		start_worker(&worker);
+		EXPECT_NONE(0, umcg_run_worker(umcg_get_idle_worker(true)));
+		ASSERT_EQ(0, umcg_unregister_task());
+		ASSERT_EQ(0, umcg_destroy_group(group))
+			TH_LOG("round %d", i);
+		join(&worker);
+	}
+}
+
 static int pipe_fds[2];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;

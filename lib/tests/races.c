@@ -164,6 +164,24 @@ static void spinning_workers_take_turns(void)
 	stop_servers();
 }
 
+static void leave_at_once(struct member *self)
+{
+	self->done++;
+}
+
+/* As soon as the server has heard of the last worker, which may still be about to unregister. */
+static void a_group_that_its_workers_have_left_is_empty(void)
+{
+	fake_kernel_start();
+	for (int i = 0; i < ROUNDS; i++) {
+		be_server(0);
+		start_workers(1, leave_at_once);
+		CHECK(umcg_run_worker(umcg_get_idle_worker(true)) == UMCG_NONE && errno == 0);
+		be_server_no_more();
+		join_workers(1);
+	}
+}
+
 static _Atomic int slices;
 
 static void wake_itself(struct member *self)
@@ -450,6 +468,7 @@ const struct test tests[] = {
 	TEST(most_servers_wait),
 	TEST(workers_wait_wake_and_swap),
 	TEST(workers_come_and_go),
+	TEST(a_group_that_its_workers_have_left_is_empty),
 	TEST(a_worker_that_has_blocked_is_run_by_who_takes_it_only),
 	TEST(a_server_is_told_of_every_wake_up),
 	TEST(a_swap_ends_the_wait_for_workers),
