@@ -372,8 +372,8 @@ static void wait_and_be_locked(struct umcg_thread *self)
 {
 	self->phase = 1;
 	set_next_tid(&self->task, self->server->tid);
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
-	state_change(&self->server->task, IDLE, RUNNING);
+	state_must_change(&self->task, RUNNING, IDLE | LOCKED);
+	state_must_change(&self->server->task, IDLE, RUNNING);
 	self->result = umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, realtime_in_ms(TIMEOUT_MS));
 	self->phase = state_of(&self->task) == (IDLE | LOCKED) ? 3 : 4;
 	set_next_tid(&self->task, 0);

@@ -315,8 +315,8 @@ static void wait_and_be_locked(struct umcg_thread *self)
 	const int *ms = self->arg;
 
 	set_next_tid(&self->task, self->server->tid);
-	state_change(&self->task, RUNNING, IDLE | LOCKED);
-	state_change(&self->server->task, IDLE, RUNNING);
+	state_must_change(&self->task, RUNNING, IDLE | LOCKED);
+	state_must_change(&self->server->task, IDLE, RUNNING);
 	self->result = umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, realtime_in_ms(*ms));
 	if (self->result) {
 		self->phase = state_of(&self->task);
