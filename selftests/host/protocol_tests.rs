@@ -306,7 +306,7 @@ fn a_fight_for_a_word_may_be_won_late() {
     let advance_nine_times = |attempt: usize, now: u64| (attempt < 9).then_some(now + (1 << 18));
     let fought = Fought::new(word(UMCG_TASK_IDLE, 0), advance_nine_times);
 
-    assert!(time_out(&fought, 2 * SECOND));
+    assert!(time_out(&fought, OnTimeout::Queue, 2 * SECOND));
     assert_eq!(fought.attempts.get(), 10);
     assert_eq!(state(fought.load()), UMCG_TASK_BLOCKED);
 }
