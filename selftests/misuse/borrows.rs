@@ -88,9 +88,9 @@ mod lent_after_the_end {
 
     fn keep(mut ctx: TaskContext) {
         if let Some(current) = ctx.current::<Task>() {
-            let words = current.lent();
+            let lent = current.lent();
             drop(ctx.detach::<Task>(|_| {}));
-            drop(words.flags());
+            drop(lent.words.flags());
         }
     }
 }
@@ -114,15 +114,15 @@ mod current_out_of_the_beginning {
             record::Current, //
         },
         umcg::task::{
+            Lent,
             Owned,
             Task, //
         },
-        umcg::words::TaskWords,
     };
 
-    fn keep(ctx: &TaskContext, owned: Owned, words: TaskWords, task: Task) {
+    fn keep(ctx: &TaskContext, owned: Owned, lent: Lent, task: Task) {
         let mut kept: Option<&Current<'_, Task>> = None;
-        let _ = ctx.attach(owned, words, task, |current| kept = Some(current));
+        let _ = ctx.attach(owned, lent, task, |current| kept = Some(current));
         drop(kept.map(|current| current.kind()));
     }
 }

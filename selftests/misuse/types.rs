@@ -8,7 +8,7 @@ mod record_alone {
 
     fn make(
         owned: crate::umcg::task::Owned,
-        words: crate::umcg::words::TaskWords,
+        words: crate::umcg::task::Lent,
         task: crate::umcg::task::Task,
     ) {
         let _ = Record::new(owned, words, task);
