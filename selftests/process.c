@@ -3,6 +3,7 @@
  * Processes that are killed, fork, exec, or get the descriptor of another one.
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -10,7 +11,7 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
-#include "umcg_test.h"
+#include "umcg_crew.h"
 
 /* What this program is told to do when it is executed by a test. */
 #define AGAIN		"--register-again"
@@ -315,6 +316,54 @@ TEST_F(process, exec_in_a_child_that_shares_our_memory_changes_nothing)
 	EXPECT_EQ(0, worker.result);
 	EXPECT_EQ(EXIT_STATUS, worker.phase);
 	EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+}
+
+/* A worker that is a process of its own, in the memory of the test. */
+static int execute_in_shared_memory(void *argument)
+{
+	char *const arguments[] = { "exit", EXIT, NULL };
+	struct umcg_thread *self = argument;
+
+	self->tid = gettid();
+	worker_task_init(&self->task, self->group);
+	if (umcg_ctl(WORKER_FLAGS, &self->task))
+		return 1;
+	execv("/proc/self/exe", arguments);
+	return 2;
+}
+
+/*
+ * The server has a real-time priority and the CPU of the worker: it goes on the very moment that it
+ * is started, with the worker within execve().
+ */
+TEST_F(process, a_worker_that_calls_exec_is_out_of_reach_when_its_word_says_NONE)
+{
+	static char stack[0x10000] __attribute__((aligned(16)));
+	const struct sched_param priority = { .sched_priority = 1 };
+	static struct umcg_thread worker;
+	int status;
+
+	worker.group = &self->group;
+	allow_cpus(0, 0, 0);
+	worker.tid = clone(execute_in_shared_memory, stack + sizeof(stack), CLONE_VM | SIGCHLD,
+			   &worker);
+	ASSERT_LT(0, worker.tid);
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &priority));
+	ASSERT_EQ(0, server_register(&self->server));
+	/* It may block on its way to the new program. */
+	do {
+		ASSERT_EQ(&worker, server_next_worker(&self->server, &self->group));
+		ASSERT_EQ(0, server_run(&self->server, &worker));
+	} while (state_of(&worker.task) != NONE);
+
+	/* The memory is free for something else. */
+	worker.task.state_ts = RUNNING;
+	EXPECT_EQ(-ESRCH, worker_kick(&worker));
+	EXPECT_EQ(RUNNING, worker.task.state_ts);
+
+	ASSERT_EQ(worker.tid, waitpid(worker.tid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STATUS)
+		TH_LOG("wait status %#x", status);
 }
 
 /* Registers with a descriptor that another process has opened. */

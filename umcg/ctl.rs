@@ -35,7 +35,6 @@ use super::{
     },
     task::{
         own_group,
-        own_words,
         Kind,
         Lent,
         Owned,
@@ -51,6 +50,7 @@ use crate::sys::{
     context::TaskContext,
     record::{
         Current,
+        Detached,
         Notify, //
     },
 };
@@ -104,8 +104,7 @@ fn register(ctx: TaskContext, kind: Kind, args: &umcg_ctl_args) -> Result {
     let owned = Owned::new(share, hooks, has_sections, group);
     let current = ctx.attach(owned, Lent { words, direct }, Task::new(kind), |_| {})?;
     if let Err(e) = enter_group(&current) {
-        // It is registered, so this does not fail.
-        let _ = leave(ctx, Reason::Exit);
+        leave(ctx, Reason::Exit);
         return Err(e);
     }
     report::registers(&current);
@@ -177,53 +176,63 @@ fn leave_group(task: &Current<'_, Task>) -> bool {
 /// `EINVAL` if it is not registered.
 fn unregister(ctx: TaskContext) -> Result {
     report::unregisters(&*ctx.current::<Task>().ok_or(EINVAL)?);
-    leave(ctx, Reason::Exit)
+    leave(ctx, Reason::Exit);
+
+    Ok(())
 }
 
-/// Takes the current task out, for this `reason`: from here on the kernel does not touch its words.
-///
-/// # Errors
-///
-/// `EINVAL` if it is not registered.
-fn leave(mut ctx: TaskContext, reason: Reason) -> Result {
-    let current = ctx.current::<Task>().ok_or(EINVAL)?;
+/// Takes the current task out, if it is registered, for this `reason`: from here on the kernel does
+/// not touch its words.
+fn leave(ctx: TaskContext, reason: Reason) {
+    if let Some(gone) = detach(ctx, reason) {
+        forget(gone);
+    }
+}
+
+/// Takes the current task out, if it is registered, for this `reason`: from here on no peer reaches
+/// its words.
+fn detach(mut ctx: TaskContext, reason: Reason) -> Option<Detached<Task>> {
+    let current = ctx.current::<Task>()?;
     if let Some(group) = own_group(&current) {
         if leave_group(&current) {
             direct_worker::start_idle_server(&current, group, clock::monotonic_ns(), reason);
         }
     }
 
-    // The probes stay until the record is off the task: they are what finds it. The memory of its
-    // words is given back here and now; that of the record is free a grace period later.
-    if let Some(mut record) = ctx.detach::<Task>(|_| {}) {
-        drop(record.take_lent());
-        drop(record.owned().worker.group.take());
-        drop(record.owned().worker.hooks.take());
-        record.owned().share.leave();
-        record.counters.keep();
-    }
-
-    Ok(())
+    ctx.detach::<Task>(|_| {})
 }
 
-/// The current task goes without having said so. What it leaves behind says that it is gone.
+/// Gives back what belongs to a task that has been taken out. The memory of its words is given back
+/// here and now; that of the record is free a grace period later.
+fn forget(mut gone: Detached<Task>) {
+    drop(gone.take_lent());
+    drop(gone.owned().worker.group.take());
+    // The probes stay until the record is off the task: they are what finds it.
+    drop(gone.owned().worker.hooks.take());
+    gone.owned().share.leave();
+    gone.counters.keep();
+}
+
+/// The current task goes without having said so. What it leaves behind says that it is gone, and that
+/// comes after all peers have been shut out: who sees it may use the memory for something else. The
+/// server of a running worker is started last, for it looks at that word.
 pub(crate) fn vanish(ctx: TaskContext, reason: Reason) {
     if let Some(current) = ctx.current::<Task>() {
-        let words = own_words(&current);
-        let server = words.next_tid();
-        let now = clock::monotonic_ns();
         report::vanishes(&current, reason);
-        let was_running = protocol::leave(words.state(), now);
-
-        if current.kind() == Kind::Worker && was_running && server != 0 {
-            // A server that is gone too has nothing to be told.
-            report::starts(
-                server,
-                registry::start_server(&current, server, now),
-                reason,
-            );
-        }
-        // It is registered, so this does not fail.
-        let _ = leave(ctx, reason);
     }
+    let Some(mut gone) = detach(ctx, reason) else {
+        return;
+    };
+
+    if let Some(lent) = gone.take_lent() {
+        let words = &lent.words;
+        let now = clock::monotonic_ns();
+        let server = protocol::leave(words.state(), now, || words.next_tid());
+        if let (Kind::Worker, Some(server @ 1..)) = (gone.kind(), server) {
+            // A server that is gone too has nothing to be told.
+            let started = registry::start_server(gone.owned(), server, now);
+            report::starts(server, started, reason);
+        }
+    }
+    forget(gone);
 }

@@ -51,7 +51,7 @@ pub(crate) fn gives_up_server(
             return report::blocks_and_puts_back(current, server.tid);
         }
     }
-    let started = registry::start_server(current, server.tid, now_ns);
+    let started = registry::start_server(current.owned(), server.tid, now_ns);
     report::blocks(current, server.tid, started);
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn lends_server(
     if group.is_server(server) && direct::put_back(group, server.nr) {
         return report::lends(current, server.tid);
     }
-    let started = registry::start_server(current, server.tid, now_ns);
+    let started = registry::start_server(current.owned(), server.tid, now_ns);
     report::blocks(current, server.tid, started);
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn queue(
     }
 
     if preempted {
-        let started = registry::start(current, own_server, now);
+        let started = registry::start(current.owned(), own_server, now);
         report::starts(own_server, started == Started::Now, reason);
         if started != Started::Gone {
             return Queued::Idles;
@@ -172,7 +172,7 @@ fn adopt(
         return Queued::Runs;
     }
     if !direct::put_back(group, server.nr) {
-        let started = registry::start_server(current, server.tid, now);
+        let started = registry::start_server(current.owned(), server.tid, now);
         report::starts(server.tid, started, Reason::Wake);
     }
     Queued::Raced
@@ -195,7 +195,7 @@ pub(crate) fn start_idle_server(
         else {
             return;
         };
-        let started = registry::start(current, tid, now_ns);
+        let started = registry::start(current.owned(), tid, now_ns);
         report::starts(tid, started == Started::Now, reason);
         // One that is gone has left no other one started in its place.
         if started != Started::Gone {

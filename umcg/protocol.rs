@@ -293,8 +293,18 @@ pub(crate) fn push_idle(node: &impl SharedWord, head: &impl SharedWord, node_add
     node.store(first);
 }
 
-/// A task leaves without unregistering: its word says NONE from now on. Returns whether it was
-/// running under a server, or may have been, which has to be started then.
-pub(crate) fn leave(word: &impl SharedWord, now_ns: u64) -> bool {
-    update(word, |old| Some(old.gone(now_ns))).is_some_and(|old| old.runs() || !old.has_meaning())
+/// A task leaves without unregistering: its word says NONE from now on, and user space may use the
+/// memory for something else. Returns whom it was running under, if it was, or may have been: that
+/// server has to be started.
+///
+/// `server` is called after the word has been read and before it is replaced, as in [`resume`]: the
+/// result belongs to the state that was left.
+pub(crate) fn leave(word: &impl SharedWord, now_ns: u64, server: impl Fn() -> u32) -> Option<u32> {
+    let mut named = None;
+
+    update(word, |old| {
+        named = (old.runs() || !old.has_meaning()).then(&server);
+        Some(old.gone(now_ns))
+    })
+    .and(named)
 }

@@ -13,6 +13,7 @@ use super::{
         change_word,
         words_of,
         Kind,
+        Owned,
         Task,
         TaskRef, //
     },
@@ -99,16 +100,17 @@ pub(crate) enum Started {
 
 /// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
 /// RUNNING at `now_ns`. Returns false if it is not idle, for then somebody else has started it; or if
-/// the process has no such server.
+/// the process has no such server. `own` belongs to the current task, which need not be registered any
+/// more.
 ///
 /// Any context without a run-queue lock.
-pub(crate) fn start_server(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> bool {
-    start(current, tid, now_ns) == Started::Now
+pub(crate) fn start_server(own: &Owned, tid: u32, now_ns: u64) -> bool {
+    start(own, tid, now_ns) == Started::Now
 }
 
 /// As [`start_server`], and tells why it was not started.
 #[inline]
-pub(crate) fn start(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Started {
+pub(crate) fn start(own: &Owned, tid: u32, now_ns: u64) -> Started {
     let start = |record: &TaskRef| {
         let started = change_word(record, |server| {
             if server.kind() != Kind::Server {
@@ -128,7 +130,7 @@ pub(crate) fn start(current: &Current<'_, Task>, tid: u32, now_ns: u64) -> Start
         }
     };
 
-    with(&current.owned().last_found, tid, start).unwrap_or(Started::Gone)
+    with(&own.last_found, tid, start).unwrap_or(Started::Gone)
 }
 
 /// Lets the worker `tid`, which is idle and was taken out of the ring of its group, run under this

@@ -105,7 +105,7 @@ fn block(current: &Current<'_, Task>) {
     match own_group(current) {
         None => block_and(current, |server, now| {
             // If the server is gone, the worker finds another one when it wakes.
-            let started = registry::start_server(current, server, now);
+            let started = registry::start_server(current.owned(), server, now);
             report::blocks(current, server, started);
         }),
         Some(group) => {
@@ -367,7 +367,11 @@ fn queue(
 
     if server != 0 {
         // Whoever names a server that is gone finds the worker on the list.
-        report::starts(server, registry::start_server(current, server, now), reason);
+        report::starts(
+            server,
+            registry::start_server(current.owned(), server, now),
+            reason,
+        );
     }
     Ok(if queued { Queued::Idles } else { Queued::Raced })
 }

@@ -295,7 +295,7 @@ fn a_fight_for_a_word_ends() {
 
     assert!(!time_out(&idle, OnTimeout::Queue, 2 * SECOND));
     assert!(!unlock(&locked, 2 * SECOND));
-    assert!(!leave(&running, 2 * SECOND));
+    assert_eq!(leave(&running, 2 * SECOND, || 7), None);
     for fought in [&idle, &locked, &running] {
         assert!(fought.attempts.get() >= 10, "it is lost too soon");
     }
@@ -473,17 +473,33 @@ fn become_idle_wants_the_word_that_was_seen() {
 }
 
 #[test]
-fn leave_tells_whether_a_server_has_to_be_started() {
+fn leave_tells_which_server_has_to_be_started() {
     for_each_word(|state, flags, word| {
-        let was_running = leave(word, 2 * SECOND);
-        let expected = match state {
+        let server = leave(word, 2 * SECOND, || 7);
+        let may_run = match state {
             UMCG_TASK_RUNNING => !is_locked(flags),
             _ => state > UMCG_TASK_BLOCKED,
         };
 
-        assert_eq!(was_running, expected);
+        assert_eq!(server, may_run.then_some(7));
         assert_changed(word, UMCG_TASK_NONE, 0);
     });
+}
+
+/// A server that claims the worker while it leaves is the one that is named then.
+#[test]
+fn leave_names_the_server_of_the_state_that_it_replaces() {
+    let named = Cell::new(0);
+    let claimed_once = |attempt: usize, now: u64| {
+        (attempt == 0).then(|| {
+            named.set(7);
+            now & !u64::from(UMCG_TASK_STATE_MASK) | u64::from(UMCG_TASK_RUNNING)
+        })
+    };
+    let fought = Fought::new(word(UMCG_TASK_IDLE, 0), claimed_once);
+
+    assert_eq!(leave(&fought, 2 * SECOND, || named.get()), Some(7));
+    assert_eq!(state(fought.load()), UMCG_TASK_NONE);
 }
 
 /// A word that writes down what is done to it.

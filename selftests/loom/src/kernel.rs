@@ -200,10 +200,11 @@ impl World {
     /// The worker dies where it is.
     pub(crate) fn vanishes(&self, me: Tid) {
         let task = self.task(me);
-        let server = task.next_tid.load_relaxed();
 
-        if protocol::leave(&task.state_ts, NOW) {
-            self.start_server(server);
+        // CAST: The TIDs of the model are small.
+        let server = || task.next_tid.load_relaxed() as u32;
+        if let Some(server) = protocol::leave(&task.state_ts, NOW, server) {
+            self.start_server(server.into());
         }
     }
 
