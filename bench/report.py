@@ -64,6 +64,18 @@ TITLES = {
     "ring_of_10_in_10": "UMCG, each of 10 workers swaps with the next one",
     "ring_of_10_in_10000": "the same, 10,000 workers registered",
     "ring_of_10000_in_10000": "the same, all of them in the ring",
+    "wait_beside_swaps_asleep": "longest wait of a sleeper beside workers that swap",
+    "wait_beside_swaps_busy": "longest wait of a busy thread beside them",
+    "wait_beside_yields_asleep": "sleeper, workers that yield",
+    "wait_beside_yields_busy": "busy thread, the same",
+    "wait_beside_futexes_asleep": "sleeper, plain threads in a ring of futexes",
+    "wait_beside_futexes_busy": "busy thread, the same",
+    "wait_beside_blocks_asleep": "sleeper, workers that sleep",
+    "wait_beside_blocks_busy": "busy thread, the same",
+    "wait_beside_sleeps_asleep": "sleeper, plain threads that sleep",
+    "wait_beside_sleeps_busy": "busy thread, the same",
+    "wait_beside_spin_asleep": "sleeper, one thread that spins",
+    "wait_beside_spin_busy": "busy thread, the same",
 }
 # What the picture compares: one way from a thread to another one.
 PICTURE = [
@@ -136,13 +148,13 @@ class Run:
 
 
 def print_rows(run, unit):
-    print(f"{unit:<24}{'median':>10}{'5 %':>11}{'95 %':>11}{'/ futex':>9}")
+    print(f"{unit:<28}{'median':>12}{'5 %':>11}{'95 %':>11}{'/ futex':>9}")
     futex = run.medians.get("futex")
     for row, median in run.medians.items():
         low, high = run.spread[row]
         ratio = f"{median / futex:9.3f}" if futex else " " * 9
         title = "" if row == TITLES.get(row, row) else TITLES[row]
-        print(f"{row:<24}{median:10.1f}{low:11.1f}{high:11.1f}{ratio}  {title}".rstrip())
+        print(f"{row:<28}{median:12.1f}{low:11.1f}{high:11.1f}{ratio}  {title}".rstrip())
     print()
 
 
