@@ -100,6 +100,7 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 	EXPECT_LAYOUT(struct umcg_task, idle_server_tid_ptr, 24, 8);
 	EXPECT_LAYOUT(struct umcg_task, server_nr, 32, 4);
 	EXPECT_LAYOUT(struct umcg_task, critical, 36, 4);
+	EXPECT_LAYOUT(struct umcg_task, signals, 40, 8);
 	EXPECT_LAYOUT(struct umcg_direct_group, size, 0, 4);
 	EXPECT_LAYOUT(struct umcg_direct_group, flags, 4, 4);
 	EXPECT_LAYOUT(struct umcg_direct_group, idle_workers, 8, 8);
@@ -182,7 +183,8 @@ TEST_F(abi, the_module_tells_its_version)
 	EXPECT_EQ(sizeof(args), args.size);
 	EXPECT_EQ(UMCG_ABI_VERSION, args.abi);
 	EXPECT_EQ(UMCG_FEATURE_FADVISE | UMCG_FEATURE_SCHED_STATE | UMCG_FEATURE_DESCHED |
-		  UMCG_FEATURE_DIRECT | UMCG_FEATURE_CRITICAL, args.features);
+		  UMCG_FEATURE_DIRECT | UMCG_FEATURE_CRITICAL | UMCG_FEATURE_SIGNALS,
+		  args.features);
 }
 
 TEST_F(abi, unknown_calls_are_ENOTTY)

@@ -133,6 +133,13 @@ static void check_in_handler(int signal)
 		check_own(me);
 }
 
+/* An immediate signal, which is handled wherever the worker is. */
+static void count_immediate(int signal)
+{
+	(void)signal;
+	atomic_fetch_add(&signals_handled, 1);
+}
+
 static void wait_for_futex(struct means *means)
 {
 	while (!means->futex)
@@ -256,7 +263,7 @@ static void kick_at_random(struct umcg_thread *self)
 		struct umcg_thread *worker = &test->crew.workers[below(test->crew.worker_count)];
 		int err = 0;
 
-		switch (below(3)) {
+		switch (below(4)) {
 		case 0:
 			err = worker_kick(worker);
 			break;
@@ -267,6 +274,9 @@ static void kick_at_random(struct umcg_thread *self)
 			err = thread_signal(below(3) ? worker :
 					    &test->crew.servers[below(test->crew.server_count)],
 					    SIGUSR1);
+			break;
+		case 3:
+			err = thread_signal(worker, SIGUSR2);
 			break;
 		}
 		if (!err)
@@ -391,6 +401,7 @@ static void open_faults(FIXTURE_DATA(protocol) *self)
 FIXTURE_SETUP(protocol)
 {
 	const struct sigaction action = { .sa_handler = check_in_handler, .sa_flags = SA_RESTART };
+	const struct sigaction immediate = { .sa_handler = count_immediate, .sa_flags = SA_RESTART };
 
 	memset(self, 0, sizeof(*self));
 	test = self;
@@ -398,6 +409,8 @@ FIXTURE_SETUP(protocol)
 	self->seconds = number_from_environment("UMCG_SECONDS", DEFAULT_SECONDS);
 	umcg_test_begin(self->seconds + 3 * LOST_SECONDS);
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &immediate, NULL);
+	immediate_signals = SIGNAL_BIT(SIGUSR2);
 	for (int i = 0; i < CREW_WORKERS; i++) {
 		ASSERT_EQ(0, pipe(self->means[i].pipe_ends));
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->means[i].sockets));

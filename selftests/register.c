@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -92,6 +93,25 @@ TEST_F(registration, other_flags_are_EINVAL)
 	EXPECT_EQ(-EINVAL, umcg_ctl(UMCG_CTL_UNREGISTER | UMCG_CTL_WORKER, NULL));
 	EXPECT_EQ(-EINVAL, umcg_ctl(UMCG_CTL_UNREGISTER | 4, NULL));
 	EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
+}
+
+TEST_F(registration, immediate_signals_are_those_of_a_worker)
+{
+	server_task_init(self->task);
+	EXPECT_EQ(-EINVAL, umcg_ctl(SERVER_FLAGS | UMCG_CTL_SIGNALS, self->task));
+	EXPECT_EQ(-EINVAL, umcg_ctl(UMCG_CTL_UNREGISTER | UMCG_CTL_SIGNALS, NULL));
+}
+
+TEST_F(registration, a_worker_with_immediate_signals_has_nothing_behind_them)
+{
+	worker_task_init(self->task, &self->group);
+	self->task->signals = SIGNAL_BIT(SIGUSR1);
+	EXPECT_EQ(-EINVAL, umcg_ctl(WORKER_FLAGS | UMCG_CTL_CRITICAL, self->task));
+	self->task->server_nr = 1;
+	EXPECT_EQ(-EINVAL, umcg_ctl(WORKER_FLAGS | UMCG_CTL_SIGNALS, self->task));
+	self->task->server_nr = 0;
+	self->task->reserved[1] = 1;
+	EXPECT_EQ(-EINVAL, umcg_ctl(WORKER_FLAGS | UMCG_CTL_SIGNALS, self->task));
 }
 
 TEST_F(registration, zero_and_unaligned_addresses_are_EINVAL)

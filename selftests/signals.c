@@ -34,6 +34,7 @@ FIXTURE_VARIANT_ADD(signals, queued) { .place = QUEUED };
 FIXTURE_VARIANT_ADD(signals, waiting) { .place = WAITS };
 FIXTURE_VARIANT_ADD(signals, waiting_with_timeout) { .place = WAITS_FOR_LONG };
 FIXTURE_VARIANT_ADD(signals, locked) { .place = IS_LOCKED };
+FIXTURE_VARIANT_ADD(signals, in_handler) { .place = IN_HANDLER };
 
 FIXTURE_SETUP(signals)
 {
@@ -176,7 +177,7 @@ static void keep_busy(struct umcg_thread *self)
 		crew_take_turn(self);
 }
 
-TEST_F(group, a_storm_of_signals_loses_nobody)
+static void storm(struct __test_metadata *_metadata, FIXTURE_DATA(group) *self)
 {
 	const uint64_t end = monotonic_ns() + STORM_MS * NSEC_PER_MSEC;
 	int sent = 0;
@@ -202,6 +203,18 @@ TEST_F(group, a_storm_of_signals_loses_nobody)
 		EXPECT_LT(20, self->crew.workers[i].phase);
 	}
 	TH_LOG("%d signals sent, %d handled", sent, signals_handled);
+}
+
+TEST_F(group, a_storm_of_signals_loses_nobody)
+{
+	storm(_metadata, self);
+}
+
+/* The same, where held workers handle them at once. */
+TEST_F(group, a_storm_of_immediate_signals_loses_nobody)
+{
+	immediate_signals = SIGNAL_BIT(SIGUSR1);
+	storm(_metadata, self);
 }
 
 TEST_HARNESS_MAIN

@@ -40,6 +40,7 @@ FIXTURE_VARIANT_ADD(stop, queued) { .place = QUEUED };
 FIXTURE_VARIANT_ADD(stop, waiting) { .place = WAITS };
 FIXTURE_VARIANT_ADD(stop, waiting_with_timeout) { .place = WAITS_FOR_LONG };
 FIXTURE_VARIANT_ADD(stop, locked) { .place = IS_LOCKED };
+FIXTURE_VARIANT_ADD(stop, in_handler) { .place = IN_HANDLER };
 
 FIXTURE_SETUP(stop)
 {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "umcg_crew.h"
 #include "umcg_scene.h"
 
 /* The scene that this process plays, for its signal handler. */
@@ -21,6 +22,17 @@ static void note_signal(int signal)
 	playing->handled++;
 }
 
+static void handle_immediately(int signal)
+{
+	char byte;
+
+	(void)signal;
+	playing->immediate_begun++;
+	while (read(playing->pipe_ends[0], &byte, 1) != 1)
+		;
+	playing->immediate_done++;
+}
+
 static void worker_body(struct umcg_thread *self)
 {
 	struct scene *scene = self->arg;
@@ -30,7 +42,8 @@ static void worker_body(struct umcg_thread *self)
 	self->phase = 1;
 	switch (scene->place) {
 	case RUNS:
-		scene->ready = true;
+	case PREEMPTED_THERE:
+		scene->ready = scene->place == RUNS;
 		while (!scene->go)
 			self->phase++;
 		break;
@@ -44,6 +57,7 @@ static void worker_body(struct umcg_thread *self)
 		self->result = worker_yield(self, realtime_in_ms(1000 * TEST_SECONDS));
 		break;
 	case QUEUED:
+	case IN_HANDLER:
 	case IS_LOCKED:
 		break;
 	}
@@ -52,12 +66,22 @@ static void worker_body(struct umcg_thread *self)
 	self->phase = -1;
 }
 
+/* Has the C library do so in all threads, which it sends signals for that, and waits. */
+static void change_ids(struct scene *scene, _Atomic bool *wanted)
+{
+	if (*wanted && !setresuid(-1, getuid(), -1))
+		scene->changes++;
+	*wanted = false;
+}
+
 static void sleep_until_told(struct umcg_thread *self)
 {
 	struct scene *scene = self->arg;
 
-	while (!scene->go && !scene->abandon)
-		sleep_ms(10);
+	while (!scene->go && !scene->abandon) {
+		change_ids(scene, &scene->bystander_changes_ids);
+		sleep_ms(1);
+	}
 }
 
 /* Whether the worker is where it is to be kept. */
@@ -68,6 +92,9 @@ static bool place_worker(struct scene *scene)
 
 	if (scene->place == QUEUED)
 		return SOON(thread_waits(worker));
+	if (scene->place == IN_HANDLER)
+		return SOON(thread_waits(worker)) && !thread_signal(worker, SIGURG) &&
+		       SOON(scene->immediate_begun && thread_waits(worker));
 	if (server_next_worker(server, &scene->group) != worker)
 		return false;
 	if (scene->place == IS_LOCKED) {
@@ -76,6 +103,13 @@ static bool place_worker(struct scene *scene)
 		set_next_tid(&server->task, worker->tid);
 		return !umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) && SOON(thread_sleeps(worker->tid));
 	}
+	if (scene->place == PREEMPTED_THERE)
+		return server_prepare_run(server, worker) &&
+		       !umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) && SOON(worker->phase > 1) &&
+		       !worker_kick(worker) &&
+		       SOON(state_of(&worker->task) == (IDLE | PREEMPTED)) &&
+		       SOON(thread_sleeps(worker->tid)) &&
+		       server_next_worker(server, &scene->group) == worker;
 	if (server_run(server, worker))
 		return false;
 	return scene->place == RUNS || SOON(thread_sleeps(worker->tid));
@@ -93,6 +127,12 @@ static bool release_worker(struct scene *scene)
 		return worker->phase == -1 ||
 		       (server_next_worker(server, &scene->group) == worker &&
 			!server_run(server, worker));
+	case IN_HANDLER:
+		if (write(scene->pipe_ends[1], "x", 1) != 1 ||
+		    !SOON(scene->immediate_done && thread_waits(worker)))
+			return false;
+		return server_next_worker(server, &scene->group) == worker &&
+		       !server_run(server, worker);
 	case BLOCKS:
 		if (write(scene->pipe_ends[1], "x", 1) != 1)
 			return false;
@@ -103,6 +143,9 @@ static bool release_worker(struct scene *scene)
 		/* fall through */
 	case WAITS:
 	case WAITS_FOR_LONG:
+		return !server_run(server, worker);
+	case PREEMPTED_THERE:
+		state_must_change(&worker->task, IDLE | PREEMPTED, IDLE);
 		return !server_run(server, worker);
 	case IS_LOCKED:
 		state_must_change(&server->task, RUNNING, IDLE);
@@ -116,11 +159,17 @@ static bool release_worker(struct scene *scene)
 static int play(void *argument)
 {
 	const struct sigaction action = { .sa_handler = note_signal, .sa_flags = SA_RESTART };
+	const struct sigaction immediate = {
+		.sa_handler = handle_immediately,
+		.sa_flags = SA_RESTART,
+	};
 	struct scene *scene = argument;
 	sigset_t deaf;
 
 	playing = scene;
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGURG, &immediate, NULL);
+	immediate_signals = SIGNAL_BIT(SIGURG);
 	scene->worker.arg = scene;
 	scene->bystander.arg = scene;
 	if (pipe(scene->pipe_ends) || server_register(&scene->server))
@@ -134,8 +183,10 @@ static int play(void *argument)
 	if (!place_worker(scene))
 		return 2;
 	scene->ready = true;
-	while (!scene->go && !scene->abandon)
+	while (!scene->go && !scene->abandon) {
+		change_ids(scene, &scene->server_changes_ids);
 		sleep_ms(1);
+	}
 	if (scene->abandon)
 		syscall(SYS_exit, 0);
 	if (!release_worker(scene))

@@ -22,6 +22,10 @@ enum place {
 	WAITS_FOR_LONG,
 	/* About to be run. */
 	IS_LOCKED,
+	/* On the list, taken off its server while it counts in user mode. */
+	PREEMPTED_THERE,
+	/* On the list, asleep in the handler of an immediate signal. */
+	IN_HANDLER,
 };
 
 /* In memory that both processes share. */
@@ -40,9 +44,16 @@ struct scene {
 	_Atomic bool go;
 	/* All threads but the worker are to exit. */
 	_Atomic bool abandon;
+	/* The server, or the bystander, is to call setresuid(); it counts in `changes`. */
+	_Atomic bool server_changes_ids;
+	_Atomic bool bystander_changes_ids;
+	_Atomic int changes;
 	/* How often a signal was handled, and by which thread at last. */
 	_Atomic int handled;
 	_Atomic pid_t handled_by;
+	/* The handler of an immediate signal has begun, and has returned. */
+	_Atomic int immediate_begun;
+	_Atomic int immediate_done;
 	/* The worker came to its end with signals blocked. */
 	_Atomic bool worker_is_deaf;
 	/* SIGUSR1 is not for the main thread. */

@@ -23,6 +23,7 @@
 #define SPINS	1000
 
 bool umcg_waits_by_fadvise;
+uint64_t immediate_signals;
 int umcg_fd = -1;
 
 static void die(const char *what)
@@ -200,6 +201,7 @@ void worker_task_init(struct umcg_task *task, struct umcg_group *group)
 		.state_ts = BLOCKED,
 		.idle_workers_ptr = (uintptr_t)&group->idle_workers,
 		.idle_server_tid_ptr = (uintptr_t)&group->idle_server_tid,
+		.signals = immediate_signals,
 	};
 }
 
@@ -239,7 +241,8 @@ static void *worker_main(void *argument)
 	worker_task_init(&self->task, self->group);
 	if (self->idle_server_tid)
 		self->task.idle_server_tid_ptr = (uintptr_t)self->idle_server_tid;
-	self->result = umcg_ctl(WORKER_FLAGS, &self->task);
+	self->result = umcg_ctl(WORKER_FLAGS | (immediate_signals ? UMCG_CTL_SIGNALS : 0),
+				&self->task);
 	if (self->result)
 		return NULL;
 	self->body(self);

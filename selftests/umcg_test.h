@@ -85,6 +85,10 @@ struct umcg_thread {
 /* The descriptor of /dev/umcg. It has no state, so one serves all. */
 extern int umcg_fd;
 
+/* The immediate signals of workers that register from now on, and one of a set of signals. */
+extern uint64_t immediate_signals;
+#define SIGNAL_BIT(signal)	(1ULL << ((signal) - 1))
+
 /* How many signals the handler of count_signal() has got. */
 extern _Atomic int signals_handled;
 

@@ -75,3 +75,10 @@ pub(crate) fn process_of(task: &Task) -> i32 {
     // SAFETY: The reference keeps the task, which is given its process before others can find it.
     unsafe { (*task.as_ptr()).tgid }
 }
+
+/// What the callback of a timer returns that is not to start it again. For `HRTIMER_NORESTART`, which
+/// is a number before Linux 7.3, and a value of a type of its own since.
+pub(super) const fn timer_is_over() -> bindings::hrtimer_restart {
+    // SAFETY: An integer of C, whether wrapped or not; the value is zero.
+    unsafe { core::mem::zeroed() }
+}

@@ -36,6 +36,7 @@ static_assert(offsetof(struct umcg_task, idle_workers_ptr) == 16);
 static_assert(offsetof(struct umcg_task, idle_server_tid_ptr) == 24);
 static_assert(offsetof(struct umcg_task, server_nr) == 32);
 static_assert(offsetof(struct umcg_task, critical) == 36);
+static_assert(offsetof(struct umcg_task, signals) == 40);
 static_assert(sizeof(struct umcg_direct_group) == 1088);
 static_assert(offsetof(struct umcg_direct_group, idle_workers) == 8);
 static_assert(offsetof(struct umcg_direct_group, idle_servers) == 16);
@@ -211,19 +212,68 @@ bool umcg_is_dying(void)
 	       READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT;
 }
 
-unsigned long umcg_handled_signals(void)
+__u64 umcg_handled_signals(void)
 {
-	unsigned long handled = 0;
+	u64 handled = 0;
 
 	/* Other threads may change an action at any time: before this look or after it. */
-	for (int i = 0; i < BITS_PER_LONG; i++) {
+	for (int i = 0; i < _NSIG; i++) {
 		__sighandler_t handler = READ_ONCE(current->sighand->action[i].sa.sa_handler);
 
 		if (handler != SIG_DFL && handler != SIG_IGN)
-			handled |= BIT(i);
+			handled |= BIT_ULL(i);
 	}
 
 	return handled;
+}
+
+bool umcg_has_handler(const struct k_sigaction *action)
+{
+	__sighandler_t handler = action->sa.sa_handler;
+
+	return handler != SIG_DFL && handler != SIG_IGN;
+}
+
+__u64 umcg_lastingly_blocked_signals(void)
+{
+	return sigmask_to_save()->sig[0];
+}
+
+__u64 umcg_pending_signals(void)
+{
+	return READ_ONCE(current->pending.signal.sig[0]) |
+	       READ_ONCE(current->signal->shared_pending.signal.sig[0]);
+}
+
+void umcg_post_sentinel(unsigned int signal)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	sigaddset(&current->pending.signal, signal);
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+void umcg_withdraw_sentinel(unsigned int signal)
+{
+	struct sigqueue *entry;
+	bool sent = false;
+
+	/*
+	 * The flag of the thread stays: it may be needed for the restart of a system call, and is
+	 * recalculated where signals are looked for.
+	 */
+	spin_lock_irq(&current->sighand->siglock);
+	list_for_each_entry(entry, &current->pending.list, list)
+		sent |= entry->info.si_signo == signal;
+	if (!sent)
+		sigdelset(&current->pending.signal, signal);
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+__u64 umcg_own_runtime(void)
+{
+	/* The scheduler brings it up to date. */
+	schedule();
+	return current->se.sum_exec_runtime;
 }
 
 void umcg_set_signal_pending(void)
@@ -235,6 +285,16 @@ void umcg_set_need_resched_lazy(void)
 {
 	/* Acted upon at the return to user mode, not at the next preemption point. */
 	set_thread_flag(TIF_NEED_RESCHED_LAZY);
+}
+
+void umcg_set_notify_resume(void)
+{
+	set_thread_flag(TIF_NOTIFY_RESUME);
+}
+
+void umcg_set_notify_signal(void)
+{
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
 }
 
 void umcg_preempt_disable(void)

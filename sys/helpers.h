@@ -17,6 +17,7 @@
 #endif
 
 struct delayed_work;
+struct k_sigaction;
 struct linux_binprm;
 struct mm_struct;
 struct page;
@@ -118,11 +119,33 @@ bool umcg_wait_for_memory(unsigned int ms);
 bool umcg_is_dying(void);
 
 /* The signals that have a handler, one bit each; the lowest bit is signal 1. */
-unsigned long umcg_handled_signals(void);
+__u64 umcg_handled_signals(void);
+
+/* Whether a signal with this action has a handler: the special ones are macros with casts. */
+bool umcg_has_handler(const struct k_sigaction *action);
+
+/*
+ * Sets of signals, as above: those that the current task blocks, apart from those that it blocks
+ * during one system call only; and those that are pending for it.
+ */
+__u64 umcg_lastingly_blocked_signals(void);
+__u64 umcg_pending_signals(void);
+
+/*
+ * Makes @signal pending for the current task, which blocks it, without anything that says who has
+ * sent it; and undoes that, unless it has been sent meanwhile. May sleep on PREEMPT_RT.
+ */
+void umcg_post_sentinel(unsigned int signal);
+void umcg_withdraw_sentinel(unsigned int signal);
+
+/* The CPU time of the current task up to now, in nanoseconds. May sleep. */
+__u64 umcg_own_runtime(void);
 
 /* Flags of the current thread: inline. */
 void umcg_set_signal_pending(void);
 void umcg_set_need_resched_lazy(void);
+void umcg_set_notify_resume(void);
+void umcg_set_notify_signal(void);
 
 /* Macros. */
 void umcg_preempt_disable(void);

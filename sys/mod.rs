@@ -23,6 +23,7 @@ pub(crate) mod pinned_folio;
 pub(crate) mod preemption;
 mod reaper;
 pub(crate) mod record;
+pub(crate) mod sentinel;
 pub(crate) mod shared_page;
 pub(crate) mod signal;
 pub(crate) mod sleep;

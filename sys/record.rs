@@ -14,12 +14,14 @@
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
 
+mod allowance;
 mod kind;
 pub(crate) mod map;
 mod switch;
 mod work;
 
 pub(crate) use self::{
+    allowance::Allowance,
     kind::{
         Kind,
         RecordType, //

@@ -8,12 +8,95 @@ use super::{
     bindings as helpers,
     context::TaskContext, //
 };
-use core::ptr;
 use kernel::{
     bindings,
     current,
-    types::NotThreadSafe, //
+    task::Task, //
 };
+
+/// A set of signals.
+#[derive(Clone, Copy)]
+pub(crate) struct Signals(u64);
+
+/// Those that an instruction raises. If one of them is blocked then, it kills.
+const SYNCHRONOUS: Signals = Signals::NONE
+    .with(bindings::SIGSEGV)
+    .with(bindings::SIGBUS)
+    .with(bindings::SIGILL)
+    .with(bindings::SIGTRAP)
+    .with(bindings::SIGFPE)
+    .with(bindings::SIGSYS);
+
+impl Signals {
+    /// No signal.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The signals of a word that has bit `n - 1` for signal `n`.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// This one, too. `signal` is from 1 to 64.
+    pub(crate) const fn with(self, signal: u32) -> Self {
+        Self(self.0 | 1 << (signal - 1))
+    }
+
+    /// All that are in either set.
+    pub(crate) const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Those that are in this set only.
+    pub(crate) const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Whether this one, from 1 to 64, is among them.
+    pub(crate) const fn contains(self, signal: u32) -> bool {
+        self.0 & 1 << (signal - 1) != 0
+    }
+
+    /// Those that have a handler in the process of the current task.
+    fn handled(_ctx: &TaskContext) -> Self {
+        // SAFETY: In process context, as `_ctx` proves: the current task has its handlers.
+        Self(unsafe { helpers::umcg_handled_signals() })
+    }
+
+    /// Those that the current task blocks now.
+    pub(super) fn blocked_now(_ctx: &TaskContext) -> Self {
+        // SAFETY: The task itself changes its set, or a tracer while it is stopped.
+        let [set] = unsafe { (*Task::current_raw()).blocked }.sig;
+
+        // CAST: `usize` has 64 bits wherever this module is built.
+        Self(set as u64)
+    }
+
+    /// Changes the set of signals that the current task blocks. Returns the set of before. May sleep
+    /// on PREEMPT_RT.
+    pub(super) fn mask(self, _ctx: &TaskContext, how: u32) -> Self {
+        // CAST: `usize` has 64 bits wherever this module is built.
+        let mut set = bindings::sigset_t {
+            sig: [self.0 as usize],
+        };
+        let mut before = bindings::sigset_t::default();
+
+        // CAST: A small constant.
+        // SAFETY: In process context, as `_ctx` proves; both sets are valid.
+        unsafe { bindings::sigprocmask(how as i32, &raw mut set, &raw mut before) };
+        // CAST: `usize` has 64 bits wherever this module is built.
+        Self(before.sig[0] as u64)
+    }
+}
+
+/// Has the current task block the signals that have a handler, except for these and for those that
+/// its own instructions raise, until it changes its set itself: a handler that runs has done so when
+/// it returns.
+pub(crate) fn block_handled(ctx: &TaskContext, except: Signals) {
+    Signals::handled(ctx)
+        .without(except)
+        .without(SYNCHRONOUS)
+        .mask(ctx, bindings::SIG_BLOCK);
+}
 
 /// Whether the current task will not be in user mode any more. Any context.
 #[inline]
@@ -54,49 +137,28 @@ pub(crate) fn reschedule_on_return() {
     unsafe { helpers::umcg_set_need_resched_lazy() };
 }
 
-/// While it exists, the current task is not interrupted by signals that have a handler: those for
-/// its process go to other threads, those for itself wait. Others kill or stop, and do it at once.
-pub(crate) struct HandledBlocked {
-    before: bindings::sigset_t,
-    _of_this_task: NotThreadSafe,
+/// While it exists, the current task is interrupted by few signals that have a handler: the others
+/// that are for its process go to other threads, those for itself wait. Signals without a handler kill
+/// or stop, and do it at once.
+pub(crate) struct HandledBlocked<'a> {
+    before: Signals,
+    ctx: &'a TaskContext,
 }
 
-impl HandledBlocked {
-    /// Blocks the signals. May sleep.
-    pub(crate) fn new(_ctx: &TaskContext) -> Self {
-        let mut handled = bindings::sigset_t {
-            // SAFETY: In process context, as `_ctx` proves: the current task has its handlers.
-            sig: [unsafe { helpers::umcg_handled_signals() }],
-        };
-        let mut before = bindings::sigset_t::default();
-        // CAST: A small positive constant.
-        // SAFETY: In process context, as `_ctx` proves; both sets are valid.
-        unsafe {
-            bindings::sigprocmask(
-                bindings::SIG_BLOCK as i32,
-                &raw mut handled,
-                &raw mut before,
-            )
-        };
+impl<'a> HandledBlocked<'a> {
+    /// Blocks the signals that have a handler, except for these. May sleep.
+    pub(crate) fn new(ctx: &'a TaskContext, except: Signals) -> Self {
+        let before = Signals::handled(ctx)
+            .without(except)
+            .mask(ctx, bindings::SIG_BLOCK);
 
-        Self {
-            before,
-            _of_this_task: NotThreadSafe,
-        }
+        Self { before, ctx }
     }
 }
 
-impl Drop for HandledBlocked {
+impl Drop for HandledBlocked<'_> {
     fn drop(&mut self) {
-        // CAST: A small positive constant.
-        // SAFETY: In process context, as when it was made; the set is valid.
-        unsafe {
-            bindings::sigprocmask(
-                bindings::SIG_SETMASK as i32,
-                &raw mut self.before,
-                ptr::null_mut(),
-            )
-        };
+        self.before.mask(self.ctx, bindings::SIG_SETMASK);
         // The signal that has interrupted a system call may have gone to another thread meanwhile,
         // and with it the flag; the restart of that call still depends on it.
         look_on_return();

@@ -95,6 +95,8 @@ int umcg_task_work_add(struct task_struct *task, struct callback_head *work, uns
 		/* Full barrier: pairs with the exchange in task_work_run(), which reads @work. */
 	} while (!try_cmpxchg(&task->task_works, &head, work));
 
+	if (notify == TWA_NONE)
+		return 0;
 	if (notify == TWA_RESUME) {
 		set_notify_resume(task);
 	} else if (!test_and_set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL)) {

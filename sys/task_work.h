@@ -16,8 +16,9 @@ struct task_struct;
 int umcg_task_work_init(void);
 
 /*
- * task_work_add(): @notify is an enum task_work_notify_mode, TWA_RESUME or TWA_SIGNAL_NO_IPI. 0,
- * or -ESRCH if the task has run its last work. Where it is exported this is its name.
+ * task_work_add(): @notify is an enum task_work_notify_mode, TWA_NONE, TWA_RESUME or
+ * TWA_SIGNAL_NO_IPI. 0, or -ESRCH if the task has run its last work. Where it is exported this is
+ * its name.
  */
 int umcg_task_work_add(struct task_struct *task, struct callback_head *work, unsigned int notify)
 #ifdef UMCG_TASK_WORK_EXPORTED

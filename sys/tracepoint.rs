@@ -51,9 +51,9 @@ pub(crate) trait Hooks: TaskRecord {
     /// but count.
     fn misses_scheduler();
 
-    /// The current task is about to have a signal handled. The lock of its signals is held,
-    /// interrupts are off. Must not sleep, wake or lock.
-    fn takes_signal(current: &Current<'_, Self>);
+    /// The current task takes a signal, for which it may have a handler; the frame of that is set up
+    /// after this. The lock of its signals is held, interrupts are off. Must not sleep, wake or lock.
+    fn takes_signal(current: &Current<'_, Self>, signal: u32, has_handler: bool);
 
     /// The current task exits; it still has its address space. May sleep.
     fn exits(ctx: TaskContext);
@@ -362,14 +362,20 @@ unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
 /// To be called as a probe of `signal_deliver` only.
 unsafe extern "C" fn signal_deliver<T: Hooks>(
     _data: *mut c_void,
-    _signal: c_int,
+    signal: c_int,
     _info: *mut bindings::kernel_siginfo,
-    _action: *mut bindings::k_sigaction,
+    action: *mut bindings::k_sigaction,
 ) {
     Record::<T>::with_current(|record| {
         // SAFETY: The task has called `get_signal()` itself, on its way to user mode, and detaches
         // nothing before that returns.
-        T::takes_signal(&unsafe { Current::new(record) });
+        let current = unsafe { Current::new(record) };
+        // SAFETY: The tracepoint passes the action of the signal, which the lock of the signals,
+        // held here, keeps as it is.
+        let has_handler = unsafe { helpers::umcg_has_handler(action) };
+
+        // CAST: The number of a signal is positive.
+        T::takes_signal(&current, signal as u32, has_handler);
     });
 }
 

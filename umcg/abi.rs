@@ -16,6 +16,7 @@ pub(crate) use crate::sys::bindings::{
     umcg_ctl_flag_UMCG_CTL_CRITICAL as UMCG_CTL_CRITICAL,
     umcg_ctl_flag_UMCG_CTL_DIRECT as UMCG_CTL_DIRECT,
     umcg_ctl_flag_UMCG_CTL_REGISTER as UMCG_CTL_REGISTER,
+    umcg_ctl_flag_UMCG_CTL_SIGNALS as UMCG_CTL_SIGNALS,
     umcg_ctl_flag_UMCG_CTL_UNREGISTER as UMCG_CTL_UNREGISTER,
     umcg_ctl_flag_UMCG_CTL_WORKER as UMCG_CTL_WORKER,
     umcg_desched_args,
@@ -45,6 +46,7 @@ pub(crate) use crate::sys::bindings::{
     UMCG_FEATURE_DIRECT,
     UMCG_FEATURE_FADVISE,
     UMCG_FEATURE_SCHED_STATE,
+    UMCG_FEATURE_SIGNALS,
     UMCG_IDLE_NODE_PENDING,
     UMCG_KICK_INSIST,
     UMCG_SCHED_BLOCKED,
@@ -86,6 +88,7 @@ const _: () = {
     assert!(offset_of!(umcg_task, idle_server_tid_ptr) == 24);
     assert!(offset_of!(umcg_task, server_nr) == 32);
     assert!(offset_of!(umcg_task, critical) == 36);
+    assert!(offset_of!(umcg_task, signals) == 40);
     assert!(size_of::<umcg_direct_group>() == 1088);
     assert!(offset_of!(umcg_direct_group, idle_workers) == 8);
     assert!(offset_of!(umcg_direct_group, idle_servers) == 16);

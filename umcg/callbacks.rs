@@ -5,6 +5,7 @@
 
 use super::{
     ctl,
+    handler,
     registry,
     report::Reason,
     sched,
@@ -67,9 +68,12 @@ impl Hooks for Task {
         stats::MISSED.increment();
     }
 
-    fn takes_signal(current: &Current<'_, Self>) {
+    fn takes_signal(current: &Current<'_, Self>, signal: u32, has_handler: bool) {
         if current.kind() == Kind::Worker {
             worker::takes_signal(current);
+            if has_handler {
+                handler::takes_signal(current, signal);
+            }
         }
     }
 

@@ -9,12 +9,13 @@ use super::{
         UMCG_CTL_CRITICAL,
         UMCG_CTL_DIRECT,
         UMCG_CTL_REGISTER,
+        UMCG_CTL_SIGNALS,
         UMCG_CTL_UNREGISTER,
         UMCG_CTL_WORKER, //
     },
     direct,
     direct_group::DirectGroup,
-    direct_worker, hooks,
+    direct_worker, handler, hooks,
     limits::{
         Limited,
         Share, //
@@ -38,6 +39,7 @@ use super::{
         Kind,
         Lent,
         Owned,
+        Says,
         Task, //
     },
     words::{
@@ -62,15 +64,15 @@ const REGISTER_WORKER: u32 = UMCG_CTL_REGISTER | UMCG_CTL_WORKER;
 /// Serves `UMCG_IOC_CTL`. Errors as the UAPI header says.
 pub(crate) fn ctl(ctx: TaskContext, args: &umcg_ctl_args) -> Result {
     let is_direct = args.flags & UMCG_CTL_DIRECT != 0;
-    let has_sections = args.flags & UMCG_CTL_CRITICAL != 0;
+    let says_something = args.flags & (UMCG_CTL_CRITICAL | UMCG_CTL_SIGNALS) != 0;
     if args.reserved != 0 || !is_direct && args.direct | u64::from(args.server_nr) != 0 {
         return Err(EINVAL);
     }
 
-    match args.flags & !(UMCG_CTL_DIRECT | UMCG_CTL_CRITICAL) {
-        REGISTER_SERVER if !has_sections => register(ctx, Kind::Server, args),
+    match args.flags & !(UMCG_CTL_DIRECT | UMCG_CTL_CRITICAL | UMCG_CTL_SIGNALS) {
+        REGISTER_SERVER if !says_something => register(ctx, Kind::Server, args),
         REGISTER_WORKER if args.server_nr == 0 => register(ctx, Kind::Worker, args),
-        UMCG_CTL_UNREGISTER if args.self_ == 0 && !is_direct && !has_sections => unregister(ctx),
+        UMCG_CTL_UNREGISTER if args.self_ == 0 && !is_direct && !says_something => unregister(ctx),
         _ => Err(EINVAL),
     }
 }
@@ -85,11 +87,14 @@ fn register(ctx: TaskContext, kind: Kind, args: &umcg_ctl_args) -> Result {
     }
 
     let is_direct = args.flags & UMCG_CTL_DIRECT != 0;
-    let has_sections = args.flags & UMCG_CTL_CRITICAL != 0;
+    let says = Says {
+        critical: args.flags & UMCG_CTL_CRITICAL != 0,
+        signals: args.flags & UMCG_CTL_SIGNALS != 0,
+    };
     let share = Share::take(&ctx, Limited::Tasks)?;
     let words = TaskWords::new(PageRef::pin(&ctx, address)?, address);
     check(kind, &words)?;
-    if (is_direct || has_sections) && !words.is_clear_behind() {
+    if (is_direct || says.critical || says.signals) && !words.is_clear_behind(says.signals) {
         return Err(EINVAL);
     }
     let direct = is_direct
@@ -101,7 +106,7 @@ fn register(ctx: TaskContext, kind: Kind, args: &umcg_ctl_args) -> Result {
         Kind::Server => hooks::Use::server()?,
         Kind::Worker => hooks::Use::worker()?,
     };
-    let owned = Owned::new(share, hooks, has_sections, group);
+    let owned = Owned::new(share, hooks, says, group);
     let current = ctx.attach(owned, Lent { words, direct }, Task::new(kind), |_| {})?;
     if let Err(e) = enter_group(&current) {
         leave(ctx, Reason::Exit);
@@ -193,6 +198,9 @@ fn leave(ctx: TaskContext, reason: Reason) {
 /// its words.
 fn detach(mut ctx: TaskContext, reason: Reason) -> Option<Detached<Task>> {
     let current = ctx.current::<Task>()?;
+    if current.kind() == Kind::Worker {
+        handler::leaves(&ctx, &current);
+    }
     if let Some(group) = own_group(&current) {
         if leave_group(&current) {
             direct_worker::start_idle_server(&current, group, clock::monotonic_ns(), reason);

@@ -14,6 +14,7 @@ use super::{
         UMCG_FEATURE_DIRECT,
         UMCG_FEATURE_FADVISE,
         UMCG_FEATURE_SCHED_STATE,
+        UMCG_FEATURE_SIGNALS,
         UMCG_IOC_CTL,
         UMCG_IOC_DESCHED_ADD,
         UMCG_IOC_DESCHED_REMOVE,
@@ -105,7 +106,8 @@ fn version(arg: usize) -> Result {
             | UMCG_FEATURE_DESCHED
             | UMCG_FEATURE_FADVISE
             | UMCG_FEATURE_DIRECT
-            | UMCG_FEATURE_CRITICAL)
+            | UMCG_FEATURE_CRITICAL
+            | UMCG_FEATURE_SIGNALS)
             .into(),
     };
 

@@ -19,6 +19,7 @@ pub(crate) mod device;
 pub(crate) mod direct;
 pub(crate) mod direct_group;
 pub(crate) mod direct_worker;
+pub(crate) mod handler;
 pub(crate) mod hooks;
 pub(crate) mod kick;
 pub(crate) mod limits;

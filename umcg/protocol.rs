@@ -154,6 +154,17 @@ pub(crate) fn should_idle_or(word: &impl SharedWord, broken: impl FnOnce()) -> b
     }
 }
 
+/// Whether a worker whose wait starts again has to go on waiting: its word is what it `was`, or a
+/// server is about to run it. Else this is another wait.
+///
+/// No two changes leave the same word behind, so nobody has run the worker if it is the same.
+pub(crate) fn still_waits(word: &impl SharedWord, was: u64) -> bool {
+    let now = load(word);
+
+    now.is(State::Running) && now.is_locked()
+        || now.bits() == was && now.is(State::Idle) && !now.is_locked()
+}
+
 /// Whether the task is RUNNING, and not locked.
 pub(crate) fn is_running(word: &impl SharedWord) -> bool {
     load(word).runs()

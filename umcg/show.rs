@@ -73,6 +73,7 @@ fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "killed_state {}", stats::KILLED_STATE.get())?;
     writeln!(f, "killed_server {}", stats::KILLED_SERVER.get())?;
     writeln!(f, "killed_memory {}", stats::KILLED_MEMORY.get())?;
+    writeln!(f, "handled {}", stats::HANDLED.get())?;
     writeln!(f, "missed {}", stats::MISSED.get())?;
 
     // A task that leaves meanwhile may be counted with neither.

@@ -70,6 +70,9 @@ pub(crate) static KILLED_SERVER: Gauge = Gauge::new();
 /// Processes killed because a word that a worker shares with its group was not in its memory.
 pub(crate) static KILLED_MEMORY: Gauge = Gauge::new();
 
+/// Handlers of immediate signals that workers have executed while they were held.
+pub(crate) static HANDLED: Gauge = Gauge::new();
+
 /// Passes of registered tasks through the scheduler that could not be looked at: not zero means that
 /// this kernel calls the hook where nothing may be woken.
 pub(crate) static MISSED: Gauge = Gauge::new();

@@ -8,6 +8,7 @@ use super::{
         Last, //
     },
     direct_group::DirectGroup,
+    handler::Handler,
     hooks,
     limits::Share,
     protocol::OnTimeout,
@@ -17,9 +18,13 @@ use super::{
     },
 };
 use crate::sys::{
-    hook_cell::HookCell,
+    hook_cell::{
+        HookCell,
+        Word, //
+    },
     record::map::LastFound,
     record::{
+        Allowance,
         Current,
         Record,
         Visit, //
@@ -27,7 +32,13 @@ use crate::sys::{
     sleep::Deadline,
     trace::Role, //
 };
-use core::cell::Cell;
+use core::{
+    cell::Cell,
+    sync::atomic::{
+        AtomicU8,
+        Ordering, //
+    },
+};
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -60,9 +71,8 @@ pub(crate) struct Task {
     kind: Kind,
     /// Whether it was told to give way even where it must not be preempted.
     insisted: Atomic<bool>,
-    /// Whether it is a worker that has been let out of the hold of wake detection, and must not reach
-    /// user mode.
-    pub(crate) let_through: HookCell<bool>,
+    /// What the next pass of a worker through the scheduler is for.
+    pub(crate) on_pass: HookCell<OnPass>,
     /// How often what has happened to it.
     pub(crate) counters: Counters,
     /// What has happened to it last.
@@ -104,22 +114,44 @@ pub(crate) struct Interrupted {
     pub(crate) timed_out: bool,
 }
 
+impl Interrupted {
+    /// A wait up to this deadline that has woken `next_tid` and has not been interrupted yet.
+    #[inline(always)]
+    pub(crate) fn new(next_tid: u32, deadline: Option<Deadline>, on_timeout: OnTimeout) -> Self {
+        Self {
+            state: 0,
+            next_tid,
+            deadline,
+            on_timeout,
+            timed_out: false,
+        }
+    }
+}
+
 impl Owned {
-    /// What belongs to a task that registers. `has_sections` is whether it is a worker that says when
-    /// it must not be preempted.
+    /// What belongs to a task that registers; `says` and `group` are those of a worker.
     pub(crate) fn new(
         share: Share,
         hooks: hooks::Use,
-        has_sections: bool,
+        says: Says,
         group: Option<KBox<Group>>,
     ) -> Self {
         Self {
             last_found: LastFound::new(),
             share,
             interrupted: Cell::new(None),
-            worker: WorkerOwned::new(hooks, has_sections, group),
+            worker: WorkerOwned::new(hooks, says, group),
         }
     }
+}
+
+/// What a worker says in words that not all have.
+#[derive(Clone, Copy)]
+pub(crate) struct Says {
+    /// When it must not be preempted.
+    pub(crate) critical: bool,
+    /// Which signals it handles even while it is held.
+    pub(crate) signals: bool,
 }
 
 /// What only a worker itself touches.
@@ -130,24 +162,64 @@ pub(crate) struct WorkerOwned {
     pub(crate) idles: Cell<bool>,
     /// Whether it has been found to break the contract where nobody can be killed.
     pub(crate) condemned: Cell<bool>,
-    /// Whether the worker says when it must not be preempted.
-    has_sections: bool,
+    pub(crate) says: Says,
     /// The probes that the task, of whatever kind, needs until it leaves. Here there is room.
     pub(crate) hooks: Cell<Option<hooks::Use>>,
     /// The words of its group, if it is not in direct mode.
     pub(crate) group: Cell<Option<KBox<Group>>>,
+    /// Whether it is within the handler of an immediate signal.
+    pub(crate) handler: Cell<Handler>,
+    /// The CPU time that it has there while it is held.
+    pub(crate) allowance: Cell<Option<Pin<KBox<Allowance<Task>>>>>,
+}
+
+/// What the next pass of a worker through the scheduler is for, which may be on its way to user mode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum OnPass {
+    /// Nothing.
+    Nothing,
+    /// It has been let out of the hold of wake detection, and must not reach user mode.
+    Catch,
+    /// It is within the handler of an immediate signal. Task work waits for the end of that.
+    QueueSilently,
+}
+
+impl Word for OnPass {
+    type Shared = AtomicU8;
+
+    #[inline(always)]
+    fn share(self) -> AtomicU8 {
+        AtomicU8::new(self as u8)
+    }
+
+    #[inline(always)]
+    fn load(shared: &AtomicU8) -> Self {
+        match shared.load(Ordering::Relaxed) {
+            0 => Self::Nothing,
+            1 => Self::Catch,
+            _ => Self::QueueSilently,
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, shared: &AtomicU8) {
+        shared.store(self as u8, Ordering::Relaxed);
+    }
 }
 
 impl WorkerOwned {
     /// What belongs to a worker that registers in this group.
-    pub(crate) fn new(hooks: hooks::Use, has_sections: bool, group: Option<KBox<Group>>) -> Self {
+    pub(crate) fn new(hooks: hooks::Use, says: Says, group: Option<KBox<Group>>) -> Self {
         Self {
-            has_sections,
+            says,
             hooks: Cell::new(Some(hooks)),
             sleeps_on_purpose: Cell::new(false),
             idles: Cell::new(false),
             condemned: Cell::new(false),
             group: Cell::new(group),
+            handler: Cell::new(Handler::None),
+            allowance: Cell::new(None),
         }
     }
 
@@ -163,7 +235,7 @@ impl Task {
         Self {
             kind,
             insisted: Atomic::new(false),
-            let_through: HookCell::new(false),
+            on_pass: HookCell::new(OnPass::Nothing),
             counters: Counters::new(),
             last: Last::new(),
         }
@@ -206,7 +278,7 @@ pub(crate) fn is_in_section(current: &Current<'_, Task>) -> bool {
 
 /// Whether the current worker says that it must not be preempted.
 pub(crate) fn is_critical(current: &Current<'_, Task>) -> bool {
-    current.owned().worker.has_sections && own_words(current).is_critical()
+    current.owned().worker.says.critical && own_words(current).is_critical()
 }
 
 /// The group of a task, for the task itself, if it is in direct mode.

@@ -8,6 +8,7 @@ use super::{
         UMCG_WAIT_WAKE_ONLY,
         UMCG_WAIT_WF_CURRENT_CPU, //
     },
+    handler,
     protocol::{
         self,
         OnTimeout,
@@ -126,7 +127,7 @@ fn server_waits(
         }
         Ended::TimedOut => Err(ETIMEDOUT),
         Ended::Signalled => {
-            interrupt(current, next, deadline, OnTimeout::Queue);
+            interrupt(current, Interrupted::new(next, deadline, OnTimeout::Queue));
             Err(ERESTARTSYS)
         }
     }
@@ -177,19 +178,13 @@ fn worker_waits(
     let result = match current.owned().interrupted.take() {
         Some(wait) if protocol::is_running(state) && wait.timed_out => Err(ETIMEDOUT),
         Some(_) if protocol::is_running(state) => Ok(()),
+        Some(wait) if protocol::still_waits(state, wait.state) => {
+            handler::waits(current);
+            hold(ctx, current, wait)
+        }
         _ => give_way(current, next).and_then(|()| {
             report::waits(current, next);
-            match worker::hold(ctx, current, deadline) {
-                Ended::Done => Ok(()),
-                Ended::TimedOut if worker::times_out(current, on_timeout) => Err(ETIMEDOUT),
-                // A server has begun to run it: wake detection waits for the rest.
-                Ended::TimedOut => Ok(()),
-                Ended::Signalled => {
-                    interrupt(current, next, deadline, on_timeout);
-                    signal::look_on_return();
-                    Err(ERESTARTNOINTR)
-                }
-            }
+            hold(ctx, current, Interrupted::new(next, deadline, on_timeout))
         }),
     };
 
@@ -201,19 +196,28 @@ fn worker_waits(
     result
 }
 
-/// Notes that the wait of the current task, which has woken `next`, will start again.
-fn interrupt(
-    current: &Current<'_, Task>,
-    next: u32,
-    deadline: Option<Deadline>,
-    on_timeout: OnTimeout,
-) {
+/// Holds a worker in a wait, which is the first time or has been interrupted.
+#[inline(always)]
+fn hold(ctx: &TaskContext, current: &Current<'_, Task>, wait: Interrupted) -> Result {
+    match worker::hold(ctx, current, wait.deadline) {
+        Ended::Done if wait.timed_out => Err(ETIMEDOUT),
+        Ended::Done => Ok(()),
+        Ended::TimedOut if worker::times_out(current, wait.on_timeout) => Err(ETIMEDOUT),
+        // A server has begun to run it: wake detection waits for the rest.
+        Ended::TimedOut => Ok(()),
+        Ended::Signalled => {
+            interrupt(current, wait);
+            signal::look_on_return();
+            Err(ERESTARTNOINTR)
+        }
+    }
+}
+
+/// Notes that a wait of the current task will start again.
+fn interrupt(current: &Current<'_, Task>, wait: Interrupted) {
     current.owned().interrupted.set(Some(Interrupted {
         state: SharedWord::load(own_words(current).state()),
-        next_tid: next,
-        deadline,
-        on_timeout,
-        timed_out: false,
+        ..wait
     }));
 }
 

@@ -119,11 +119,20 @@ impl TaskWords {
         self.word32(offset_of!(umcg_task, critical)).read() != 0
     }
 
-    /// Whether the fields are zero that were not in the first version, and not used in it.
-    pub(crate) fn is_clear_behind(&self) -> bool {
-        let mut fields = (offset_of!(umcg_task, server_nr)..size_of::<umcg_task>()).step_by(4);
+    /// `umcg_task::signals`.
+    pub(crate) fn signals(&self) -> u64 {
+        self.word64(offset_of!(umcg_task, signals)).read()
+    }
 
-        fields.all(|field| self.word32(field).read() == 0)
+    /// Whether the fields are zero that were not in the first version, and not used in it; but for
+    /// the signals, if the task `names_signals`.
+    pub(crate) fn is_clear_behind(&self, names_signals: bool) -> bool {
+        let mut fields = (offset_of!(umcg_task, server_nr)..size_of::<umcg_task>()).step_by(8);
+
+        fields.all(|field| {
+            names_signals && field == offset_of!(umcg_task, signals)
+                || self.word64(field).read() == 0
+        })
     }
 
     /// Whether they belong to this address space.

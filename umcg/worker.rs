@@ -11,6 +11,7 @@ use super::{
         self,
         Queued, //
     },
+    handler,
     protocol::{
         self,
         Block,
@@ -31,6 +32,7 @@ use super::{
         own_group,
         own_words,
         Interrupted,
+        OnPass,
         Task, //
     },
     words::Group, //
@@ -68,8 +70,10 @@ const MEMORY_WAITS_MS: (u32, u32) = (10, 1000);
 /// Context of [`crate::sys::tracepoint::Hooks::passes_scheduler`]: preemption off, no sleep, no fault.
 #[inline]
 pub(crate) fn passes_scheduler(hook: &InHook<'_, Task>) {
-    if hook.let_through.get() {
-        hook.queue_work(Notify::Resume);
+    match hook.on_pass.get() {
+        OnPass::Nothing => {}
+        OnPass::Catch => hook.queue_work(Notify::Resume),
+        OnPass::QueueSilently => hook.queue_work(Notify::Never),
     }
 }
 
@@ -84,13 +88,19 @@ pub(crate) fn sleeps(current: &Current<'_, Task>) {
 }
 
 /// The current worker lets others go first, and lends its server meanwhile, in a group that does so.
-/// Not if others are queued: it keeps its turn.
+/// Not if others are queued: it keeps its turn. Nor within the handler of an immediate signal: there
+/// it passes the scheduler for another reason.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::yields`]: the same.
 #[inline]
 pub(crate) fn yields(current: &Current<'_, Task>) {
     match own_group(current) {
-        Some(group) if group.lends() && !direct::has_work(group) && !is_critical(current) => {
+        Some(group)
+            if group.lends()
+                && current.on_pass.get() == OnPass::Nothing
+                && !direct::has_work(group)
+                && !is_critical(current) =>
+        {
             let nr = own_words(current).server_nr();
             block_and(current, |tid, now| {
                 direct_worker::lends_server(current, group, Server { nr, tid }, now);
@@ -197,7 +207,8 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
     let mut races = 0;
     let mut memory_wait_ms = MEMORY_WAITS_MS.0;
 
-    current.let_through.set(false);
+    current.on_pass.set(OnPass::Nothing);
+    handler::look(ctx, current);
     while !signal::is_dying() {
         if owned.condemned.get() {
             return Err(Breach::State);
@@ -207,8 +218,10 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
                 report::runs(current, || owned.idles.get() && protocol::is_running(state));
                 owned.idles.set(false);
                 forget_deadline(current);
+                handler::runs(current);
                 break;
             }
+            Resume::Hold if handler::goes_on(ctx, current) => break,
             Resume::Hold => match hold(ctx, current, deadline(current)) {
                 Ended::Done => {}
                 Ended::TimedOut => give_up(current),
@@ -220,12 +233,14 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
             Resume::Queue { seen, preempted } => match queue(ctx, current, seen, preempted)? {
                 Queued::Runs => {
                     forget_deadline(current);
+                    handler::runs(current);
                     break;
                 }
                 Queued::Idles => races = 0,
                 Queued::Raced if races < RACES => races += 1,
                 Queued::Raced => return Err(Breach::State),
                 Queued::OutOfMemory if signal::is_dying() => {}
+                Queued::OutOfMemory if handler::goes_on(ctx, current) => break,
                 Queued::OutOfMemory => {
                     // No sleep on purpose: a worker that is to give way is reported as blocked.
                     if wait_for_memory(ctx, memory_wait_ms) == Ended::Signalled {
@@ -245,14 +260,14 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
 
 /// Lets the current worker go on to where it is stopped, traced, frozen or otherwise seen to.
 fn let_through(current: &Current<'_, Task>) {
-    current.let_through.set(true);
+    current.on_pass.set(OnPass::Catch);
     signal::reschedule_on_return();
 }
 
 /// Sleeps until a server has run the current worker, or is about to; until the deadline; or until
 /// something cannot wait that long: a fatal signal, a stop, a tracer, the freezer.
 ///
-/// Signals that have a handler wait, or go to other threads.
+/// Signals that have a handler wait, or go to other threads; all but the immediate ones.
 pub(crate) fn hold(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -266,7 +281,7 @@ pub(crate) fn hold(
     owned.sleeps_on_purpose.set(true);
     let mut ended = sleep();
     if ended == Ended::Signalled {
-        let _blocked = signal::HandledBlocked::new(ctx);
+        let _blocked = signal::HandledBlocked::new(ctx, handler::immediate_signals(current));
         ended = sleep();
     }
     owned.sleeps_on_purpose.set(false);

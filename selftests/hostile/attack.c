@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <limits.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -127,6 +128,12 @@ static void register_here(struct attacker *self, bool worker)
 	}
 	if (worker && below(&self->dice, 2))
 		args.flags |= UMCG_CTL_CRITICAL;
+	if (worker && below(&self->dice, 2)) {
+		args.flags |= UMCG_CTL_SIGNALS;
+		/* Those that have a handler. */
+		self->task->signals = (below(&self->dice, 2) ? SIGNAL_BIT(SIGUSR1) : 0) |
+				      (below(&self->dice, 2) ? SIGNAL_BIT(SIGUSR2) : 0);
+	}
 	throw_ioctl(self, UMCG_IOC_CTL, &args);
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Notify {
     Resume,
     /// At once: an interruptible sleep that it is about to begin ends.
     Interrupt,
+    /// Not at all: the work runs when the task runs others, or looks for signals.
+    Never,
 }
 
 impl Notify {
@@ -44,6 +46,18 @@ impl Notify {
         match self {
             Notify::Resume => bindings::task_work_notify_mode_TWA_RESUME,
             Notify::Interrupt => bindings::task_work_notify_mode_TWA_SIGNAL_NO_IPI,
+            Notify::Never => bindings::task_work_notify_mode_TWA_NONE,
+        }
+    }
+
+    /// Gets the current task there for a work that is queued already, perhaps without notice.
+    fn again(self) {
+        match self {
+            // SAFETY: Changes a flag of the current task only.
+            Notify::Resume => unsafe { helpers::umcg_set_notify_resume() },
+            // SAFETY: Changes a flag of the current task only, which is not asleep.
+            Notify::Interrupt => unsafe { helpers::umcg_set_notify_signal() },
+            Notify::Never => {}
         }
     }
 }
@@ -73,11 +87,11 @@ pub(super) fn init(func: WorkFn) -> impl PinInit<Opaque<bindings::callback_head>
 }
 
 impl<T: TaskRecord> Current<'_, T> {
-    /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again. Does
-    /// nothing if that is so already, or if the task is past the point of return.
+    /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again, with
+    /// [`Notify::Never`] perhaps later. Does nothing if the task is past the point of return.
     ///
-    /// With [`Notify::Resume`] any context, and it takes no lock; else any context in which no
-    /// run-queue lock is held.
+    /// With [`Notify::Interrupt`] any context in which no run-queue lock is held; else any context,
+    /// and it takes no lock.
     #[inline]
     pub(crate) fn queue_work(&self, notify: Notify) {
         self.record.queue_work(notify);
@@ -113,7 +127,9 @@ impl<T: TaskRecord> Record<T> {
     #[inline]
     fn queue_work(&self, notify: Notify) {
         // Relaxed, but one step: a scheduler hook may interrupt the owner here.
-        if !self.queued.xchg(true, Relaxed) && !self.add(&self.work, notify) {
+        if self.queued.xchg(true, Relaxed) {
+            notify.again();
+        } else if !self.add(&self.work, notify) {
             self.queued.store(false, Relaxed);
         }
     }

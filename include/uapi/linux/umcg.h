@@ -84,7 +84,11 @@
  *	@next_tid names. Written together with it by whoever runs the worker
  * @critical: with UMCG_CTL_CRITICAL: not zero while the worker must not be
  *	preempted. Written by the worker alone, with plain stores
- * @reserved: must be zero with UMCG_CTL_DIRECT or UMCG_CTL_CRITICAL
+ * @signals: with UMCG_CTL_SIGNALS: the immediate signals of the worker, 1 << (n - 1)
+ *	for signal n, besides 32 and 33, which always are. Written by the user, at
+ *	any time; it counts when the worker is held next
+ * @reserved: must be zero with UMCG_CTL_DIRECT, UMCG_CTL_CRITICAL or
+ *	UMCG_CTL_SIGNALS; so must @signals be without the last of these
  *
  * Must be 64-byte aligned, and stay mapped in place, writable, until the thread
  * is unregistered or gone. So must what the two pointers point to until the
@@ -98,7 +102,8 @@ struct umcg_task {
 	__u64	idle_server_tid_ptr;
 	__u32	server_nr;
 	__u32	critical;
-	__u64	reserved[3];
+	__u64	signals;
+	__u64	reserved[2];
 } __attribute__((packed, aligned(64)));
 
 /* How many servers a group in direct mode has at most, and places its ring. */
@@ -163,13 +168,15 @@ enum umcg_ctl_flag {
 	UMCG_CTL_WORKER		= 0x10000,
 	UMCG_CTL_DIRECT		= 0x20000,
 	UMCG_CTL_CRITICAL	= 0x40000,
+	UMCG_CTL_SIGNALS	= 0x80000,
 };
 
 /**
  * struct umcg_ctl_args - arguments of UMCG_IOC_CTL
  * @size: sizeof(struct umcg_ctl_args)
  * @flags: UMCG_CTL_REGISTER, perhaps with UMCG_CTL_WORKER, UMCG_CTL_DIRECT, and
- *	UMCG_CTL_CRITICAL if it is a worker; or UMCG_CTL_UNREGISTER
+ *	UMCG_CTL_CRITICAL and UMCG_CTL_SIGNALS if it is a worker; or
+ *	UMCG_CTL_UNREGISTER
  * @self: the address of the struct umcg_task of the calling thread; zero with
  *	UMCG_CTL_UNREGISTER
  * @direct: the address of the struct umcg_direct_group with UMCG_CTL_DIRECT, else
@@ -183,6 +190,12 @@ enum umcg_ctl_flag {
  * @flags of the struct umcg_task are zero. The worker becomes idle at once, and
  * the call returns when a server runs it. A worker in direct mode stays in its
  * group until it is unregistered.
+ *
+ * While a worker is held, signals that have a handler wait until a server runs it;
+ * but not immediate ones. For such a signal the worker leaves the hold, with
+ * umcg_task::state_ts as it is, executes the handler, and is held again when that
+ * returns. 32 and 33 are those by which C libraries cancel threads and change the
+ * credentials of all threads.
  *
  * Errors:
  *
@@ -249,7 +262,7 @@ enum umcg_wait_flag {
  * - EINTR: a server has run a signal handler that was installed without
  *   SA_RESTART. It has woken its target; the same call again, with
  *   umcg_task::state_ts as it was, does not do so twice. A worker does not get
- *   this error: signals that have a handler wait until it runs.
+ *   this error: the signals that it handles while it waits do not end the wait.
  */
 struct umcg_wait_args {
 	__u32	size;
@@ -279,7 +292,7 @@ struct umcg_wait_args {
  *
  * A caller who sets UMCG_TF_PREEMPTED can also send the worker any signal which
  * it does not block and for which it has a handler; the handler runs when a server
- * runs the worker again.
+ * runs the worker again, or at once if that signal is immediate.
  *
  * Errors:
  *
@@ -460,6 +473,9 @@ struct umcg_desched_args {
 
 /* UMCG_CTL_CRITICAL and UMCG_KICK_INSIST. */
 #define UMCG_FEATURE_CRITICAL		(1ULL << 4)
+
+/* UMCG_CTL_SIGNALS; held workers handle immediate signals. */
+#define UMCG_FEATURE_SIGNALS		(1ULL << 5)
 
 /**
  * struct umcg_version_args - arguments of UMCG_IOC_VERSION
