@@ -26,6 +26,9 @@ struct task_words {
 	uint32_t flags;
 	_Atomic uint64_t idle_workers_ptr;
 	uint64_t idle_server_tid_ptr;
+	uint64_t server_nr_and_critical;
+	_Atomic uint64_t signals;
+	uint64_t reserved[2];
 };
 
 static_assert(sizeof(struct task_words) == sizeof(struct umcg_task), "size");
@@ -35,6 +38,8 @@ static_assert(offsetof(struct task_words, idle_workers_ptr) ==
 	      offsetof(struct umcg_task, idle_workers_ptr), "idle_workers_ptr");
 static_assert(offsetof(struct task_words, idle_server_tid_ptr) ==
 	      offsetof(struct umcg_task, idle_server_tid_ptr), "idle_server_tid_ptr");
+static_assert(offsetof(struct task_words, signals) == offsetof(struct umcg_task, signals),
+	      "signals");
 
 enum thread_kind {
 	UNREGISTERED,

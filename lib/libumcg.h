@@ -189,6 +189,18 @@ umcg_tid umcg_register_basic_task(intptr_t tag);
 umcg_tid umcg_register_worker(umcg_t group, intptr_t tag);
 
 /**
+ * umcg_set_immediate_signals() - names signals that workers handle even while idle
+ * @signals: 1 << (n - 1) for each signal n
+ *
+ * For those that are sent to each thread by somebody who waits until all have
+ * answered. A worker that waits for a server executes the handler of such a signal,
+ * and nothing else, and waits again. Holds for threads of the process that register
+ * as workers from now on; those by which the C library cancels threads and changes
+ * the credentials of all threads, 32 and 33, are immediate in any case.
+ */
+void umcg_set_immediate_signals(uint64_t signals);
+
+/**
  * umcg_register_server() - makes the calling thread a server
  * @group: its group
  * @tag: see umcg_set_task_tag()

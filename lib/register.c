@@ -131,6 +131,14 @@ int umcg_destroy_group(umcg_t umcg)
 	return 0;
 }
 
+static _Atomic uint64_t immediate_signals;
+
+/* Relaxed: a word of its own. */
+void umcg_set_immediate_signals(uint64_t signals)
+{
+	atomic_store_explicit(&immediate_signals, signals, memory_order_relaxed);
+}
+
 /* Release: pairs with kind_of(), so that whoever sees the kind sees the rest. */
 static void prepare(struct thread *self, enum thread_kind kind, struct umcg_group *group,
 		    intptr_t tag)
@@ -143,6 +151,7 @@ static void prepare(struct thread *self, enum thread_kind kind, struct umcg_grou
 		     kind == WORKER ? (uintptr_t)&group->idle_workers : 0);
 	self->words.idle_server_tid_ptr =
 		kind == WORKER ? (uintptr_t)&group->idle_server_tid : 0;
+	atomic_store(&self->words.signals, kind == WORKER ? atomic_load(&immediate_signals) : 0);
 	atomic_store(&self->wakeups, 0);
 	atomic_store(&self->running, NULL);
 	atomic_store(&self->server, NULL);
@@ -180,6 +189,8 @@ static umcg_tid register_as(enum thread_kind kind, struct umcg_group *group, int
 	}
 
 	prepare(self, kind, group, tag);
+	if (atomic_load(&self->words.signals))
+		flags |= UMCG_CTL_SIGNALS;
 	join_group(self);
 	if (umcg_sys_ctl(flags, &self->words)) {
 		leave_group(self);

@@ -100,6 +100,13 @@ static int call(unsigned long command, const void *args)
 	return -1;
 }
 
+static bool knows_signals(void)
+{
+	struct umcg_version_args args = { .size = sizeof(args) };
+
+	return call(UMCG_IOC_VERSION, &args) == 0 && args.features & UMCG_FEATURE_SIGNALS;
+}
+
 int umcg_sys_ctl(uint32_t flags, void *self)
 {
 	const struct umcg_ctl_args args = {
@@ -107,8 +114,12 @@ int umcg_sys_ctl(uint32_t flags, void *self)
 		.flags = flags,
 		.self = (uintptr_t)self,
 	};
+	int result = call(UMCG_IOC_CTL, &args);
 
-	return call(UMCG_IOC_CTL, &args);
+	if (result && errno == EINVAL && flags & UMCG_CTL_SIGNALS && !knows_signals())
+		errno = EPROTO;
+
+	return result;
 }
 
 /* Of calls that name a thread: a TID that one of another process has by now is as good as none. */

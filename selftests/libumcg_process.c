@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -60,6 +61,71 @@ TEST(a_child_starts_unregistered)
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(7, WEXITSTATUS(status));
 	EXPECT_NONE(EAGAIN, umcg_get_idle_worker(false));
+	be_server_no_more();
+}
+
+static void wait_once(struct member *self)
+{
+	MUST(!umcg_wait(0));
+	self->step = 1;
+}
+
+/* Starts two workers: one waits in the library then, the other one to be run. */
+static void have_idle_workers(struct member *waits, struct member *queued)
+{
+	start_worker(waits);
+	MUST(umcg_run_worker(umcg_get_idle_worker(true)) == waits->tid);
+	start_worker(queued);
+	MUST(SOON(umcg_get_task_state(queued->tid, NULL) == UMCG_TASK_IDLE));
+}
+
+/* The wait of the one that has not run yet is over when it begins. */
+static void run_idle_workers(struct member *waits, struct member *queued)
+{
+	MUST(!umcg_wake(waits->tid, false));
+	MUST(!umcg_wake(queued->tid, false));
+	while (!waits->step || !queued->step)
+		umcg_run_worker(umcg_get_idle_worker(true));
+	join(waits);
+	join(queued);
+}
+
+TEST(the_ids_of_all_threads_are_changed_while_workers_are_idle)
+{
+	struct member waits = { .body = wait_once }, queued = { .body = wait_once };
+
+	be_server(0);
+	have_idle_workers(&waits, &queued);
+	for (int i = 0; i < 10; i++)
+		EXPECT_EQ(0, setresuid(-1, getuid(), -1));
+	EXPECT_EQ(0, waits.step);
+	run_idle_workers(&waits, &queued);
+	be_server_no_more();
+}
+
+static _Atomic int handled;
+
+static void count_signal(int signal __attribute__((unused)))
+{
+	handled++;
+}
+
+TEST(idle_workers_handle_immediate_signals)
+{
+	const struct sigaction action = { .sa_handler = count_signal };
+	struct member waits = { .body = wait_once }, queued = { .body = wait_once };
+
+	sigaction(SIGUSR1, &action, NULL);
+	umcg_set_immediate_signals(1ULL << (SIGUSR1 - 1));
+	be_server(0);
+	have_idle_workers(&waits, &queued);
+	for (int i = 0; i < 20; i += 2) {
+		pthread_kill(waits.thread, SIGUSR1);
+		pthread_kill(queued.thread, SIGUSR1);
+		ASSERT_TRUE(SOON(handled == i + 2));
+	}
+	EXPECT_EQ(0, waits.step);
+	run_idle_workers(&waits, &queued);
 	be_server_no_more();
 }
 
