@@ -53,6 +53,62 @@ schedule:	!asleep[me]							\
 	od
 #endif
 
+#ifdef SIGNALS
+/*
+ * The hold of worker::settle(): an immediate signal ends it as well. The word may
+ * say by then that a server runs the worker.
+ */
+#ifdef BUG_HELD_WORKER_TAKES_NO_SIGNAL
+#define TAKES_SIGNAL	false
+#else
+#define TAKES_SIGNAL	signalled[me]
+#endif
+
+inline hold()
+{
+	asleep[me] = 1;
+	do
+	:: atomic { TAKES_SIGNAL -> asleep[me] = 0; break }
+	:: atomic { !TAKES_SIGNAL && SHOULD_IDLE(word[me]) -> skip };
+held:		atomic { !asleep[me] || TAKES_SIGNAL -> asleep[me] = 1 }
+	:: atomic { !TAKES_SIGNAL && !SHOULD_IDLE(word[me]) -> asleep[me] = 0; break }
+	od;
+	if
+	:: TAKES_SIGNAL ->
+		handle();
+#ifdef BUG_HANDLER_RETURNS_UNSEEN
+		/* It goes on in user mode. */
+		assert(RUNS(word[me]))
+#endif
+	:: else
+	fi
+}
+
+/*
+ * The handler of an immediate signal, in a held worker or in one that runs: first
+ * it answers, then it sleeps until it is told to go on. passes_scheduler() looks at
+ * the word before each sleep; a server that runs the worker wakes it for that.
+ */
+inline handle()
+{
+	signalled[me] = 0;
+	answered = 1;
+	do
+	:: atomic { told -> break }
+	:: atomic { !told -> asleep[me] = 1 };
+#ifndef BUG_SLEEP_IN_HANDLER_IS_UNSEEN
+		if
+		:: RUNS(word[me]) -> block()
+		:: !RUNS(word[me])
+		fi;
+#endif
+		atomic { told || !asleep[me] -> asleep[me] = 0 }
+	od
+}
+#else
+#define hold()	SLEEP_UNTIL_RUN(held)
+#endif
+
 /*
  * worker::block() with protocol::block(). That the word can be replaced, if need
  * be at the second attempt, follows from what is asserted wherever others change
@@ -121,7 +177,7 @@ inline settle()
 		fi;
 		server = NOBODY
 	:: SHOULD_IDLE(word[me]) ->
-		SLEEP_UNTIL_RUN(held)
+		hold()
 	:: atomic {
 		RUNS(word[me]) && !(word[me] & PREEMPTED) ->
 		work[me] = 0;

@@ -28,8 +28,12 @@
  *
  * Not modelled: weak memory and the two halves of "write, then wake", which loom
  * goes through (selftests/loom); timestamps, for no step here could mistake a word
- * for an older one; swaps between workers; signals; the death of a
- * server; memory that cannot be used.
+ * for an older one; swaps between workers; the death of a server; memory that cannot
+ * be used.
+ *
+ * With SIGNALS worker 3 gets an immediate signal at any moment. With HANDSHAKE it is
+ * server 1 that sends it, and waits for the answer; else the handler sleeps until
+ * worker 4 has left, which it may only do when a server has run it.
  *
  * The constants BUG_* leave out what keeps the protocol right. run.sh shows that
  * each of them is found.
@@ -83,6 +87,18 @@ byte waiting;
 byte waiting_next;
 byte announced;
 
+#ifdef SIGNALS
+/* The signal is pending; its handler has answered; who sleeps in it may go on. */
+bit signalled[TASKS];
+bit answered;
+#ifdef HANDSHAKE
+byte signals = SIGNALS;
+bit told = 1;
+#else
+bit told;
+#endif
+#endif
+
 /* By server: the worker that is in user mode under it. */
 byte runs[3];
 
@@ -119,7 +135,15 @@ proctype Server(byte me)
 	bit is_back;
 
 	do
-	:: umcg_get_idle_worker();
+	::
+#ifdef HANDSHAKE
+		if
+		:: atomic { signals -> signals--; answered = 0; signalled[3] = 1 };
+			atomic { answered || word[3] == NONE -> skip }
+		:: true
+		fi;
+#endif
+		umcg_get_idle_worker();
 		umcg_run_worker();
 		umcg_wake_worker()
 	od
@@ -130,17 +154,38 @@ proctype Worker(byte me)
 {
 	byte server, first;
 
+#ifndef SIGNALS
 	word[me - 1] != BLOCKED;
+#endif
 	do
 	:: settle();
 		if
 		:: work[me]
 		:: atomic { MAY_ACT -> ACTS }; block()
 		:: atomic { MAY_ACT -> ACTS }; umcg_worker_wait()
+#ifdef SIGNALS
+		:: signalled[me] -> handle()
+#endif
 		:: umcg_unregister_task(); break
 		fi
 	od
+#ifdef SIGNALS
+	;
+	if
+	:: me == 4 -> told = 1
+	:: else
+	fi
+#endif
 }
+
+#ifdef SIGNALS
+#ifndef HANDSHAKE
+proctype Signaller()
+{
+	signalled[3] = 1
+}
+#endif
+#endif
 
 proctype Kicker()
 {
@@ -159,10 +204,18 @@ init
 		word[1] = RUNNING; word[2] = RUNNING;
 		word[3] = BLOCKED; word[4] = BLOCKED; word[5] = BLOCKED;
 		link[3] = HEAD; link[4] = HEAD; link[5] = HEAD;
-		run Server(1); run Server(2);
+		run Server(1);
+#if SERVERS != 1
+		run Server(2);
+#endif
 		run Worker(3); run Worker(4);
 #if WORKERS == 3
 		run Worker(5);
+#endif
+#ifdef SIGNALS
+#ifndef HANDSHAKE
+		run Signaller();
+#endif
 #endif
 		run Kicker()
 	}
