@@ -76,7 +76,7 @@ static void have_idle_workers(struct member *waits, struct member *queued)
 	start_worker(waits);
 	MUST(umcg_run_worker(umcg_get_idle_worker(true)) == waits->tid);
 	start_worker(queued);
-	MUST(SOON(umcg_get_task_state(queued->tid, NULL) == UMCG_TASK_IDLE));
+	MUST(SOON((umcg_get_task_state(queued->tid) & UMCG_TASK_STATE_MASK) == UMCG_TASK_IDLE));
 }
 
 /* The wait of the one that has not run yet is over when it begins. */

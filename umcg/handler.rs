@@ -12,6 +12,7 @@ use super::{
     stats,
     task::{
         own_words,
+        Handler,
         Interrupted,
         OnPass,
         Task, //
@@ -39,20 +40,6 @@ const ALWAYS_IMMEDIATE: Signals = Signals::NONE.with(32).with(33);
 /// takes to answer a signal, and not enough to get any work done. Time in which it sleeps, or waits
 /// for a CPU, does not count.
 const ALLOWED_NS: u64 = 10_000_000;
-
-/// Whether a worker is within the handler of an immediate signal.
-///
-/// Where all signals that could be a sentinel are blocked there is none, and nobody knows when the
-/// handler has returned.
-#[derive(Clone, Copy)]
-pub(crate) enum Handler {
-    /// It is not.
-    None,
-    /// It has taken a signal. The frame of the handler is set up by when it is next in task work.
-    Begins(Option<Sentinel>),
-    /// It is, or has been, unless a sentinel says more.
-    Runs(Option<Sentinel>),
-}
 
 /// The immediate signals of the current worker. Any context.
 pub(crate) fn immediate_signals(current: &Current<'_, Task>) -> Signals {

@@ -8,7 +8,6 @@ use super::{
         Last, //
     },
     direct_group::DirectGroup,
-    handler::Handler,
     hooks,
     limits::Share,
     protocol::OnTimeout,
@@ -29,6 +28,7 @@ use crate::sys::{
         Record,
         Visit, //
     },
+    sentinel::Sentinel,
     sleep::Deadline,
     trace::Role, //
 };
@@ -152,6 +152,20 @@ pub(crate) struct Says {
     pub(crate) critical: bool,
     /// Which signals it handles even while it is held.
     pub(crate) signals: bool,
+}
+
+/// Whether a worker is within the handler of an immediate signal.
+///
+/// Where all signals that could be a sentinel are blocked there is none, and nobody knows when the
+/// handler has returned.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    /// It is not.
+    None,
+    /// It has taken a signal. The frame of the handler is set up by when it is next in task work.
+    Begins(Option<Sentinel>),
+    /// It is, or has been, unless a sentinel says more.
+    Runs(Option<Sentinel>),
 }
 
 /// What only a worker itself touches.

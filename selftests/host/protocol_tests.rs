@@ -18,6 +18,7 @@ use crate::{
         should_idle,
         should_idle_or,
         start_server,
+        still_waits,
         time_out,
         unlock,
         Block,
@@ -283,6 +284,18 @@ fn unlock_takes_the_lock_off_and_nothing_else() {
         } else {
             assert_untouched(word, state, flags);
         }
+    });
+}
+
+#[test]
+fn a_wait_that_starts_again_goes_on_while_nobody_has_run_the_worker() {
+    for_each_word(|state, flags, word| {
+        let now = SharedWord::load(word);
+        let waits = state == UMCG_TASK_IDLE && !is_locked(flags);
+        let is_about_to_run = state == UMCG_TASK_RUNNING && is_locked(flags);
+
+        assert_eq!(still_waits(word, now), waits || is_about_to_run);
+        assert_eq!(still_waits(word, now + (1 << 18)), is_about_to_run);
     });
 }
 

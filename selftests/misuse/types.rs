@@ -217,7 +217,7 @@ mod owned_that_belongs_to_a_task {
     record_type!(anchor, Other);
 
     impl TaskRecord for Other {
-        type Owned = HandledBlocked;
+        type Owned = HandledBlocked<'static>;
         type Lent = ();
 
         fn returns_to_user(_: &TaskContext, _: &Current<'_, Self>) {}
