@@ -183,8 +183,11 @@ struct thread *umcg_server_to_start(struct umcg_group *group)
 	return NULL;
 }
 
-/* Puts a worker that was woken on the list, and starts a server for it. Takes the lock. */
-void umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker)
+/*
+ * Puts a worker that was woken on the list, and starts a server for it, for which it may fail. Takes
+ * the lock.
+ */
+int umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker)
 {
 	struct thread *server;
 
@@ -194,8 +197,7 @@ void umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct 
 	server = umcg_server_to_start(group);
 	pthread_mutex_unlock(&group->lock);
 
-	if (server)
-		umcg_wake_thread(self, server, 0);
+	return server ? umcg_wake_thread(self, server, 0) : 0;
 }
 
 /* A server begins to wait for a worker. */

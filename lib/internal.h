@@ -132,7 +132,7 @@ void umcg_free_thread(struct thread *thread);
 
 /* group.c */
 struct thread *umcg_take_idle_worker(struct umcg_group *group);
-void umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker);
+int umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker);
 struct thread *umcg_server_to_start(struct umcg_group *group);
 void umcg_server_polls(struct umcg_group *group, struct thread *server);
 bool umcg_server_is_back(struct umcg_group *group, struct thread *server);
@@ -148,7 +148,7 @@ int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
 void umcg_hold_worker(struct thread *self);
 void umcg_release_worker(struct thread *self);
 void umcg_start_own_server(struct thread *self);
-void umcg_wake_worker(struct thread *self, struct thread *worker);
+int umcg_wake_worker(struct thread *self, struct thread *worker);
 int umcg_worker_wait(struct thread *self, uint64_t timeout);
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout);
 uint32_t umcg_claim_idle_worker(struct thread *worker);

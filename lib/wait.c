@@ -84,7 +84,7 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu)
 
 	umcg_hold_worker(self);
 	if (kind_of(target) == WORKER)
-		umcg_wake_worker(self, target);
+		result = umcg_wake_worker(self, target);
 	else
 		result = wake_task(self, target, wf_current_cpu ? UMCG_WAIT_WF_CURRENT_CPU : 0);
 	umcg_release_worker(self);

@@ -91,31 +91,37 @@ static bool waits(uint32_t bits)
 	return (bits & ~LOCKED) == (IDLE | WAITS);
 }
 
+/* Ends the wait of a worker, which is to be put on the list then. False if it does not wait any more. */
+static bool end_wait(struct thread *worker, uint32_t bits)
+{
+	return change_thread(worker, bits, (bits & LOCKED) | IDLE | QUEUED);
+}
+
 /* Puts a worker that waits on the list of its group. False if it does not wait any more. */
 static bool queue_waiting_worker(struct thread *self, struct thread *worker, uint32_t bits)
 {
-	if (!change_thread(worker, bits, (bits & LOCKED) | IDLE | QUEUED))
+	if (!end_wait(worker, bits))
 		return false;
 
 	umcg_add_idle_worker(worker->group, self, worker);
 	return true;
 }
 
-/* Wakes a worker. The caller is held, if it is a worker. */
-void umcg_wake_worker(struct thread *self, struct thread *worker)
+/* Wakes a worker. The caller is held, if it is a worker. Fails if no server can be started for it. */
+int umcg_wake_worker(struct thread *self, struct thread *worker)
 {
 	for (;;) {
 		uint32_t bits = thread_bits(worker);
 
 		if (waits(bits)) {
-			if (queue_waiting_worker(self, worker, bits))
-				return;
+			if (end_wait(worker, bits))
+				return umcg_add_idle_worker(worker->group, self, worker);
 			continue;
 		}
 		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
 		give_wakeup(worker);
 		if (!waits(thread_bits(worker)) || !take_wakeup(worker))
-			return;
+			return 0;
 	}
 }
 

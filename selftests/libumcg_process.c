@@ -277,8 +277,42 @@ static int lose_the_descriptor_of_a_server(void)
 	return 7;
 }
 
+static void *serve_until_killed(void *argument)
+{
+	struct member *self = argument;
+	umcg_tid idle;
+
+	self->tid = umcg_register_server(group, 0);
+	while ((idle = umcg_get_idle_worker(true)))
+		umcg_run_worker(idle);
+	pause();
+	return NULL;
+}
+
+static bool is_idle(struct member *member)
+{
+	return (umcg_get_task_state(member->tid) & UMCG_TASK_STATE_MASK) == UMCG_TASK_IDLE;
+}
+
+/* A worker waits, and its server for workers: nobody can be woken any more. */
+static int lose_the_descriptor_of_who_wakes(void)
+{
+	struct member worker = { .body = wait_once }, server = {};
+
+	group = umcg_create_group(0);
+	MUST(group && umcg_register_basic_task(0));
+	MUST(!pthread_create(&server.thread, NULL, serve_until_killed, &server));
+	start_worker(&worker);
+	MUST(SOON(umcg_get_task_state(worker.tid) & UMCG_UTF_WORKER_IN_WAIT));
+	MUST(SOON(is_idle(&worker) && is_idle(&server)));
+	MUST(close_all_and_open_a_log() >= 0);
+	MUST(IS_EBADF(umcg_wake(worker.tid, false) == -1));
+	return 7;
+}
+
 static int (*const losers[])(void) = {
 	lose_the_descriptor, lose_the_descriptor_of_a_worker, lose_the_descriptor_of_a_server,
+	lose_the_descriptor_of_who_wakes,
 };
 
 TEST(who_has_closed_the_descriptor_gets_EBADF_and_loses_no_file)
