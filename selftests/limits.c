@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(limits)
 	EXPECT_EQ(0, module_load());
 }
 
-enum phase { STARTED, TRIED, LEAVES, GONE };
+enum phase { STARTED, TRIED };
 
 /* What is limited, each for itself: 0 or a negative errno. */
 struct limited {
@@ -83,33 +83,34 @@ static const struct limited limited[] = {
 	{ "notifications", add_notification, remove_notification },
 };
 
-/* Tries to register, and stays until it is told to leave. */
-static void try_and_stay(struct umcg_thread *self)
-{
-	const struct limited *what = self->arg;
-
-	self->result = what->come(self);
-	self->phase = TRIED;
-	while (self->phase == TRIED)
-		sleep_ms(1);
-	if (!self->result)
-		self->result = what->leave();
-	self->phase = GONE;
-}
-
+/* Threads that try to come, and stay until all are asked to leave. They do not poll meanwhile. */
 struct crowd {
 	struct umcg_thread threads[MANY];
 	int count;
+	const struct limited *what;
+	pthread_barrier_t leaves;
 };
+
+static void try_and_stay(struct umcg_thread *self)
+{
+	struct crowd *crowd = self->arg;
+
+	self->result = crowd->what->come(self);
+	self->phase = TRIED;
+	pthread_barrier_wait(&crowd->leaves);
+	if (!self->result)
+		self->result = crowd->what->leave();
+}
 
 /* How many of @count threads could be registered; the others got EAGAIN. -1 for another error. */
 static int crowd_comes_for(struct crowd *crowd, int count, const struct limited *what)
 {
 	int registered = 0;
 
-	*crowd = (struct crowd){ .count = count };
+	*crowd = (struct crowd){ .count = count, .what = what };
+	pthread_barrier_init(&crowd->leaves, NULL, count + 1);
 	for (int i = 0; i < count; i++) {
-		crowd->threads[i].arg = (void *)what;
+		crowd->threads[i].arg = crowd;
 		thread_start(&crowd->threads[i], try_and_stay);
 	}
 	for (int i = 0; i < count; i++) {
@@ -131,8 +132,7 @@ static bool crowd_leaves(struct crowd *crowd)
 {
 	bool good = true;
 
-	for (int i = 0; i < crowd->count; i++)
-		crowd->threads[i].phase = LEAVES;
+	pthread_barrier_wait(&crowd->leaves);
 	for (int i = 0; i < crowd->count; i++)
 		good &= thread_ends(&crowd->threads[i]);
 	return good;

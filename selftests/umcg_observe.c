@@ -128,7 +128,12 @@ int process_ends(pid_t pid)
 {
 	int status;
 
-	return SOON(waitpid(pid, &status, WNOHANG) == pid) ? status : -1;
+	/* The process may have to give up on something first: its exit status tells on what. */
+	for (int i = 0; i < 2; i++) {
+		if (SOON(waitpid(pid, &status, WNOHANG) == pid))
+			return status;
+	}
+	return -1;
 }
 
 bool send_descriptor(int socket, int fd)
