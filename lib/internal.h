@@ -68,7 +68,7 @@ enum thread_kind {
  * @member_link: what points to this member of the group
  *
  * Memory of a record is never unmapped, so an old umcg_tid can do no worse than
- * name another thread.
+ * name another thread. In a child all records are zeros, which is to say unused.
  */
 struct thread {
 	struct task_words words;
@@ -86,10 +86,31 @@ struct thread {
 };
 
 /**
+ * struct process - what a child does not inherit
+ * @has_opened: whether this process has opened the device; looked at when no call is made any more
+ * @registered: how many threads are registered, and those that have ended without unregistering
+ * @records_lock: for @unused. A thread that is registered has a record, so no worker needs one;
+ *	see also the rule of locks
+ * @unused: records that nobody uses, linked by next_waiting
+ * @slots_lock: for the mapping of the slots
+ * @slots: that mapping, or NULL
+ *
+ * Zeros are its first state, locks included: PTHREAD_MUTEX_INITIALIZER has no other bits.
+ */
+struct process {
+	_Atomic bool has_opened;
+	_Atomic uint32_t registered;
+	pthread_mutex_t records_lock;
+	struct thread *unused;
+	pthread_mutex_t slots_lock;
+	const struct umcg_sched_state *_Atomic slots;
+};
+
+/**
  * struct umcg_group - a group, in a page of its own
  * @idle_workers: the kernel's list of idle workers, newest first
  * @idle_server_tid: the server that the kernel is to start for the next worker
- * @process: the process that the group belongs to
+ * @is_here: whether this is the process that it belongs to; in a child all is zero
  * @flags: those of umcg_create_group()
  * @lock: for what follows
  * @members: the threads that have registered in it
@@ -103,7 +124,7 @@ struct thread {
 struct umcg_group {
 	alignas(64) _Atomic uint64_t idle_workers;
 	_Atomic uint32_t idle_server_tid;
-	pid_t process;
+	bool is_here;
 	uint32_t flags;
 
 	pthread_mutex_t lock;
@@ -114,8 +135,16 @@ struct umcg_group {
 	struct thread *announced;
 };
 
+/* process.c */
+size_t umcg_page_size(void);
+void *umcg_map_page(void);
+void umcg_unmap_page(void *page);
+struct process *umcg_process(void);
+bool umcg_somebody_is_registered(void);
+
 /* sys.c */
 int umcg_sys_ctl(uint32_t flags, void *self);
+void umcg_sys_close(void);
 int umcg_sys_wait(uint32_t flags, uint64_t timeout);
 int umcg_sys_kick(pid_t tid);
 int umcg_sys_sched_state(struct umcg_sched_state_args *args);
@@ -124,8 +153,6 @@ const struct umcg_sched_state *umcg_sys_map_slots(void);
 bool umcg_sys_map_slots_again(const struct umcg_sched_state *place);
 
 /* thread.c */
-size_t umcg_page_size(void);
-void *umcg_map_page(void);
 struct thread *umcg_own_thread(void);
 struct thread *umcg_own_thread_as(enum thread_kind kind);
 void umcg_free_thread(struct thread *thread);
@@ -139,7 +166,6 @@ bool umcg_server_is_back(struct umcg_group *group, struct thread *server);
 
 /* register.c */
 void umcg_bury_members(struct umcg_group *group);
-void umcg_forget_registration(struct thread *thread);
 
 /* wait.c */
 int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);

@@ -38,8 +38,12 @@
  * The library opens UMCG_DEVICE once, and keeps the descriptor. A program that
  * closes what it has not opened has to leave that one alone.
  *
- * A child made by fork() starts unregistered. Groups stay with the process that
- * made them; the child may only destroy its copies.
+ * A child starts unregistered, whether it was made by fork() or by clone() without
+ * CLONE_VM. Groups stay with the process that made them; the child may only destroy its
+ * copies. The thread that has called fork() keeps its tag in the child.
+ *
+ * A plugin that the static library is part of is unloaded when no thread is registered by
+ * it, or is just ending after it has used it.
  */
 #ifndef _LIBUMCG_H
 #define _LIBUMCG_H

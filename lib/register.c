@@ -3,7 +3,6 @@
  * Groups and their members: who comes, who leaves.
  */
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -18,11 +17,13 @@ umcg_t umcg_create_group(uint32_t flags)
 	}
 
 	group = umcg_map_page();
-	if (!group)
+	if (!group) {
+		errno = ENOMEM;
 		return UMCG_NONE;
+	}
 
 	pthread_mutex_init(&group->lock, NULL);
-	group->process = getpid();
+	group->is_here = true;
 	group->flags = flags;
 
 	return (umcg_t)group;
@@ -83,6 +84,21 @@ static void leave_server(struct thread *worker)
 		atomic_compare_exchange_strong(&server->running, &running, NULL);
 }
 
+/* The thread is no longer known to the kernel. */
+static void forget_registration(struct thread *thread)
+{
+	uint64_t old = atomic_load(&thread->words.state_ts);
+
+	atomic_store(&thread->words.state_ts, state_successor(old, NONE, monotonic_ns()));
+	atomic_store_explicit(&thread->kind, UNREGISTERED, memory_order_release);
+}
+
+/* Relaxed: only a count; who unloads the library knows that nobody calls it. */
+static void is_registered_no_more(void)
+{
+	atomic_fetch_sub_explicit(&umcg_process()->registered, 1, memory_order_relaxed);
+}
+
 /* Forgets members that have ended, and frees their records. */
 void umcg_bury_members(struct umcg_group *group)
 {
@@ -94,8 +110,9 @@ void umcg_bury_members(struct umcg_group *group)
 		if (has_ended(member)) {
 			unlink_member(member);
 			leave_server(member);
-			umcg_forget_registration(member);
+			forget_registration(member);
 			umcg_free_thread(member);
+			is_registered_no_more();
 		}
 	}
 	pthread_mutex_unlock(&group->lock);
@@ -120,14 +137,13 @@ int umcg_destroy_group(umcg_t umcg)
 {
 	struct umcg_group *group = group_of(umcg);
 
-	/* The threads that a child's copy of a group names are those of its parent. */
-	if (group->process == getpid() && !is_empty(group)) {
+	if (group->is_here && !is_empty(group)) {
 		errno = EBUSY;
 		return -1;
 	}
 
 	pthread_mutex_destroy(&group->lock);
-	munmap(group, umcg_page_size());
+	umcg_unmap_page(group);
 	return 0;
 }
 
@@ -162,20 +178,6 @@ static void prepare(struct thread *self, enum thread_kind kind, struct umcg_grou
 	atomic_store_explicit(&self->kind, kind, memory_order_release);
 }
 
-/* The thread is no longer known to the kernel, or is a copy that never was. */
-void umcg_forget_registration(struct thread *thread)
-{
-	uint64_t old = atomic_load(&thread->words.state_ts);
-
-	atomic_store(&thread->words.state_ts, state_successor(old, NONE, monotonic_ns()));
-	atomic_store_explicit(&thread->kind, UNREGISTERED, memory_order_release);
-}
-
-static bool is_own_group(struct umcg_group *group)
-{
-	return group && group->process == getpid();
-}
-
 static umcg_tid register_as(enum thread_kind kind, struct umcg_group *group, intptr_t tag)
 {
 	struct thread *self = umcg_own_thread();
@@ -183,7 +185,7 @@ static umcg_tid register_as(enum thread_kind kind, struct umcg_group *group, int
 
 	if (!self)
 		return UMCG_NONE;
-	if (kind_of(self) != UNREGISTERED || (kind != BASIC_TASK && !is_own_group(group))) {
+	if (kind_of(self) != UNREGISTERED || (kind != BASIC_TASK && !(group && group->is_here))) {
 		errno = EINVAL;
 		return UMCG_NONE;
 	}
@@ -194,9 +196,10 @@ static umcg_tid register_as(enum thread_kind kind, struct umcg_group *group, int
 	join_group(self);
 	if (umcg_sys_ctl(flags, &self->words)) {
 		leave_group(self);
-		umcg_forget_registration(self);
+		forget_registration(self);
 		return UMCG_NONE;
 	}
+	atomic_fetch_add_explicit(&umcg_process()->registered, 1, memory_order_relaxed);
 
 	return utid_of(self);
 }
@@ -252,9 +255,10 @@ int umcg_unregister_task(void)
 	/* The kernel may set the state to NONE; has_ended() must not take that for the end. */
 	atomic_store_explicit(&self->kind, UNREGISTERED, memory_order_release);
 	result = umcg_sys_ctl(UMCG_CTL_UNREGISTER, NULL);
+	is_registered_no_more();
 	if (kind == SERVER)
 		leave_group(self);
-	umcg_forget_registration(self);
+	forget_registration(self);
 
 	return result;
 }

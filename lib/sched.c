@@ -8,54 +8,53 @@
 #include "internal.h"
 #include "umcg_sched.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct umcg_sched_state *_Atomic slots;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Where the slots are of the thread that calls fork(). */
+static _Thread_local const struct umcg_sched_state *place;
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&lock);
-}
-
-static void after_fork(void)
-{
-	pthread_mutex_unlock(&lock);
+	place = atomic_load_explicit(&umcg_process()->slots, memory_order_relaxed);
 }
 
 /*
  * The mapping is not inherited. The child gets its own one, at the place that it may know, or
- * elsewhere if that is taken.
+ * elsewhere if that is taken; and elsewhere, if it was made by clone(), when it asks for it.
  */
 static void child_begins(void)
 {
-	const struct umcg_sched_state *place = slots;
-
-	if (place && !umcg_sys_map_slots_again(place))
-		slots = NULL;
-	pthread_mutex_unlock(&lock);
+	if (place && umcg_sys_map_slots_again(place))
+		atomic_store_explicit(&umcg_process()->slots, place, memory_order_release);
 }
 
 static void watch_forks(void)
 {
-	pthread_atfork(before_fork, after_fork, child_begins);
+	pthread_atfork(before_fork, NULL, child_begins);
 }
 
 const struct umcg_sched_state *umcg_sched_slots(void)
 {
-	/* Acquire: pairs with the release below. */
-	const struct umcg_sched_state *found = atomic_load_explicit(&slots, memory_order_acquire);
+	struct process *process = umcg_process();
+	const struct umcg_sched_state *found;
 
+	if (!process) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* Acquire: pairs with the release below. */
+	found = atomic_load_explicit(&process->slots, memory_order_acquire);
 	if (found)
 		return found;
 
 	pthread_once(&once, watch_forks);
-	pthread_mutex_lock(&lock);
-	found = slots;
+	pthread_mutex_lock(&process->slots_lock);
+	found = atomic_load_explicit(&process->slots, memory_order_relaxed);
 	if (!found) {
 		found = umcg_sys_map_slots();
-		atomic_store_explicit(&slots, found, memory_order_release);
+		atomic_store_explicit(&process->slots, found, memory_order_release);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&process->slots_lock);
 
 	return found;
 }

@@ -47,6 +47,15 @@ static bool remember_number(int fd)
 	return true;
 }
 
+/* Without memory for that it is never closed. */
+static void remember_opener(void)
+{
+	struct process *process = umcg_process();
+
+	if (process)
+		process->has_opened = true;
+}
+
 static int open_device(void)
 {
 	int fd = open(UMCG_DEVICE, O_RDWR | O_CLOEXEC);
@@ -59,8 +68,10 @@ static int open_device(void)
 		errno = EPROTO;
 		return -1;
 	}
-	if (atomic_compare_exchange_strong(&device, &first, fd))
+	if (atomic_compare_exchange_strong(&device, &first, fd)) {
+		remember_opener();
 		return fd;
+	}
 
 	close(fd);
 	return first;
@@ -105,6 +116,19 @@ static bool knows_signals(void)
 	struct umcg_version_args args = { .size = sizeof(args) };
 
 	return call(UMCG_IOC_VERSION, &args) == 0 && args.features & UMCG_FEATURE_SIGNALS;
+}
+
+/*
+ * Nobody is in a call. The next one opens the device again. A child may share the descriptors of
+ * its parent, so it leaves open what it has not opened; and the number may be another file's.
+ */
+void umcg_sys_close(void)
+{
+	const struct process *process = umcg_process();
+	int fd = atomic_exchange(&device, -1);
+
+	if (fd >= 0 && process && process->has_opened && is_device(fd))
+		close(fd);
 }
 
 int umcg_sys_ctl(uint32_t flags, void *self)

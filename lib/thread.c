@@ -3,93 +3,73 @@
  * Records of threads: where they come from, and which one is the caller's.
  */
 #include <errno.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "internal.h"
 
 static _Thread_local struct thread *own_thread;
 
-/*
- * Records that nobody uses, and their lock. A thread that is registered has a record, so
- * no worker needs one; see also the rule of locks in internal.h.
- */
-static struct thread *unused;
-static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
-
 static pthread_key_t end_of_thread;
-static int key_error;
+static int key_error = -1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void put_unused(struct thread *first, struct thread *last)
+static void put_unused(struct process *process, struct thread *first, struct thread *last)
 {
-	pthread_mutex_lock(&unused_lock);
-	last->next_waiting = unused;
-	unused = first;
-	pthread_mutex_unlock(&unused_lock);
+	pthread_mutex_lock(&process->records_lock);
+	last->next_waiting = process->unused;
+	process->unused = first;
+	pthread_mutex_unlock(&process->records_lock);
 }
 
-static struct thread *take_unused(void)
+static struct thread *take_unused(struct process *process)
 {
 	struct thread *thread;
 
-	pthread_mutex_lock(&unused_lock);
-	thread = unused;
+	pthread_mutex_lock(&process->records_lock);
+	thread = process->unused;
 	if (thread)
-		unused = thread->next_waiting;
-	pthread_mutex_unlock(&unused_lock);
+		process->unused = thread->next_waiting;
+	pthread_mutex_unlock(&process->records_lock);
 
 	return thread;
 }
 
-size_t umcg_page_size(void)
-{
-	return sysconf(_SC_PAGESIZE);
-}
-
-/*
- * A page for words that the kernel shares. It pins what they lie in: of a huge page all would be
- * pinned, and count against RLIMIT_MEMLOCK. Returns NULL if there is no memory.
- */
-void *umcg_map_page(void)
-{
-	void *page = mmap(NULL, umcg_page_size(), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (page == MAP_FAILED)
-		return NULL;
-	/* This fails on kernels that have no huge pages. */
-	madvise(page, umcg_page_size(), MADV_NOHUGEPAGE);
-
-	return page;
-}
+/* LeakSanitizer, if it is in the process: memory that it has to look for pointers in. */
+void __lsan_register_root_region(const void *region, size_t size) __attribute__((weak));
 
 /* A new page of records, for others but the first; the kernel pins pages, so they lie close. */
-static struct thread *map_threads(void)
+static struct thread *map_threads(struct process *process)
 {
 	struct thread *threads = umcg_map_page();
 	struct thread *last;
 
 	if (!threads)
 		return NULL;
+	/* A tag may be all that points to something of the program. */
+	if (__lsan_register_root_region)
+		__lsan_register_root_region(threads, umcg_page_size());
 	last = threads + umcg_page_size() / sizeof(*threads) - 1;
 	for (struct thread *thread = threads + 1; thread < last; thread++)
 		thread->next_waiting = thread + 1;
-	put_unused(threads + 1, last);
+	put_unused(process, threads + 1, last);
 
 	return threads;
 }
 
 static struct thread *allocate_thread(void)
 {
-	struct thread *thread = take_unused();
+	struct process *process = umcg_process();
+	struct thread *thread;
 
-	return thread ? thread : map_threads();
+	if (!process)
+		return NULL;
+	thread = take_unused(process);
+
+	return thread ? thread : map_threads(process);
 }
 
 void umcg_free_thread(struct thread *thread)
 {
-	put_unused(thread, thread);
+	put_unused(umcg_process(), thread, thread);
 }
 
 static void thread_ends(void *thread)
@@ -102,22 +82,43 @@ static void thread_ends(void *thread)
 }
 
 /*
- * The kernel has registered the parent's thread, not the child's copy of it. Another thread of
- * the parent may have been changing the list of records just then, so the child begins anew.
+ * The child of fork() has all that its parent had but for the registration, so its only thread
+ * has the tag again, unless another handler has given it one. No other thread there has its record.
  */
+static _Thread_local intptr_t tag_at_fork;
+
+static void before_fork(void)
+{
+	tag_at_fork = own_thread ? umcg_get_task_tag(utid_of(own_thread)) : 0;
+}
+
 static void child_begins(void)
 {
-	pthread_mutex_init(&unused_lock, NULL);
-	unused = NULL;
-	if (own_thread)
-		umcg_forget_registration(own_thread);
+	if (own_thread && !umcg_get_task_tag(utid_of(own_thread)))
+		umcg_set_task_tag(utid_of(own_thread), tag_at_fork);
 }
 
 static void initialize(void)
 {
 	key_error = pthread_key_create(&end_of_thread, thread_ends);
+	if (!key_error && pthread_atfork(before_fork, NULL, child_begins)) {
+		pthread_key_delete(end_of_thread);
+		key_error = -1;
+	}
+}
+
+/*
+ * An object that the static library is part of is unloaded, as plugins are, or the process ends.
+ * Threads that live on must not call thread_ends() when they end; whoever unloads it sees to it
+ * that none is just ending. The device stays open for those who are registered, as some may be at
+ * the end of a process.
+ */
+__attribute__((destructor)) static void unload(void)
+{
 	if (!key_error)
-		key_error = pthread_atfork(NULL, NULL, child_begins);
+		pthread_key_delete(end_of_thread);
+	if (!umcg_somebody_is_registered())
+		umcg_sys_close();
 }
 
 struct thread *umcg_own_thread(void)

@@ -8,8 +8,8 @@
  * is said below also with what umcg_enabled() says, or with EPROTO where the module
  * is older. None may be made from a signal handler, but all the inline functions may.
  *
- * A child made by fork() has no slot and no notification. What it knows of slots of
- * its parent stays readable, and says that nobody is on a CPU.
+ * A child has no slot and no notification. If it was made by fork(), what it knows of
+ * slots of its parent stays readable, and says that nobody is on a CPU.
  */
 #ifndef _UMCG_SCHED_H
 #define _UMCG_SCHED_H

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -129,6 +130,110 @@ TEST(idle_workers_handle_immediate_signals)
 	be_server_no_more();
 }
 
+/* How a process gets a child in a PID namespace of its own: through libc, or past it. */
+static pid_t fork_by_libc(void)
+{
+	return unshare(CLONE_NEWPID) ? -1 : fork();
+}
+
+static pid_t fork_past_libc(void)
+{
+	return syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Nothing here makes threads: libc does not know that it is in another process. */
+static int use_the_library_in_child(void)
+{
+	const struct umcg_sched_state *slot = umcg_sched_state_register(0);
+	const umcg_t group_of_parent = group;
+
+	MUST(getpid() == 1);
+	MUST(state_of(umcg_get_utid()) == UMCG_TASK_NONE);
+	MUST(umcg_wait(0) == -1 && errno == EINVAL);
+	MUST(umcg_unregister_task() == -1 && errno == EINVAL);
+	MUST(!umcg_register_server(group_of_parent, 0) && errno == EINVAL);
+	MUST(!umcg_destroy_group(group_of_parent));
+	MUST(slot && umcg_on_cpu(slot));
+	be_server(0);
+	MUST(umcg_get_idle_worker(false) == UMCG_NONE && errno == EAGAIN);
+	MUST(umcg_destroy_group(group) == -1 && errno == EBUSY);
+	be_server_no_more();
+	MUST(umcg_register_basic_task(9));
+	MUST(umcg_get_task_tag(umcg_get_utid()) == 9);
+	MUST(!umcg_wake(umcg_get_utid(), false) && !umcg_wait(0));
+	/* It ends as a registered task. */
+	return 7;
+}
+
+/* PID 1 of a namespace, whose child is PID 1 of a nested one. */
+static int parent_has_a_child_with_its_pid(pid_t (*make_child)(void))
+{
+	pid_t child;
+
+	MUST(getpid() == 1);
+	MUST(umcg_sched_state_register(0));
+	be_server(0);
+	child = make_child();
+	if (child == 0)
+		_exit(use_the_library_in_child());
+	MUST(status_of(child) == 7);
+	/* Its own group is as it was. */
+	MUST(umcg_destroy_group(group) == -1 && errno == EBUSY);
+	be_server_no_more();
+	return 8;
+}
+
+TEST(a_child_with_the_pid_of_its_parent_is_another_process)
+{
+	pid_t (*const ways[])(void) = { fork_by_libc, fork_past_libc };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		pid_t parent = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+
+		if (parent == 0)
+			_exit(parent_has_a_child_with_its_pid(ways[i]));
+		EXPECT_EQ(8, status_of(parent))
+			TH_LOG("way %zu", i);
+	}
+}
+
+TEST(a_child_keeps_the_tag_of_its_thread)
+{
+	pid_t pid;
+
+	umcg_set_task_tag(umcg_get_utid(), 5);
+	pid = fork();
+	if (pid == 0)
+		_exit(umcg_get_task_tag(umcg_get_utid()));
+	EXPECT_EQ(5, status_of(pid));
+}
+
+static pid_t child_that_shares_descriptors(void)
+{
+	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+}
+
+TEST(a_child_that_shares_descriptors_leaves_the_device_open)
+{
+	pid_t pid;
+
+	ASSERT_TRUE(umcg_enabled());
+	pid = child_that_shares_descriptors();
+	if (pid == 0)
+		exit(umcg_enabled() ? 7 : 1);
+	EXPECT_EQ(7, status_of(pid));
+	EXPECT_TRUE(umcg_enabled());
+	EXPECT_NE(UMCG_NONE, umcg_register_basic_task(0));
+	EXPECT_EQ(0, umcg_unregister_task());
+}
+
 /* What another library has mapped in the child, where its parent has the slots. */
 static const struct umcg_sched_state *slots_of_parent;
 static char *of_other_library = MAP_FAILED;
@@ -215,6 +320,27 @@ static int lose_the_descriptor(void)
 	MUST(!close_range(3, ~0U, 0));
 	MUST(IS_EBADF(umcg_wait(0) == -1));
 	MUST(IS_EBADF(!umcg_enabled()));
+	return 7;
+}
+
+/* As at the end of main(). */
+static int lose_it_and_end(void)
+{
+	MUST(umcg_enabled());
+	MUST(close_all_and_open_a_log() >= 0);
+	exit(7);
+}
+
+/* The process ends, and the log has the number of the device. Its parent sees what is closed. */
+static int lose_the_descriptor_at_the_end(void)
+{
+	const pid_t pid = child_that_shares_descriptors();
+
+	if (!pid)
+		_exit(lose_it_and_end());
+	MUST(status_of(pid) == 7);
+	for (int fd = 3; fd < 3 + 64; fd++)
+		MUST(fcntl(fd, F_GETFD) != -1);
 	return 7;
 }
 
@@ -312,7 +438,7 @@ static int lose_the_descriptor_of_who_wakes(void)
 
 static int (*const losers[])(void) = {
 	lose_the_descriptor, lose_the_descriptor_of_a_worker, lose_the_descriptor_of_a_server,
-	lose_the_descriptor_of_who_wakes,
+	lose_the_descriptor_of_who_wakes, lose_the_descriptor_at_the_end,
 };
 
 TEST(who_has_closed_the_descriptor_gets_EBADF_and_loses_no_file)

@@ -89,12 +89,16 @@ links_static()
 # refuses_32_bits COMPILER: the headers say so, before one of libc is missed.
 refuses_32_bits()
 {
-	local header said
+	local header options said
 
 	need "$1"
 	for header in libumcg.h umcg_sched.h; do
-		! said=$("$1" -m32 -fsyntax-only -I"$lib/../include/uapi" "$lib/$header" 2>&1)
-		grep -F 'libumcg is for 64-bit programs' <<<"$said"
+		for options in -m32 '-m32 -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64'; do
+			# shellcheck disable=SC2086 # options are words
+			! said=$("$1" $options -fsyntax-only -I"$lib/../include/uapi" \
+				"$lib/$header" 2>&1)
+			grep -F 'libumcg is for 64-bit programs' <<<"$said"
+		done
 	done
 }
 
@@ -136,7 +140,41 @@ needs_libc_only()
 stays_when_it_is_closed()
 {
 	"$CC" "${warnings[@]}" -std=gnu11 -pthread -o "$programs/closed" "$lib/tests/closed.c"
-	"$programs/closed" "$library/libumcg.so.0"
+	"$programs/closed" "$library/libumcg.so.0" stays
+}
+
+a_plugin_with_the_static_library_goes()
+{
+	"$CC" -shared -pthread -o "$programs/plugin.so" -Wl,--whole-archive "$library/libumcg.a" \
+		-Wl,--no-whole-archive
+	"$programs/closed" "$programs/plugin.so" goes
+}
+
+# There may be no such library, or it may not work here, as in a process that is traced.
+need_leak_sanitizer()
+{
+	local program=$programs/leak-none
+
+	if ! "$CC" -fsanitize=address -x c -o "$program" - <<<'int main(void) { return 0; }' ||
+		! ASAN_OPTIONS=detect_leaks=1 "$program"; then
+		echo "no LeakSanitizer"
+		exit "$SKIP"
+	fi
+}
+
+# leaks_are_found LIBRARY: what a tag points to is not lost, and nothing else is overlooked.
+leaks_are_found()
+{
+	local program=$programs/leak-${1##*.}
+
+	need_leak_sanitizer
+	"$CC" "${warnings[@]}" -std=gnu11 -D_GNU_SOURCE -fsanitize=address -pthread -g \
+		-I"$lib" -I"$lib/../include/uapi" -o "$program" "$lib/tests/leak.c" "$1" \
+		-Wl,-rpath,"$library"
+	ASAN_OPTIONS=detect_leaks=1 "$program"
+	! ASAN_OPTIONS=detect_leaks=1 "$program" forgotten 2>"$program.log"
+	grep 'LeakSanitizer: detected memory leaks' "$program.log"
+	grep '100 byte(s) leaked in 1 allocation(s)' "$program.log"
 }
 
 installs()
@@ -200,6 +238,10 @@ test_case "the names of the static library have its prefix" static_names_have_th
 test_case "the shared library is named by its soname" is_named_by_its_soname
 test_case "the shared library needs libc only" needs_libc_only
 test_case "the shared library stays when it is closed" stays_when_it_is_closed
+test_case "a plugin with the static library goes when it is closed" \
+	a_plugin_with_the_static_library_goes
+test_case "a leak sanitizer finds what tags point to, static" leaks_are_found "$library/libumcg.a"
+test_case "a leak sanitizer finds what tags point to, shared" leaks_are_found "$library/libumcg.so"
 test_case "make install" installs
 test_case "pkg-config finds it" is_found_by_pkg_config
 run_tests state "state"

@@ -288,6 +288,10 @@ void fake_block(unsigned int us)
 	leave(self, 0);
 }
 
+void umcg_sys_close(void)
+{
+}
+
 bool umcg_enabled(void)
 {
 	return true;

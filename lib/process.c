@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Memory that belongs to one process, and not to its children: the kernel hands it to them as
+ * zeros, by whatever call a child is made. Handlers for fork() do not run where clone() is called
+ * past libc, and the PID does not tell: PID 1 of a PID namespace may have a child that is PID 1 of
+ * another one.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static struct process *_Atomic process;
+
+size_t umcg_page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * A page of zeros, here and in each child; or NULL, if there is no memory. The kernel pins what the
+ * words lie in that it shares: of a huge page all would be pinned, and count against
+ * RLIMIT_MEMLOCK.
+ */
+void *umcg_map_page(void)
+{
+	void *page = mmap(NULL, umcg_page_size(), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	if (madvise(page, umcg_page_size(), MADV_WIPEONFORK)) {
+		umcg_unmap_page(page);
+		return NULL;
+	}
+	/* This fails on kernels that have no huge pages. */
+	madvise(page, umcg_page_size(), MADV_NOHUGEPAGE);
+
+	return page;
+}
+
+void umcg_unmap_page(void *page)
+{
+	munmap(page, umcg_page_size());
+}
+
+/* Without a lock, for a child may be made at any moment. NULL if there is no memory. */
+struct process *umcg_process(void)
+{
+	/* Acquire: pairs with the exchange, as does that of who loses it. */
+	struct process *page = atomic_load_explicit(&process, memory_order_acquire);
+	struct process *first = NULL;
+
+	if (page)
+		return page;
+
+	page = umcg_map_page();
+	if (!page || atomic_compare_exchange_strong(&process, &first, page))
+		return page;
+
+	umcg_unmap_page(page);
+	return first;
+}
+
+/* Whether a thread is registered, or was when it ended. */
+bool umcg_somebody_is_registered(void)
+{
+	const struct process *page = atomic_load_explicit(&process, memory_order_acquire);
+
+	return page && atomic_load_explicit(&page->registered, memory_order_relaxed);
+}
