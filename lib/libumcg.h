@@ -4,8 +4,8 @@
  *
  * A *group* has *servers* and *workers*, which are threads of one process. A
  * server runs one worker at a time; when that worker blocks in the kernel, the
- * server gets its thread back and runs another one. A *basic task* is a thread
- * without a group that waits, wakes and swaps.
+ * server is woken and runs another one. A *basic task* is a thread without a
+ * group that waits, wakes and swaps.
  *
  * The loop of a server:
  *
@@ -17,33 +17,34 @@
  *		umcg_run_worker(worker);
  *	}
  *
- * Calls that fail return -1 or UMCG_NONE, and say why in errno. Every call of a
- * thread that is not registered, where it has to be, fails with EINVAL.
+ * Calls that fail return -1 or UMCG_NONE and set errno. If the calling thread must
+ * be registered and is not, they fail with EINVAL.
  *
  * Timeouts are absolute, in nanoseconds of CLOCK_REALTIME (umcg_get_time_ns());
- * 0 is "never". A wake-up for a task that does not wait is remembered, and ends
- * its next wait at once: so each wake-up ends one wait.
+ * 0 means no timeout. A wake-up for a task that does not wait stays pending, and
+ * ends its next wait at once: so each wake-up ends one wait.
  *
- * No call may be made from a signal handler, and no handler may leave a call by
+ * The calls are not async-signal-safe, and a handler must not leave a call by
  * siglongjmp() or pthread_exit().
  *
- * Some calls of a server wait, by sched_yield(), until a worker has gone a few
- * instructions further. So no server has a higher real-time priority than workers.
+ * Some calls of a server wait with sched_yield() until a worker has executed a few
+ * more instructions. So a server must not have a higher real-time priority than its
+ * workers.
  *
- * A worker that is idle or blocked may hold locks: of the program, and in libc,
- * as those of malloc() and stdio. A server that waits for such a lock waits for
- * somebody else to run that worker; so where a group has one server, or workers
- * can be preempted, servers keep off the locks of workers.
+ * A worker that is idle or blocked may hold locks of the program or of the C library,
+ * such as those of malloc() and stdio. A server that waits for such a lock depends on
+ * another server to run that worker; so if a group has one server, or workers can be
+ * preempted, servers must not take the locks of workers.
  *
- * The library opens UMCG_DEVICE once, and keeps the descriptor. A program that
- * closes what it has not opened has to leave that one alone.
+ * The library opens UMCG_DEVICE once, and keeps the descriptor. The program must not
+ * close it.
  *
- * A child starts unregistered, whether it was made by fork() or by clone() without
- * CLONE_VM. Groups stay with the process that made them; the child may only destroy its
+ * A child starts unregistered, whether it was created by fork() or by clone() without
+ * CLONE_VM. Groups belong to the process that created them; the child may only destroy its
  * copies. The thread that has called fork() keeps its tag in the child.
  *
- * A plugin that the static library is part of is unloaded when no thread is registered by
- * it, or is just ending after it has used it.
+ * A plugin that contains the static library may be unloaded when no thread is registered
+ * through it, or is just exiting after having used it.
  */
 #ifndef _LIBUMCG_H
 #define _LIBUMCG_H
@@ -52,7 +53,7 @@
 #error "libumcg is for 64-bit programs"
 #endif
 
-/* Some are for those who relied on the header of 2021 to include them. */
+/* Some are for programs that relied on the header of 2021 to include them. */
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -72,7 +73,7 @@ extern "C" {
 /* A group of servers and workers. */
 typedef intptr_t umcg_t;
 
-/* A thread, registered or not. Valid until the thread ends. */
+/* A thread, registered or not. Valid until the thread exits. */
 typedef intptr_t umcg_tid;
 
 /* No group, no thread. */
@@ -91,8 +92,8 @@ enum umcg_create_group_flag {
 #endif
 
 /*
- * Flags of umcg_get_task_state(), besides those of struct umcg_task: the worker waits in
- * umcg_wait() or umcg_swap(); the next wait of the task ends at once, for it was woken.
+ * Flags of umcg_get_task_state(), in addition to those of struct umcg_task: the worker
+ * waits in umcg_wait() or umcg_swap(); a wake-up is pending for the next wait of the task.
  */
 #define UMCG_UTF_WORKER_IN_WAIT	(1ULL << 16)
 #define UMCG_UTF_WAKEUP_QUEUED	(1ULL << 17)
@@ -101,14 +102,14 @@ enum umcg_create_group_flag {
  * umcg_enabled() - whether this process can use UMCG
  *
  * Returns: true, or false and errno: ENOENT, the module umcg is not loaded;
- * EACCES or EPERM, this user may not open UMCG_DEVICE; EPROTO, the module has
- * another ABI than this library; EBADF, the program has closed the descriptor of
- * the library, as by closefrom(), and all other functions fail so, too.
+ * EACCES or EPERM, the user is not permitted to open UMCG_DEVICE; EPROTO, the ABI
+ * version of the module is not that of this library; EBADF, the program has closed
+ * the library's descriptor, as by closefrom(), and all other functions fail, too.
  */
 bool umcg_enabled(void);
 
 /**
- * umcg_get_utid() - the calling thread
+ * umcg_get_utid() - ID of the calling thread
  *
  * It need not be registered.
  *
@@ -117,14 +118,14 @@ bool umcg_enabled(void);
 umcg_tid umcg_get_utid(void);
 
 /**
- * umcg_set_task_tag() - gives a thread a number of the program's own
+ * umcg_set_task_tag() - set the user data of a thread
  * @utid: the thread
  * @tag: any value
  */
 void umcg_set_task_tag(umcg_tid utid, intptr_t tag);
 
 /**
- * umcg_get_task_tag() - the number that a thread was given
+ * umcg_get_task_tag() - get the user data of a thread
  * @utid: the thread
  *
  * Returns: the tag of the last umcg_set_task_tag() or umcg_register_*().
@@ -132,57 +133,56 @@ void umcg_set_task_tag(umcg_tid utid, intptr_t tag);
 intptr_t umcg_get_task_tag(umcg_tid utid);
 
 /**
- * umcg_get_task_state() - what a thread does, as far as its state word says
+ * umcg_get_task_state() - state of a thread
  * @utid: the thread
  *
  * Returns: UMCG_TASK_NONE if it is not registered; else UMCG_TASK_RUNNING,
  * UMCG_TASK_IDLE or UMCG_TASK_BLOCKED, in the bits of UMCG_TASK_STATE_MASK, with the flags
- * UMCG_TF_* and UMCG_UTF_* that apply. It may be another one a moment later.
+ * UMCG_TF_* and UMCG_UTF_* that apply. The state may change at any time.
  */
 uint64_t umcg_get_task_state(umcg_tid utid);
 
 /**
- * umcg_get_task_since() - when the state of a thread has last changed
+ * umcg_get_task_since() - time of the last change of the state of a thread
  * @utid: the thread
  *
- * Returns: nanoseconds of CLOCK_MONOTONIC, in steps of 16. Right for changes of the
- * last 6 days.
+ * Returns: nanoseconds of CLOCK_MONOTONIC, in steps of 16. Correct for changes within
+ * the last 6 days.
  */
 uint64_t umcg_get_task_since(umcg_tid utid);
 
 /**
- * umcg_create_group() - makes a group without tasks
+ * umcg_create_group() - create a group without tasks
  * @flags: UMCG_GROUP_ENABLE_PREEMPTION, or zero
  *
- * Returns: the group, or UMCG_NONE and errno: EINVAL, there is no such flag;
- * ENOMEM.
+ * Returns: the group, or UMCG_NONE and errno: EINVAL, unknown flag; ENOMEM.
  */
 umcg_t umcg_create_group(uint32_t flags);
 
 /**
- * umcg_destroy_group() - frees a group
+ * umcg_destroy_group() - free a group
  * @group: the group
  *
- * A worker is none of them any more when umcg_run_worker() has said UMCG_NONE, and any
- * other task when its umcg_unregister_task() has returned, or its thread has ended.
+ * A worker has left the group when umcg_run_worker() has returned UMCG_NONE for it; a
+ * server, when its umcg_unregister_task() has returned or its thread has exited.
  *
  * Returns: 0, or -1 and errno: EBUSY, it has tasks.
  */
 int umcg_destroy_group(umcg_t group);
 
 /**
- * umcg_register_basic_task() - makes the calling thread a basic task
+ * umcg_register_basic_task() - register the calling thread as a basic task
  * @tag: see umcg_set_task_tag()
  *
  * Returns: the ID of the thread, or UMCG_NONE and errno: EINVAL, it is
  * registered already, or the group is UMCG_NONE or of another process; ENOMEM,
- * no memory, or RLIMIT_MEMLOCK is reached; EAGAIN, as many threads of the process
- * or of the user are registered as the module allows; or what umcg_enabled() says.
+ * no memory, or RLIMIT_MEMLOCK is exceeded; EAGAIN, the limit of registered threads
+ * of the process or user is reached; or the errors of umcg_enabled().
  */
 umcg_tid umcg_register_basic_task(intptr_t tag);
 
 /**
- * umcg_register_worker() - makes the calling thread a worker
+ * umcg_register_worker() - register the calling thread as a worker
  * @group: its group
  * @tag: see umcg_set_task_tag()
  *
@@ -193,19 +193,19 @@ umcg_tid umcg_register_basic_task(intptr_t tag);
 umcg_tid umcg_register_worker(umcg_t group, intptr_t tag);
 
 /**
- * umcg_set_immediate_signals() - names signals that workers handle even while idle
+ * umcg_set_immediate_signals() - set the signals that workers handle even while idle
  * @signals: 1 << (n - 1) for each signal n
  *
- * For those that are sent to each thread by somebody who waits until all have
- * answered. A worker that waits for a server executes the handler of such a signal,
- * and nothing else, and waits again. Holds for threads of the process that register
- * as workers from now on; those by which the C library cancels threads and changes
- * the credentials of all threads, 32 and 33, are immediate in any case.
+ * For signals sent to each thread by a thread that waits for all to respond. A worker
+ * that waits for a server executes the handler of such a signal, and nothing else, and
+ * waits again. Applies to threads of the process that register as workers from now on.
+ * Signals 32 and 33, by which the C library cancels threads and changes the credentials
+ * of all threads, are always immediate.
  */
 void umcg_set_immediate_signals(uint64_t signals);
 
 /**
- * umcg_register_server() - makes the calling thread a server
+ * umcg_register_server() - register the calling thread as a server
  * @group: its group
  * @tag: see umcg_set_task_tag()
  *
@@ -214,53 +214,52 @@ void umcg_set_immediate_signals(uint64_t signals);
 umcg_tid umcg_register_server(umcg_t group, intptr_t tag);
 
 /**
- * umcg_unregister_task() - makes the calling thread an ordinary one
+ * umcg_unregister_task() - unregister the calling thread
  *
- * The server of a worker goes on; see umcg_run_worker(). A thread that ends
- * by returning from its function or by pthread_exit() is unregistered.
+ * The server of a worker continues; see umcg_run_worker(). A thread that returns from
+ * its start function or calls pthread_exit() is unregistered automatically.
  *
  * Returns: 0, or -1 and errno EINVAL.
  */
 int umcg_unregister_task(void);
 
 /**
- * umcg_wait() - waits for umcg_wake() or umcg_swap() of another task
- * @timeout: when to give up
+ * umcg_wait() - wait for umcg_wake() or umcg_swap() by another task
+ * @timeout: absolute timeout
  *
- * A worker gives its server back, and is IDLE, with a timeout as without. It may also
- * be run again without having been woken, by a server that has got it.
+ * A worker releases its server, and is IDLE, with or without a timeout. It may also be
+ * run again without a wake-up, by a server that has obtained it.
  *
- * Returns: 0, or -1 and errno: ETIMEDOUT; EINTR, the caller is no worker, and a
- * signal handler has run that was installed without SA_RESTART.
+ * Returns: 0, or -1 and errno: ETIMEDOUT; EINTR, the caller is not a worker, and a
+ * signal handler installed without SA_RESTART has run.
  */
 int umcg_wait(uint64_t timeout);
 
 /**
- * umcg_wake() - ends a wait of a task, this one or a later one
+ * umcg_wake() - wake a task
  * @next: the task, registered
- * @wf_current_cpu: whether it should run on this CPU, which the caller is about
- *	to leave. Means nothing for a worker: its server says where it runs
+ * @wf_current_cpu: whether it should run on this CPU, for a caller that is about to
+ *	sleep. Ignored for a worker, which runs on the CPU of its server
  *
  * A worker becomes idle: umcg_get_idle_worker() will find it. A server that
- * waits in umcg_get_idle_worker() is woken, too. The kernel is called only if
- * there is a thread to be woken. Never waits: wake-ups that come before the task
- * waits are counted, and each of them ends one of its next waits.
+ * waits in umcg_get_idle_worker() is woken, too. A system call is made only if a
+ * thread must be woken. Never waits: wake-ups for a task that does not wait are
+ * counted, and each of them ends one of its next waits.
  *
  * Returns: 0, or -1 and errno EINVAL: the caller or @next is not registered.
  */
 int umcg_wake(umcg_tid next, bool wf_current_cpu);
 
 /**
- * umcg_swap() - wakes a task and waits, in one step
+ * umcg_swap() - wake a task and wait, in one step
  * @next: a worker of the same group if the caller is a worker, else a server or
  *	a basic task
- * @timeout: when to give up
+ * @timeout: absolute timeout
  *
- * A task that waits takes the place of the caller at once: on this CPU and, if
- * it is a worker, under the same server. So does a worker that was taken by
- * umcg_get_idle_worker() and has not been run since. As it does not wait, the
- * wake-up is remembered besides, unless it has never run. In every other case this
- * is umcg_wake() and then umcg_wait().
+ * If @next waits, it runs at once: on this CPU and, if it is a worker, under the same
+ * server. So does a worker that was taken by umcg_get_idle_worker() and has not been
+ * run since. As it does not wait, the wake-up also stays pending, unless it has never
+ * run. In all other cases this is umcg_wake() followed by umcg_wait().
  *
  * Returns: as umcg_wait(); or -1 and errno EINVAL: @next is the caller, or of
  * the wrong kind.
@@ -268,61 +267,59 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu);
 int umcg_swap(umcg_tid next, uint64_t timeout);
 
 /**
- * umcg_get_idle_worker() - takes a worker that wants to run
+ * umcg_get_idle_worker() - get a worker that is ready to run
  * @wait: whether to wait until there is one
  *
- * For servers; any number of them may call at the same time. First come, first
- * served. The worker belongs to the caller, who has to run it, or to have another
- * worker swap to it.
+ * For servers; any number of them may call this concurrently. First come, first
+ * served. The caller owns the worker then, and must run it, or have another worker
+ * swap to it.
  *
- * With @wait, a wake-up comes before a worker, and ends the call that it meets
- * or the next one.
+ * With @wait, a wake-up takes precedence over a worker, and ends the current call or
+ * the next one.
  *
  * Returns: the worker, or UMCG_NONE and errno: EAGAIN, there is none, and @wait
  * is false; EINTR, umcg_wake() was called for this server, or a signal handler
- * has run that was installed without SA_RESTART; EINVAL, the caller is not a
- * server.
+ * installed without SA_RESTART has run; EINVAL, the caller is not a server.
  */
 umcg_tid umcg_get_idle_worker(bool wait);
 
 /**
- * umcg_run_worker() - runs a worker until it blocks, waits or leaves
+ * umcg_run_worker() - run a worker until it blocks, waits or unregisters
  * @worker: a worker from umcg_get_idle_worker(); or one that umcg_run_worker()
  *	has returned because it waits in umcg_wait() or umcg_swap()
  *
- * For servers. The worker that is returned may be another one: workers swap.
- * It has blocked, waits, or was preempted. umcg_get_task_state() tells the first
- * from the others: UMCG_TASK_BLOCKED, unless it is idle again already. Whoever
- * runs the worker again at once learns the rest: that succeeds if it waits, and
- * fails with EAGAIN if it was preempted or has blocked, for then it comes by way
- * of umcg_get_idle_worker(), perhaps to another server, perhaps already.
+ * For servers. The returned worker may be another one, because workers swap. It has
+ * blocked, waits, or was preempted. If it has blocked, umcg_get_task_state() returns
+ * UMCG_TASK_BLOCKED, unless it is already idle again. To distinguish the other cases,
+ * run the worker again at once: this succeeds if it waits, and fails with EAGAIN if it
+ * was preempted or has blocked. It is then returned by umcg_get_idle_worker(), perhaps
+ * in another server, perhaps already.
  *
- * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or ended, and is
- * no task of the group any more;
- * or UMCG_NONE and errno: EAGAIN, @worker is not idle, for another worker has swapped to
- * it perhaps, or is on its way to umcg_get_idle_worker(); EINVAL, the caller is not a server, or @worker is not
- * a worker of its group.
+ * Returns: the worker; or UMCG_NONE with errno 0: it has unregistered or exited, and has
+ * left the group; or UMCG_NONE and errno: EAGAIN, @worker is not idle, perhaps because
+ * another worker has swapped to it, or is queued for umcg_get_idle_worker(); EINVAL, the
+ * caller is not a server, or @worker is not a worker of its group.
  */
 umcg_tid umcg_run_worker(umcg_tid worker);
 
 /**
- * umcg_preempt_worker() - takes a worker off its server
+ * umcg_preempt_worker() - preempt a running worker
  * @worker: the worker, of a group with UMCG_GROUP_ENABLE_PREEMPTION
  *
  * Any thread may call this, registered or not. No signal is sent. The worker
- * becomes idle as soon as it would next execute user code, at once if it does so
- * now; its server gets it back from umcg_run_worker(), and
- * umcg_get_idle_worker() will find it, behind those that are idle already. If it
- * blocks, waits or leaves before that, this was all the preemption there is.
+ * becomes idle before it next executes user code, at once if it is executing user
+ * code; its server returns from umcg_run_worker(), and the worker is queued for
+ * umcg_get_idle_worker(), behind those already idle. If it blocks, waits or
+ * unregisters first, that takes the place of the preemption.
  *
- * Returns: 0, or -1 and errno: EAGAIN, the worker does not run, or is in a call
- * of this library just now; EINVAL, @worker is not a worker, or its group does
- * not have the flag; ESRCH, it has ended.
+ * Returns: 0, or -1 and errno: EAGAIN, the worker is not running, or is in a call
+ * of this library; EINVAL, @worker is not a worker, or its group does not have the
+ * flag; ESRCH, it has exited.
  */
 int umcg_preempt_worker(umcg_tid worker);
 
 /**
- * umcg_get_time_ns() - the clock of the timeouts
+ * umcg_get_time_ns() - clock for timeouts
  *
  * Returns: CLOCK_REALTIME in nanoseconds.
  */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * Who is on a CPU, for C programs: slots that the kernel writes, and words that the
- * kernel resets when a thread has left its CPU. Part of libumcg; threads need not be
- * servers or workers.
+ * Scheduling state for C programs: slots that tell whether a thread is on a CPU, and
+ * words that the kernel writes when their thread was descheduled. Part of libumcg;
+ * threads need not be servers or workers.
  *
- * The calls fail with -1 or NULL and errno, as those of libumcg.h do; besides what
- * is said below also with what umcg_enabled() says, or with EPROTO where the module
- * is older. None may be made from a signal handler, but all the inline functions may.
+ * The calls fail with -1 or NULL and errno, like those of libumcg.h; in addition to
+ * the errors below with those of umcg_enabled(), or with EPROTO if the module does not
+ * support them. They are not async-signal-safe, except for the inline functions.
  *
- * A child has no slot and no notification. If it was made by fork(), what it knows of
- * slots of its parent stays readable, and says that nobody is on a CPU.
+ * A child has no slot and no notification. If it was created by fork(), slots known to its
+ * parent stay readable, and say that no thread is on a CPU.
  */
 #ifndef _UMCG_SCHED_H
 #define _UMCG_SCHED_H
@@ -32,57 +32,57 @@ extern "C" {
 /**
  * umcg_sched_slots() - all slots of the process
  *
- * Returns: UMCG_SCHED_STATE_SLOTS slots, readable until the process ends; or NULL and
+ * Returns: UMCG_SCHED_STATE_SLOTS slots, readable until the process exits; or NULL and
  * errno ENOMEM.
  */
 const struct umcg_sched_state *umcg_sched_slots(void);
 
 /**
- * umcg_sched_state_register() - has the kernel say whether the calling thread runs
+ * umcg_sched_state_register() - assign a slot to the calling thread
  * @flags: UMCG_SCHED_STATE_VCPU, or zero
  *
  * A thread that has a slot gets the same one again, so the libraries of a process
- * need not know of each other; but the first one has said whether there is a
- * virtual CPU. The slot goes with the thread.
+ * need not know of each other; but the first call determines whether there is a
+ * virtual CPU. The slot is released when the thread exits.
  *
- * Returns: the slot of the thread, which stays readable when the thread is gone; or
- * NULL and errno: ENOSPC or EAGAIN, too many threads have one; EINVAL, there is no such
- * flag; ENOMEM.
+ * Returns: the slot of the thread, which stays readable when the thread has exited; or
+ * NULL and errno: ENOSPC or EAGAIN, too many threads have one; EINVAL, unknown flag;
+ * ENOMEM.
  */
 const struct umcg_sched_state *umcg_sched_state_register(uint32_t flags);
 
 /**
- * umcg_sched_state_unregister() - gives the slot of the calling thread back
+ * umcg_sched_state_unregister() - release the slot of the calling thread
  *
- * For whoever knows that nobody else in the thread uses it.
+ * Call it only if no other code in the thread uses the slot.
  *
  * Returns: 0, or -1 and errno ENOENT: the thread has none.
  */
 int umcg_sched_state_unregister(void);
 
 /**
- * umcg_desched_add() - has the kernel write a word when this thread has left its CPU
- * @cookie: names the notification; the address of something of the caller's
- * @flags: UMCG_DESCHED_ON_PREEMPT, UMCG_DESCHED_ON_BLOCK, or both; perhaps with
+ * umcg_desched_add() - make the kernel write a word when this thread was descheduled
+ * @cookie: identifies the notification; the address of an object of the caller
+ * @flags: UMCG_DESCHED_ON_PREEMPT, UMCG_DESCHED_ON_BLOCK, or both; optionally with
  *	UMCG_DESCHED_WRITE_TIME
  * @word: where to write, a multiple of @width
  * @width: 1, 2, 4 or 8 bytes
  * @value: what to write
  *
- * The word is written once now, and after each departure before the thread executes
- * user code again. It must stay writable until the notification is removed, or the
- * thread has ended.
+ * The word is written once now, and whenever the thread was descheduled, before it
+ * executes user code again. It must stay writable until the notification is removed, or
+ * the thread has exited.
  *
  * Returns: 0, or -1 and errno: EINVAL; EFAULT, the word cannot be written; EEXIST,
- * the thread has a notification of this @cookie; ENOSPC, it has UMCG_DESCHED_MAX;
+ * the thread has a notification with this @cookie; ENOSPC, it has UMCG_DESCHED_MAX;
  * EAGAIN, too many threads have some; ENOMEM.
  */
 int umcg_desched_add(const void *cookie, uint32_t flags, void *word, size_t width,
 		     uint64_t value);
 
 /**
- * umcg_desched_remove() - ends what umcg_desched_add() has begun in this thread
- * @cookie: names the notification
+ * umcg_desched_remove() - remove a notification of this thread
+ * @cookie: identifies the notification
  *
  * Returns: 0, or -1 and errno ENOENT.
  */
@@ -92,7 +92,7 @@ int umcg_desched_remove(const void *cookie);
  * umcg_on_cpu() - whether the thread of a slot is on a CPU
  * @slot: the slot
  *
- * A hint: it may be another way a moment later. Orders nothing.
+ * A hint: it may change at any time. Orders nothing.
  */
 static inline bool umcg_on_cpu(const struct umcg_sched_state *slot)
 {
@@ -100,7 +100,7 @@ static inline bool umcg_on_cpu(const struct umcg_sched_state *slot)
 }
 
 /**
- * umcg_sched_number() - the number of a slot
+ * umcg_sched_number() - the index of a slot
  * @slots: umcg_sched_slots()
  * @slot: one of them
  */
@@ -111,11 +111,11 @@ static inline uint32_t umcg_sched_number(const struct umcg_sched_state *slots,
 }
 
 /**
- * umcg_sched_read() - the fields of a slot as they were at one moment
+ * umcg_sched_read() - read the fields of a slot consistently
  * @slot: the slot
  * @copy: where to write them
  *
- * Returns: true; or false if they change just now: then @copy is of no use.
+ * Returns: true; or false if they are being changed: @copy is invalid then.
  */
 static inline bool umcg_sched_read(const struct umcg_sched_state *slot,
 				   struct umcg_sched_state *copy)
