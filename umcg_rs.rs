@@ -52,8 +52,8 @@ module! {
     },
 }
 
-/// What is registered while the module is loaded. Goes from top to bottom: first nobody gets in any
-/// more, and then all the rest ends.
+/// What is registered while the module is loaded. Dropped from top to bottom: the device first, so
+/// that nothing new comes in.
 #[pin_data]
 struct UmcgModule {
     #[pin]
@@ -74,7 +74,7 @@ impl kernel::InPlaceModule for UmcgModule {
             Ok(unload)
         });
 
-        // The device comes last: whoever finds it may use it.
+        // The device comes last, because it can be used at once.
         try_pin_init!(Self {
             unload: ready?,
             files <- show::Files::new(),

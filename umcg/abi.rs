@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The names of the UAPI header that the module uses, and proofs that both sides mean the same.
+//! The names of the UAPI header that the module uses.
 //!
 //! C header: [`include/uapi/linux/umcg.h`]
 

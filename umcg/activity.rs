@@ -8,8 +8,8 @@ use crate::sys::{
     trace::Reason, //
 };
 
-/// What is counted: the name of the counter, and of the reason. In the order of [`Reason`], where
-/// registration comes before them, and what is not counted before [`Reason::Adopt`].
+/// The counted events: the names of the counter and of the reason. In the order of [`Reason`],
+/// where registration comes before them, and uncounted ones before [`Reason::Adopt`].
 pub(crate) const COUNTED: [(&str, &str); 7] = [
     ("blocked", "block"),
     ("woken", "wake"),
@@ -24,7 +24,7 @@ pub(crate) const COUNTED: [(&str, &str); 7] = [
 const NOT_COUNTED: usize = Reason::Wait as usize;
 const COUNTED_AGAIN: usize = Reason::Adopt as usize;
 
-/// The place in [`COUNTED`] of the reason with this number.
+/// The index in [`COUNTED`] of the reason with this number.
 const fn place(reason: usize) -> usize {
     if reason < NOT_COUNTED {
         reason - 1
@@ -37,10 +37,10 @@ const _: () =
     assert!(Reason::Register as usize == 0 && Reason::TimeOut as usize == NOT_COUNTED - 1);
 const _: () = assert!(place(Reason::PutBack as usize) == COUNTED.len() - 1);
 
-/// What has happened to tasks that have left since.
+/// The counters of tasks that have left.
 static OF_GONE_TASKS: [Gauge; COUNTED.len()] = [const { Gauge::new() }; COUNTED.len()];
 
-/// How often things have happened to a task: written by itself, read by whoever looks.
+/// The event counters of a task: written by itself, read by others.
 pub(crate) struct Counters([OwnerWritten; COUNTED.len()]);
 
 impl Counters {
@@ -49,7 +49,7 @@ impl Counters {
         Self([const { OwnerWritten::<u32>::new(0) }; COUNTED.len()])
     }
 
-    /// Counts something that is [`COUNTED`]. For the owner.
+    /// Counts one of [`COUNTED`]. For the owner.
     #[inline(always)]
     pub(crate) fn increment(&self, reason: Reason) {
         self.0[place(reason as usize)].increment();
@@ -60,7 +60,7 @@ impl Counters {
         self.0.each_ref().map(OwnerWritten::<u32>::get)
     }
 
-    /// Keeps the counters of a task that leaves.
+    /// Adds the counters of a task that leaves to the totals.
     pub(crate) fn keep(&self) {
         for (gauge, count) in OF_GONE_TASKS.iter().zip(self.get()) {
             gauge.add(count.into());
@@ -68,7 +68,7 @@ impl Counters {
     }
 }
 
-/// What has happened to a task last: written by itself, read by whoever looks.
+/// The last event of a task: written by itself, read by others.
 pub(crate) struct Last(OwnerWritten<u8>);
 
 impl Last {

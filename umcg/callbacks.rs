@@ -88,7 +88,7 @@ impl Hooks for Task {
     }
 }
 
-/// Kills all processes that use the module, which has to go.
+/// Kills all processes that use the module, which is being removed.
 pub(crate) fn evict() {
     registry::evict();
     sched::evict();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Things that are found by a key for as long as somebody uses them.
+//! A map with a count of users for each key.
 //!
-//! What a global lock guards, three times: [`super::pages`], [`super::limits`], [`super::sched::area`].
-//! Memory for a key that may be new is allocated before the lock is taken, and what goes is dropped
-//! after that: so nobody who holds the lock waits for anything.
+//! Protected by a global lock in [`super::pages`], [`super::limits`] and [`super::sched::area`].
+//! Memory for a key that may be new is allocated before the lock is taken, and removed values are
+//! dropped after it is released: so no holder of the lock waits for anything.
 
 use kernel::{
     prelude::*,
@@ -15,20 +15,20 @@ use kernel::{
     },
 };
 
-/// A value for each key, and how many there are who use it: at least one.
+/// A value and a count of users, at least one, for each key.
 pub(crate) struct Counted<K, V>(Option<RBTree<K, Used<V>>>);
 
 /// Memory for a key that is new.
 pub(crate) type Node<K, V> = RBTreeNodeReservation<K, Used<V>>;
 
-/// A value that is used.
+/// A value with users.
 pub(crate) struct Used<V> {
     users: usize,
     value: V,
 }
 
 impl<K: Ord, V> Counted<K, V> {
-    /// Nothing, for a static.
+    /// An empty map, for a static.
     pub(crate) const fn new() -> Self {
         Self(None)
     }
@@ -42,7 +42,7 @@ impl<K: Ord, V> Counted<K, V> {
         Ok(Some(Node::new(GFP_KERNEL_ACCOUNT)?))
     }
 
-    /// How many users a key has.
+    /// The number of users of a key.
     pub(crate) fn users(&self, key: &K) -> usize {
         self.get(key).map_or(0, |used| used.users)
     }
@@ -56,12 +56,12 @@ impl<K: Ord, V> Counted<K, V> {
         self.0.as_ref()?.get(key)
     }
 
-    /// As [`Counted::value`], to change it.
+    /// As [`Counted::value`], mutable.
     pub(crate) fn value_mut(&mut self, key: &K) -> Option<&mut V> {
         Some(&mut self.0.as_mut()?.get_mut(key)?.value)
     }
 
-    /// Looks at the lowest key from `first` on that has users, and at its value.
+    /// Calls a function with the lowest key from `first` on that has users, and its value.
     pub(crate) fn look_at_next<R>(&self, first: &K, look: impl FnOnce(&K, &V) -> R) -> Option<R> {
         let cursor = self.0.as_ref()?.cursor_lower_bound(first)?;
         let (key, used) = cursor.current();
@@ -69,7 +69,7 @@ impl<K: Ord, V> Counted<K, V> {
         Some(look(key, &used.value))
     }
 
-    /// One more user of `key`, if it has some.
+    /// Adds a user of `key`, if it has any.
     pub(crate) fn add_user_if_used(&mut self, key: &K) -> Option<&mut V> {
         let used = self.0.as_mut()?.get_mut(key)?;
 
@@ -77,11 +77,11 @@ impl<K: Ord, V> Counted<K, V> {
         Some(&mut used.value)
     }
 
-    /// One more user of `key`. A key that is new takes `room`, and the value that `make` makes.
+    /// Adds a user of `key`. A new key takes `room`, and the value returned by `make`.
     ///
     /// # Errors
     ///
-    /// Those of `make`; nothing has changed then.
+    /// Those of `make`; nothing is changed then.
     pub(crate) fn add_user(
         &mut self,
         key: K,
@@ -100,7 +100,7 @@ impl<K: Ord, V> Counted<K, V> {
         Ok(&mut used.value)
     }
 
-    /// One user less. Returns the value if that was the last one: the key has none any more.
+    /// Removes a user. Returns the value if that was the last one.
     pub(crate) fn remove_user(&mut self, key: &K) -> Option<V> {
         let mut entry = self.0.as_mut()?.find_mut(key)?;
 

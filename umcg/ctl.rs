@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `UMCG_IOC_CTL`: tasks come and leave.
+//! `UMCG_IOC_CTL`: registration, and how tasks leave.
 
 use super::{
     abi::{
@@ -122,7 +122,7 @@ fn register(ctx: TaskContext, kind: Kind, args: &umcg_ctl_args) -> Result {
     Ok(())
 }
 
-/// Checks that the words of a task are as they have to be when it registers.
+/// Checks the words of a task that registers.
 fn check(kind: Kind, words: &TaskWords) -> Result {
     let state = StateWord::from_bits(SharedWord::load(words.state()));
     let expected = match kind {
@@ -151,7 +151,7 @@ fn group(
     }
 }
 
-/// Gives a server in direct mode its number.
+/// Assigns its number to a server in direct mode.
 ///
 /// # Errors
 ///
@@ -165,8 +165,8 @@ fn enter_group(task: &Current<'_, Task>) -> Result {
     }
 }
 
-/// Takes the number of a server back, if it has one, and takes it out of the set. Returns whether
-/// another server has to be started in its place.
+/// Releases the number of a server, if it has one, and removes it from the set. Returns whether
+/// another server must be started in its place.
 fn leave_group(task: &Current<'_, Task>) -> bool {
     task.kind() == Kind::Server
         && own_group(task)
@@ -186,7 +186,7 @@ fn unregister(ctx: TaskContext) -> Result {
     Ok(())
 }
 
-/// Takes the current task out, if it is registered, for this `reason`: from here on the kernel does
+/// Detaches the current task, if it is registered, for this `reason`: from here on the kernel does
 /// not touch its words.
 fn leave(ctx: TaskContext, reason: Reason) {
     if let Some(gone) = detach(ctx, reason) {
@@ -194,7 +194,7 @@ fn leave(ctx: TaskContext, reason: Reason) {
     }
 }
 
-/// Takes the current task out, if it is registered, for this `reason`: from here on no peer reaches
+/// Detaches the current task, if it is registered, for this `reason`: from here on no peer reaches
 /// its words.
 fn detach(mut ctx: TaskContext, reason: Reason) -> Option<Detached<Task>> {
     let current = ctx.current::<Task>()?;
@@ -210,20 +210,20 @@ fn detach(mut ctx: TaskContext, reason: Reason) -> Option<Detached<Task>> {
     ctx.detach::<Task>(|_| {})
 }
 
-/// Gives back what belongs to a task that has been taken out. The memory of its words is given back
-/// here and now; that of the record is free a grace period later.
+/// Releases the resources of a detached task. Its words are unpinned at once; the memory of the
+/// record is freed a grace period later.
 fn forget(mut gone: Detached<Task>) {
     drop(gone.take_lent());
     drop(gone.owned().worker.group.take());
-    // The probes stay until the record is off the task: they are what finds it.
+    // The probes stay until the record is detached, because they find it.
     drop(gone.owned().worker.hooks.take());
     gone.owned().share.leave();
     gone.counters.keep();
 }
 
-/// The current task goes without having said so. What it leaves behind says that it is gone, and that
-/// comes after all peers have been shut out: who sees it may use the memory for something else. The
-/// server of a running worker is started last, for it looks at that word.
+/// The current task exits without having unregistered. Its word becomes NONE, after the gate was
+/// closed to all peers, because user space may reuse the memory when it reads NONE. The server of a
+/// running worker is started last, because it reads that word.
 pub(crate) fn vanish(ctx: TaskContext, reason: Reason) {
     if let Some(current) = ctx.current::<Task>() {
         report::vanishes(&current, reason);
@@ -237,7 +237,7 @@ pub(crate) fn vanish(ctx: TaskContext, reason: Reason) {
         let now = clock::monotonic_ns();
         let server = protocol::leave(words.state(), now, || words.next_tid());
         if let (Kind::Worker, Some(server @ 1..)) = (gone.kind(), server) {
-            // A server that is gone too has nothing to be told.
+            // Nothing to do for a server that has exited, too.
             let started = registry::start_server(gone.owned(), server, now);
             report::starts(server, started, reason);
         }

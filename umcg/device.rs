@@ -54,7 +54,7 @@ impl Calls for Umcg {
     fn ioctl(mut ctx: TaskContext, command: u32, arg: usize) -> Result {
         match command {
             UMCG_IOC_WAIT => {
-                // Nothing is copied where nothing is asked for.
+                // No copy for a null pointer.
                 let args = if arg == 0 {
                     umcg_wait_args::default()
                 } else {
@@ -76,7 +76,7 @@ impl Calls for Umcg {
 
     #[inline]
     fn advise(ctx: TaskContext, abs_timeout: i64, flags: i64) -> Result {
-        // CAST: Both have 64 bits; what is negative here is beyond the end of time, or no flag.
+        // CAST: Both have 64 bits; a negative value is a time that never comes, or an unknown flag.
         wait::wait(ctx, abs_timeout as u64, flags as u64)
     }
 

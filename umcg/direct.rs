@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Direct mode: a server is woken only when there is something to decide.
+//! Direct mode: a server is woken only if there is a decision to make.
 //!
-//! A worker that wakes takes an idle server out of the set of its group and goes on; one that blocks
-//! gives its server to a worker of the ring, or puts it back into the set. Pure, as
-//! [`super::protocol`]: over words that all threads of the group change at the same time.
+//! A worker that wakes takes an idle server from the set of its group and continues; one that
+//! blocks passes its server to a worker of the ring, or puts it back into the set. Pure, like
+//! [`super::protocol`]: over words that all threads of the group change concurrently.
 //!
-//! No worker stays queued while a server is idle: who puts a server into the set looks for workers
-//! after that, and who queues a worker looks at the set after that. Each change is a
-//! compare-exchange or an exchange, which is a full barrier, so that one of the two sees what the
-//! other has done. Workers move from the list of the kernel to those of user space, which `queued`
-//! stands for, and from there to the ring; who looks for them looks in that order.
+//! No worker stays queued while a server is idle: after a server is put into the set, the same
+//! thread checks for workers, and after a worker is queued, the same thread checks the set. Each
+//! change is a compare-exchange or an exchange, which is a full barrier, so that one of the two
+//! sees the other's change. Workers move from the kernel's list to those of user space, which
+//! `queued` stands for, and from there to the ring; checks follow that order.
 
 use super::{
     abi::UMCG_DIRECT_RING,
@@ -24,9 +24,9 @@ use super::{
 ///
 /// Numbers of servers are below `UMCG_DIRECT_SERVERS`, which is 64.
 pub(crate) trait GroupWords {
-    /// A word of 64 bits.
+    /// A 64-bit word.
     type Long: SharedWord;
-    /// A word of 32 bits.
+    /// A 32-bit word.
     type Short: SharedWord<u32>;
 
     /// The head of the list that the kernel pushes idle workers on.
@@ -37,7 +37,7 @@ pub(crate) trait GroupWords {
     fn ready_ends(&self) -> &Self::Long;
     /// Not zero while user space has idle workers in lists of its own.
     fn queued(&self) -> &Self::Short;
-    /// Who is started when a worker is queued and no server is idle.
+    /// The thread to start when a worker is queued and no server is idle.
     fn watcher_tid(&self) -> &Self::Short;
     /// The TID of a server.
     fn server_tid(&self, nr: u32) -> &Self::Short;
@@ -47,7 +47,7 @@ pub(crate) trait GroupWords {
     fn ready(&self, position: u32) -> &Self::Long;
 }
 
-/// A server that was taken out of the set: who has it gives it a worker, or starts it.
+/// A server that was taken out of the set: its owner gives it a worker, or starts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     /// Its number in the group.
@@ -64,8 +64,8 @@ pub(crate) fn has_work(group: &impl GroupWords) -> bool {
 
 /// Takes an idle server out of the set.
 ///
-/// For who has queued a worker: the set is read after the full barrier of that, which pairs with
-/// the one in [`put_back`].
+/// Called after a worker was queued: the set is read after the full barrier of that, which pairs
+/// with the one in [`put_back`].
 #[inline]
 pub(crate) fn take_server(group: &impl GroupWords) -> Option<Server> {
     let set = group.idle_servers();
@@ -95,8 +95,8 @@ pub(crate) fn take_server(group: &impl GroupWords) -> Option<Server> {
 /// others are queued.
 #[inline]
 pub(crate) fn take_server_to_run_under(group: &impl GroupWords, overtakes: bool) -> Option<Server> {
-    // A server that comes into the set just now, or a worker that is queued, is seen when this one
-    // has been queued.
+    // A server that enters the set now, or a worker that is queued now, is seen after this one has
+    // been queued.
     if !has_server(group) || !overtakes && has_work(group) {
         return None;
     }
@@ -110,14 +110,14 @@ pub(crate) fn has_server(group: &impl GroupWords) -> bool {
 }
 
 /// Puts a server, which is IDLE, into the set, unless a worker is queued. Returns whether it stays
-/// there, or somebody has taken it from there meanwhile; if not it is to be started.
+/// there, or was taken from there meanwhile; otherwise it must be started.
 #[inline]
 pub(crate) fn put_back(group: &impl GroupWords, nr: u32) -> bool {
-    // Nobody has a worker there from now on: published by the change of the set.
+    // The server has no worker from now on: published by the change of the set.
     group.running(nr).store(0);
 
-    // Full, and so the look comes after it: pairs with the barrier between the queueing of a worker
-    // and the look at the set.
+    // Full, so the check follows it: pairs with the barrier between queueing a worker and checking
+    // the set.
     put(group, nr) && (!has_work(group) || !take_back(group, nr))
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn put(group: &impl GroupWords, nr: u32) -> bool {
     false
 }
 
-/// Takes this server out of the set. Returns false if it is not there: somebody else has it.
+/// Takes this server out of the set. Returns false if it is not there: it has another owner.
 pub(crate) fn take_back(group: &impl GroupWords, nr: u32) -> bool {
     let set = group.idle_servers();
     let mut old = set.load();
@@ -149,12 +149,12 @@ pub(crate) fn take_back(group: &impl GroupWords, nr: u32) -> bool {
             Err(now) => old = now,
         }
     }
-    // User space keeps changing the set. A server that is started in vain finds that out.
+    // User space keeps changing the set. A server that is started needlessly detects that.
     true
 }
 
-/// Takes the watcher out, if there is one. Its TID was read after the full barrier of the queueing
-/// of a worker, as in [`take_server`]; the watcher looks for workers after it has published it.
+/// Takes the watcher out, if there is one. Its TID is read after the full barrier of queueing a
+/// worker, as in [`take_server`]; the watcher checks for workers after it has published its TID.
 pub(crate) fn take_watcher(group: &impl GroupWords) -> Option<u32> {
     let watcher = group.watcher_tid();
 
@@ -163,7 +163,7 @@ pub(crate) fn take_watcher(group: &impl GroupWords) -> Option<u32> {
         .filter(|&tid| tid != 0)
 }
 
-/// A server gets its number. Returns false if there is another one with it.
+/// Assigns a number to a server. Returns false if another server has it.
 pub(crate) fn enter(group: &impl GroupWords, server: Server) -> bool {
     group
         .server_tid(server.nr)
@@ -171,24 +171,24 @@ pub(crate) fn enter(group: &impl GroupWords, server: Server) -> bool {
         .is_ok()
 }
 
-/// A server leaves. Returns whether another server is to be started in its
-/// place: somebody may have taken this one out of the set, for a worker that is queued.
+/// A server leaves. Returns whether another server must be started in its place, because this one
+/// may have been taken out of the set for a queued worker.
 pub(crate) fn leave(group: &impl GroupWords, server: Server) -> bool {
     let was_taken = !take_back(group, server.nr);
-    // User space may have written anything else.
+    // User space may have overwritten it.
     let _ = group.server_tid(server.nr).compare_exchange(server.tid, 0);
 
-    // Who has taken it for a worker that is queued has queued that before: seen by the acquire of
-    // the look at the set.
+    // If it was taken for a queued worker, that was queued before: seen by the acquire of the check
+    // of the set.
     was_taken && has_work(group)
 }
 
-/// Where the ring begins and ends.
+/// The ends of the ring.
 ///
-/// Both positions count all that was ever popped and filled, modulo 2^32. One that has been popped or
-/// filled is counted after that, by whoever is there first. Who pushes a worker looks at the set when
-/// that is done: so who finds the ring empty by this word alone, after it has put a server into the
-/// set, has not missed it.
+/// Both positions count all pops and pushes, modulo 2^32. They are advanced after the pop or push,
+/// by the first thread that gets there. The set is checked after a push has been counted: so a
+/// thread that has put a server into the set, and then finds the ring empty by this word alone, has
+/// not missed a worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Ends(u64);
 
@@ -209,7 +209,7 @@ impl Ends {
     }
 }
 
-/// A word of the ring: a TID, or zero, and the number of the turn that it is valid for.
+/// A word of the ring: a TID, or zero, and the round that it is valid for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place(u64);
 
@@ -224,7 +224,7 @@ impl Place {
         self.0 as u32
     }
 
-    /// Whether both are valid for the same turn.
+    /// Whether both are valid for the same round.
     const fn is_of_turn(self, other: Self) -> bool {
         self.0 >> 32 == other.0 >> 32
     }
@@ -256,7 +256,7 @@ fn next_ready(group: &impl GroupWords) -> Option<(u32, Place)> {
             return Some((head, place));
         }
         if !place.is_of_turn(popped) {
-            // Nothing that this protocol writes.
+            // Not written by this protocol.
             return None;
         }
         ends = advance(group, ends, ends.moved(1, 0));
@@ -264,7 +264,7 @@ fn next_ready(group: &impl GroupWords) -> Option<(u32, Place)> {
     None
 }
 
-/// Counts what has been popped or filled, unless somebody else has. Returns where the ring is now.
+/// Counts a pop or push, unless another thread has. Returns the current ends of the ring.
 fn advance(group: &impl GroupWords, seen: Ends, new: Ends) -> Ends {
     match group.ready_ends().compare_exchange(seen.0, new.0) {
         Ok(()) => new,
@@ -272,7 +272,7 @@ fn advance(group: &impl GroupWords, seen: Ends, new: Ends) -> Ends {
     }
 }
 
-/// Counts `position`, which has been popped, or else filled.
+/// Counts `position`, which was popped, or else filled.
 fn count(group: &impl GroupWords, position: u32, popped: bool) {
     let mut ends = Ends(group.ready_ends().load());
 
@@ -289,7 +289,7 @@ fn count(group: &impl GroupWords, position: u32, popped: bool) {
     }
 }
 
-/// Takes the first worker out of the ring: its TID. Who has it owns the worker.
+/// Pops the first worker of the ring: its TID. The caller owns the worker.
 #[inline]
 pub(crate) fn pop_ready(group: &impl GroupWords) -> Option<u32> {
     let ends = Ends(group.ready_ends().load());
@@ -313,13 +313,13 @@ fn pop(group: &impl GroupWords) -> Option<u32> {
     None
 }
 
-/// Queues a worker behind those of the ring, if no other one is queued elsewhere. Returns false if it
-/// has to be queued elsewhere itself.
+/// Pushes a worker to the ring, if no other one is queued elsewhere. Returns false if it must be
+/// queued elsewhere.
 pub(crate) fn queue_ready(group: &impl GroupWords, tid: u32) -> bool {
     group.idle_workers().load() == 0 && group.queued().load() == 0 && push_ready(group, tid)
 }
 
-/// Appends a worker to the ring. Returns false if that is full. A full barrier if it is appended.
+/// Pushes a worker to the ring. Returns false if it is full. A full barrier if it succeeds.
 pub(crate) fn push_ready(group: &impl GroupWords, tid: u32) -> bool {
     let mut ends = Ends(group.ready_ends().load());
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thread in a group in direct mode: the words of the group in pinned user memory, and the place
-//! of the thread there.
+//! A thread in a group in direct mode: the words of the group in pinned user memory, and the
+//! thread's index.
 //!
-//! A group is as large as [`umcg_direct_group`] and lies within one page, so the page, the offset in
-//! it and a few flags are all that a record keeps.
+//! A group has the size of [`umcg_direct_group`] and lies within one page, so a record keeps only
+//! the page, the offset in it and a few flags.
 
 use super::{
     abi::{
@@ -36,16 +36,16 @@ use kernel::{
     sync::atomic::Atomic, //
 };
 
-/// The words of a group. What another thread writes there at any time hurts its own process only:
-/// numbers and positions are cut to what there is, and TIDs are looked up.
+/// The words of a group. Concurrent writes by user space harm its own process only: indices and
+/// positions are masked, and TIDs are looked up.
 pub(crate) struct DirectGroup {
     page: PageRef,
     place: Place,
-    /// What the thread is called by its process.
+    /// The TID of the thread in its own PID namespace.
     tid: u32,
 }
 
-/// Where the words are in their page, and what was said when the thread registered.
+/// The offset of the words in their page, and the flags at registration.
 #[derive(Clone, Copy)]
 struct Place {
     offset: u16,
@@ -61,14 +61,13 @@ const _: () = assert!(
 );
 
 impl DirectGroup {
-    /// Pins the group at the user address `address`, which the current task joins with the number
-    /// `nr`, if it is a server. May sleep and fault.
+    /// Pins the group at the user address `address` for the current task, which is server `nr` if
+    /// it is a server. May sleep and fault.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the address is not aligned or the group crosses a page, and if the words do not
-    /// say what they have to; `E2BIG` if the group is larger than is known here; what
-    /// [`PageRef::pin`] fails with.
+    /// `EINVAL` if the address is misaligned, the group crosses a page, or its words are invalid;
+    /// `E2BIG` if the group is larger than known; the errors of [`PageRef::pin`].
     pub(crate) fn pin(ctx: &TaskContext, address: u64, nr: u32) -> Result<Self> {
         // CAST: Addresses have 64 bits wherever this module is built.
         let offset = address as usize & !PAGE_MASK;
@@ -124,7 +123,7 @@ impl DirectGroup {
         core::ptr::eq(self.word32(0), other.word32(0))
     }
 
-    /// Whether workers that wake are put into the ring by the kernel.
+    /// Whether the kernel pushes workers that wake to the ring.
     #[inline]
     pub(crate) fn is_fifo(&self) -> bool {
         self.has(UMCG_DIRECT_FIFO)
@@ -136,7 +135,7 @@ impl DirectGroup {
         self.has(UMCG_DIRECT_OVERTAKE)
     }
 
-    /// Whether a worker that lets others go first lends its server meanwhile.
+    /// Whether a preempted worker lends its server.
     #[inline]
     pub(crate) fn lends(&self) -> bool {
         self.has(UMCG_DIRECT_LEND)
@@ -153,20 +152,21 @@ impl DirectGroup {
         self.server_tid(server.nr).read() == server.tid
     }
 
-    /// Notes the worker that runs under a server, for user space. For who has the server.
+    /// Publishes the worker that runs under a server, for user space. Called by the owner of the
+    /// server.
     #[inline]
     pub(crate) fn set_running(&self, nr: u32, tid: u32) {
         // Relaxed: published by the change of state that lets the worker run.
         self.running(nr).write(tid);
     }
 
-    /// The TID of the thread that this is the group of.
+    /// The TID of the thread that this belongs to.
     #[inline]
     pub(crate) fn own_tid(&self) -> u32 {
         self.tid
     }
 
-    /// The server that this is the group of.
+    /// The server that this belongs to.
     pub(crate) fn own_server(&self) -> Server {
         Server {
             nr: self.place.nr.into(),

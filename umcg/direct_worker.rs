@@ -27,12 +27,13 @@ use crate::sys::{
     record::Current, //
 };
 
-/// How many entries of the ring, or bits of the set, are tried for one worker: what names nobody is
-/// dropped, and user space may write it again at any time.
+/// The number of entries of the ring, or bits of the set, that are tried for one worker: invalid
+/// ones are dropped, and user space may write them again at any time.
 const TRIES: u32 = 64;
 
-/// The current worker, which has become BLOCKED at `now_ns`, gives up its server: to the next worker
-/// of the ring; to the set of idle servers, if no worker is queued; else the server is started.
+/// The current worker, which has become BLOCKED at `now_ns`, gives up its server: to the next
+/// worker of the ring; to the set of idle servers, if no worker is queued; otherwise the server is
+/// started.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::passes_scheduler`]: preemption off, no sleep, no
 /// fault.
@@ -42,7 +43,7 @@ pub(crate) fn gives_up_server(
     server: Server,
     now_ns: u64,
 ) {
-    // A server that is gone, or that is not of this group, gets what it would get elsewhere.
+    // A server that has exited, or is not of this group, is treated as outside of direct mode.
     if group.is_server(server) {
         if let Some(worker) = run_next_ready(current, group, server, now_ns) {
             return report::blocks_and_passes_on(current, server.tid, worker);
@@ -55,8 +56,8 @@ pub(crate) fn gives_up_server(
     report::blocks(current, server.tid, started);
 }
 
-/// The current worker, which has become BLOCKED at `now_ns` although it could go on, lends its
-/// server: it takes one again when it is on its way to user mode. Same context.
+/// The current worker, which has become BLOCKED at `now_ns` although it is runnable, lends its
+/// server: it takes one again on its return to user mode. Same context.
 pub(crate) fn lends_server(
     current: &Current<'_, Task>,
     group: &DirectGroup,
@@ -70,8 +71,7 @@ pub(crate) fn lends_server(
     report::blocks(current, server.tid, started);
 }
 
-/// Lets the first worker of the ring that can be run take the place of the current one, and returns
-/// its TID.
+/// Runs the first runnable worker of the ring in place of the current one, and returns its TID.
 fn run_next_ready(
     current: &Current<'_, Task>,
     group: &DirectGroup,
@@ -80,7 +80,7 @@ fn run_next_ready(
 ) -> Option<u32> {
     for _ in 0..TRIES {
         let tid = direct::pop_ready(group)?;
-        // Seen before the worker runs: it may block at once, and give the server up.
+        // Must be visible before the worker runs: it may block at once, and give up the server.
         group.set_running(server.nr, tid);
         if registry::run_worker(current, tid, group, server, now_ns) {
             return Some(tid);
@@ -89,21 +89,21 @@ fn run_next_ready(
     None
 }
 
-/// What became of a worker that is to be queued.
+/// The result of queueing a worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queued {
     /// It is idle, and queued.
     Idles,
     /// It runs under a server that was idle.
     Runs,
-    /// Nothing: its word is no longer what was seen.
+    /// Nothing was done: its word has changed.
     Raced,
-    /// Nothing: the words of its group cannot be pinned for want of memory, or of a higher limit. Not
-    /// in direct mode.
+    /// Nothing was done: the words of its group cannot be pinned for lack of memory, or because of
+    /// the limit. Not in direct mode.
     OutOfMemory,
 }
 
-/// Has the current worker, which is BLOCKED, or RUNNING and `preempted`, run under an idle server, if
+/// Runs the current worker, which is BLOCKED, or RUNNING and `preempted`, under an idle server, if
 /// there is one, and queues it otherwise.
 pub(crate) fn queue(
     current: &Current<'_, Task>,
@@ -132,7 +132,7 @@ pub(crate) fn queue(
     report::is_queued(current, reason);
     current.owned().worker.idles.set(true);
     if !(group.is_fifo() && direct::queue_ready(group, group.own_tid())) {
-        // Whoever takes the list meanwhile has to wait for the link.
+        // A thread that takes the list meanwhile must wait for the link.
         preemption::off(|| {
             protocol::push_idle(
                 words.idle_node(),
@@ -154,7 +154,7 @@ pub(crate) fn queue(
     Queued::Idles
 }
 
-/// The current worker goes on under a server that it has taken.
+/// The current worker continues under a server that it has taken.
 fn adopt(
     current: &Current<'_, Task>,
     group: &DirectGroup,
@@ -164,7 +164,7 @@ fn adopt(
     let words = own_words(current);
     let now = clock::monotonic_ns();
 
-    // Nobody else reads or writes them while the worker is BLOCKED; published by the change of state.
+    // Not accessed by others while the worker is BLOCKED; published by the change of state.
     words.set_server(server.tid, server.nr);
     group.set_running(server.nr, group.own_tid());
     if protocol::adopt(words.state(), seen, now) {
@@ -178,7 +178,7 @@ fn adopt(
     Queued::Raced
 }
 
-/// Starts an idle server, because a worker has been queued for this `reason`; if there is none, the
+/// Starts an idle server, because a worker was queued for this `reason`; if there is none, the
 /// watcher.
 ///
 /// Any context without a run-queue lock.
@@ -197,7 +197,7 @@ pub(crate) fn start_idle_server(
         };
         let started = registry::start(current.owned(), tid, now_ns);
         report::starts(tid, started == Started::Now, reason);
-        // One that is gone has left no other one started in its place.
+        // A server that has exited has not started another one in its place.
         if started != Started::Gone {
             return;
         }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The handlers of immediate signals, which a worker executes though it is held.
+//! The handlers of immediate signals, which a worker executes while it would be held.
 //!
-//! From when such a signal is taken until its handler has returned, a [`Sentinel`] tells that the
-//! worker is within the handler, whatever else becomes of it: it may be run, block, be queued, or be
-//! asked to give way there. As long as it is, wake detection does not hold it, but lets it go on for a
-//! while, without a server and with its word as it is.
+//! From the time when such a signal is taken until its handler has returned, a [`Sentinel`] tells
+//! that the worker is in the handler, whatever else happens: it may be run, block, be queued, or be
+//! preempted there. Meanwhile wake detection does not hold it, but lets it continue for a limited
+//! time, without a server and with its word unchanged.
 
 use super::{
     protocol::SharedWord,
@@ -32,14 +32,14 @@ use crate::sys::{
     },
 };
 
-/// Signals that are immediate without being asked for: those by which the C library has a thread
-/// cancelled, and has all threads change their credentials.
+/// Signals that are always immediate: those by which the C library cancels a thread, and changes
+/// the credentials of all threads.
 const ALWAYS_IMMEDIATE: Signals = Signals::NONE.with(32).with(33);
 
-/// How much CPU time a worker has for handlers while it is held, in nanoseconds: much more than it
-/// takes to answer a signal, and not enough to get any work done. On a kernel with KCSAN in an
-/// emulator the answer to `setresuid()` takes more than a tenth of that. Time in which the worker
-/// sleeps, or waits for a CPU, does not count.
+/// The CPU time that a worker has for handlers while it would be held, in nanoseconds: much more
+/// than a response to a signal takes, but not enough for real work. On an emulated KCSAN kernel the
+/// response to `setresuid()` takes more than a tenth of that. Time asleep, or waiting for a CPU,
+/// does not count.
 const ALLOWED_NS: u64 = 100_000_000;
 
 /// The immediate signals of the current worker. Any context.
@@ -51,14 +51,14 @@ pub(crate) fn immediate_signals(current: &Current<'_, Task>) -> Signals {
     }
 }
 
-/// The current worker takes a signal that has a handler.
+/// The current worker takes a handled signal.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::takes_signal`]: signal lock held.
 pub(crate) fn takes_signal(current: &Current<'_, Task>, signal: u32) {
     let owned = &current.owned().worker;
 
     let sentinel = match owned.handler.get() {
-        // The new handler has another set of blocked signals.
+        // The new handler has another signal mask.
         Handler::Begins(sentinel) | Handler::Runs(sentinel) => sentinel,
         Handler::None => {
             let immediate = immediate_signals(current);
@@ -72,7 +72,7 @@ pub(crate) fn takes_signal(current: &Current<'_, Task>, signal: u32) {
     current.queue_work(Notify::Resume);
 }
 
-/// Looks whether the current worker, which is about to return to user mode, is within a handler.
+/// Checks whether the current worker, which is about to return to user mode, is in a handler.
 #[inline]
 pub(crate) fn look(ctx: &TaskContext, current: &Current<'_, Task>) {
     if !matches!(current.owned().worker.handler.get(), Handler::None) {
@@ -100,8 +100,8 @@ fn look_at_handler(ctx: &TaskContext, current: &Current<'_, Task>) {
     }
 }
 
-/// Whether the current worker, which is to be held, goes on for now: it is within a handler, and may
-/// use CPU time. Then the call after which it sleeps no more may start again.
+/// Whether the current worker, which is to be held, may continue: it is in a handler, and has CPU
+/// time left. Then an interrupted wait may restart.
 #[inline]
 pub(crate) fn goes_on(ctx: &TaskContext, current: &Current<'_, Task>) -> bool {
     match current.owned().worker.handler.get() {
@@ -129,12 +129,12 @@ fn goes_on_in_handler(
         Some(allowance) => Some(allowance),
         None => {
             stats::HANDLED.increment();
-            // Without memory the worker is caught when the handler returns, and not before.
+            // Without memory the worker is caught when the handler returns, and not earlier.
             Allowance::new(ctx, current, ALLOWED_NS).ok()
         }
     };
     owned.allowance.set(allowance);
-    // Handlers of other signals wait for a server.
+    // Other signals stay pending until a server runs the worker.
     signal::block_handled(ctx, immediate_signals(current));
     keep_wait(current);
     catch_on_return(current);
@@ -142,7 +142,7 @@ fn goes_on_in_handler(
     true
 }
 
-/// The current worker has a server, or has locked itself, and goes to user mode.
+/// The current worker has a server, or has locked itself, and returns to user mode.
 #[inline]
 pub(crate) fn runs(current: &Current<'_, Task>) {
     if !matches!(current.owned().worker.handler.get(), Handler::None) {
@@ -162,7 +162,7 @@ fn runs_handler(current: &Current<'_, Task>) {
     }
 }
 
-/// The wait of the current worker starts again, or goes on within a handler: it asks to be held.
+/// The wait of the current worker restarts, or continues in a handler: it wants to be held.
 pub(crate) fn waits(current: &Current<'_, Task>) {
     if let Handler::Runs(None) = current.owned().worker.handler.get() {
         forget(current);
@@ -173,7 +173,7 @@ pub(crate) fn waits(current: &Current<'_, Task>) {
 pub(crate) fn leaves(ctx: &TaskContext, current: &Current<'_, Task>) {
     if let Handler::Runs(Some(sentinel)) = current.owned().worker.handler.get() {
         sentinel.give_up(ctx);
-        // If the work is queued, it has not been announced: that would keep the module.
+        // If the work is queued, no flag makes it run, which would keep the module loaded.
         current.queue_work(Notify::Resume);
     }
     forget(current);
@@ -186,14 +186,15 @@ fn forget(current: &Current<'_, Task>) {
     drop(owned.allowance.take());
 }
 
-/// Has the task work of the current worker queued for when the handler returns: not before it is past
-/// its last task work on this way to user mode. It passes the scheduler after that.
+/// Makes the task work of the current worker be queued for the return of the handler, but not
+/// before the last task work on this return to user mode. The worker passes the scheduler after
+/// that.
 fn catch_on_return(current: &Current<'_, Task>) {
     current.on_pass.set(OnPass::QueueSilently);
     signal::reschedule_on_return();
 }
 
-/// A wait that starts again after the handler is known by the word.
+/// A wait that restarts after the handler is recognised by the word.
 fn keep_wait(current: &Current<'_, Task>) {
     let interrupted = &current.owned().interrupted;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When the probes are attached: the kernel pays for them only while somebody is registered.
+//! Attaches the probes, whose cost arises only while a task is registered.
 
 use crate::sys::{
     deferred::Deferred,
@@ -20,20 +20,20 @@ use kernel::{
     },
 };
 
-/// How long the probes stay after the last task that needed them has left, in milliseconds.
-/// Programs come and go; every change stops all CPUs for a moment.
+/// How long the probes stay after the last task that needs them has left, in milliseconds. Programs
+/// come and go, and every change stops all CPUs for a moment.
 const LINGER_MS: u32 = 1000;
 
-/// How many tasks are registered. Raised within [`tracepoint::with`]; lowered in any context.
+/// The number of registered tasks. Raised within [`tracepoint::with`]; lowered in any context.
 static SERVERS: Atomic<usize> = Atomic::new(0);
 static WORKERS: Atomic<usize> = Atomic::new(0);
 
-/// How many records there are of tasks that are told of their switches.
+/// The number of records with switch notifiers.
 static WATCHED: Atomic<usize> = Atomic::new(0);
 
 static DETACH: Deferred = Deferred::new(detach_unneeded);
 
-/// How many tasks are registered.
+/// The number of registered tasks.
 #[derive(Clone, Copy)]
 pub(crate) struct Registered {
     pub(crate) servers: usize,
@@ -47,7 +47,7 @@ impl Registered {
     }
 }
 
-/// How many tasks are registered now.
+/// The current number of registered tasks.
 pub(crate) fn registered() -> Registered {
     // Relaxed: `Use::counted()` raises the numbers within `tracepoint::with()`, and
     // `detach_unneeded()` reads them there; one that is lowered meanwhile schedules that again.
@@ -82,7 +82,7 @@ fn attach_needed(probes: &mut Probes) -> Result {
 
 /// Detaches what no registered task needs.
 fn detach_unneeded() {
-    // On the way out of the module all are detached, whatever the numbers say.
+    // When the module is unloaded, all are detached, whatever the counts are.
     let _ = tracepoint::with(|probes| {
         let tasks = registered();
 
@@ -103,7 +103,7 @@ fn detach_unneeded() {
 /// Dropped when its record is detached, in any context where a work item may be scheduled.
 pub(crate) struct Use(Needs);
 
-/// What the probes are needed for: small, because each record has one.
+/// Why the probes are needed. Small, because each record has one.
 #[derive(Clone, Copy)]
 enum Needs {
     Server,
@@ -140,7 +140,7 @@ impl Use {
         Self::counted(Needs::Worker)
     }
 
-    /// Attaches what a task needs that is told of its switches. May sleep.
+    /// Attaches what a task with switch notifiers needs. May sleep.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl Drop for Use {
     }
 }
 
-/// Makes the probes ready to be attached, for these hooks. This ends the start-up.
+/// Prepares the probes for these hooks. This ends the initialisation.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `UMCG_IOC_KICK`: a worker is to give way.
+//! `UMCG_IOC_KICK`: preempts a worker.
 
 use super::{
     abi::{
@@ -29,14 +29,13 @@ pub(crate) fn kick(args: &umcg_kick_args) -> Result {
     preempt(args.tid, args.flags & UMCG_KICK_INSIST != 0)
 }
 
-/// Makes the worker `tid` give way to its server when it is next in user mode, and at once if it is
-/// there now. If it must not be preempted, it gives way later, or at once all the same if the caller
-/// `insists`.
+/// Preempts the worker `tid` before it next executes user code, and at once if it is in user mode.
+/// In a critical section it is preempted at its end, unless the caller `insists`.
 ///
 /// # Errors
 ///
-/// `ESRCH` if the process has no such task, `EPERM` if it is one of another address space; `EINVAL` if
-/// it is no worker; `EAGAIN` if it does not run.
+/// `ESRCH` if the process has no such task, `EPERM` if it has another address space; `EINVAL` if it
+/// is no worker; `EAGAIN` if it is not running.
 fn preempt(tid: u32, insists: bool) -> Result {
     registry::with(&LastFound::new(), tid, |record| {
         let kicked = change_word(record, |worker| {
@@ -48,7 +47,7 @@ fn preempt(tid: u32, insists: bool) -> Result {
             if !protocol::preempt(state, clock::monotonic_ns())? {
                 return Some(Err(EAGAIN));
             }
-            // What an earlier caller wanted holds until the worker has given way.
+            // An earlier caller's request applies until the worker has been preempted.
             if insists || !was_kicked {
                 worker.insist(insists);
             }

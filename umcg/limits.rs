@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many tasks may be registered, have a slot, or have notifications: of a process, and of a user.
+//! Limits the number of tasks of a process and of a user that are registered, have a slot, or have
+//! notifications.
 //!
-//! A process is an address space here, as everywhere in this module. What has left counts until its
-//! memory is free again, a grace period later: so the limits bound that memory as well. Where there is
-//! room but for what has left, whoever comes waits for it.
+//! A process is an address space here, as everywhere in this module. A task that has left counts
+//! until its memory is freed, a grace period later: so the limits bound that memory as well. A task
+//! that would exceed a limit only because of those waits for them.
 
 use super::{
     counted::{
@@ -25,11 +26,11 @@ use crate::{
 use core::cell::Cell;
 use kernel::{mm::Mm, prelude::*, sync::aref::ARef};
 
-/// How long a task waits at most for what has left, in milliseconds. Most often that takes one grace
-/// period. A thread that exits may be held up, for example by a file that it closes.
+/// How long a task waits at most for tasks that have left, in milliseconds. It usually takes one
+/// grace period. A thread that exits may be delayed, for example by a file that it closes.
 const WAIT_MS: u32 = 5000;
 
-/// What is limited, each for itself.
+/// What is limited, each separately.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Limited {
     /// Registered servers and workers.
@@ -40,7 +41,7 @@ pub(crate) enum Limited {
     Notifications,
 }
 
-/// Whom it counts for: the address of an address space, or the number of a user.
+/// The account: the address of an address space, or a UID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Process(usize),
@@ -61,31 +62,31 @@ impl Who {
 
 type Account = (Limited, Who);
 
-/// Of each account how many count, and how many of them have left.
+/// For each account the number of tasks, and how many of them have left.
 type Counts = Counted<Account, usize>;
 
-/// Memory for both accounts of a task, where they are new.
+/// Memory for both accounts of a task, if they are new.
 type Nodes = [Option<Node<Account, usize>>; 2];
 
 static_lock! {
     static COUNTS: SpinLock<Counts> = Counted::new();
 }
 
-/// Tasks that wait for what has left.
+/// Tasks that wait for tasks that have left.
 static WAITING: WaitQueue = WaitQueue::new();
 
 /// Whether there is room in an account.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Room {
     Now,
-    /// When what has left is gone.
+    /// After tasks that have left were freed.
     Later,
     No,
 }
 
-/// What a record counts for, until it is dropped: in process context.
+/// A record's share of the limits, until it is dropped: in process context.
 pub(crate) struct Share {
-    /// Keeps the address that stands for the process.
+    /// Keeps the address that identifies the process.
     mm: ARef<Mm>,
     user: u32,
     what: Limited,
@@ -100,19 +101,20 @@ fn accounts(what: Limited, mm: &Mm, user: u32) -> [Account; 2] {
 }
 
 impl Share {
-    /// Counts the current task. May sleep: for [`WAIT_MS`] where it has to wait for what has left.
+    /// Counts the current task. May sleep: for up to [`WAIT_MS`] if it must wait for tasks that
+    /// have left.
     ///
     /// The limits are exact: the counts are compared and raised under one lock.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` if its process or its user has as many as the limits allow, and the task has no
+    /// `EAGAIN` if a limit of its process or user is reached, and the task does not have
     /// `CAP_SYS_RESOURCE`; `ENOMEM`; `EINTR` if it is being killed.
     pub(crate) fn take(ctx: &TaskContext, what: Limited) -> Result<Self> {
         let mm: ARef<Mm> = ARef::from(&**current!().mm().ok_or(EFAULT)?);
         let user = user::answerable(ctx);
         let accounts = accounts(what, &mm, user);
-        // Before the lock is taken: nobody has to wait until this task gets its memory.
+        // Before the lock is taken, so that no other task waits for this allocation.
         let mut nodes = [Counts::room()?, Counts::room()?];
         let mut attempt = |is_limited| count(&accounts, &mut nodes, is_limited);
 
@@ -139,7 +141,7 @@ impl Share {
         })
     }
 
-    /// The task has left. It counts on, but whoever needs its place may wait for it.
+    /// The task has left. It still counts, but others may wait for it.
     pub(crate) fn leave(&self) {
         if self.has_left.replace(true) {
             return;
@@ -158,7 +160,7 @@ impl Share {
     }
 }
 
-/// Counts one more in all `accounts`, if there is room in each, or if they are not limited. Returns
+/// Increments all `accounts`, if there is room in each, or if they are not limited. Returns
 /// [`Room::Now`] then.
 fn count(accounts: &[Account; 2], nodes: &mut Nodes, is_limited: bool) -> Room {
     let mut counts = COUNTS.lock();
@@ -169,7 +171,7 @@ fn count(accounts: &[Account; 2], nodes: &mut Nodes, is_limited: bool) -> Room {
         _ => {}
     }
     for (account, node) in accounts.iter().zip(nodes) {
-        // There is memory for both, and no value that could not be made.
+        // There is memory for both, and making the value cannot fail.
         let _ = counts.add_user(*account, node, || Ok(0));
     }
 

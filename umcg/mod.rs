@@ -5,8 +5,18 @@
 //! A word travels from user memory through [`words`] to [`state`] and [`protocol`], which are pure,
 //! and back. A TID travels from the device through [`registry`] to a [`task`], which is woken.
 //!
-//! Lock order: there is none to keep. The mutex of [`hooks`], the locks of [`pages`], [`limits`],
-//! [`sched::area`] and the [`registry`], and the gate of a [`task`] are never held together.
+//! Lock order: the mutex of [`hooks`], the locks of [`pages`], [`limits`], [`sched::area`] and the
+//! [`registry`], and the gate of a [`task`] are never held together, and no lock of the kernel is taken
+//! under them but those of tracepoints and static keys under the mutex. Locks of the kernel that are
+//! held over them:
+//!
+//! - the mutex of a `seq_file` over [`hooks`], [`pages`] and the gate: debugfs and `fdinfo`;
+//! - `mmap_lock`, or that of the mapping, over [`sched::area`]: `mmap()` and the operations of a mapping;
+//! - `cred_guard_mutex`, in exec only, and a read-side section of the tracepoints' SRCU over all but
+//!   [`hooks`]: exit and exec;
+//! - any lock that may be held asleep over the gate, which is a raw spinlock: block detection.
+//!
+//! None of them is taken under `siglock`, a run-queue lock or `misc_mtx`.
 
 #![deny(unsafe_code)]
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory that registered tasks have words in.
+//! The memory that contains the words of registered tasks.
 //!
-//! It is pinned and counted by folios, which are single pages most often, but may be huge ones: each
-//! once for an address space, however many tasks have words in it.
+//! It is pinned and charged by folios, which are mostly single pages, but may be huge: each once
+//! per address space, however many tasks have words in it.
 
 use super::{
     counted::Counted,
@@ -35,7 +35,7 @@ static_lock! {
     static FOLIOS: SpinLock<Counted<Key, Charge>> = Counted::new();
 }
 
-/// Address space and folio. Neither can be another one as long as the folio is pinned, which keeps
+/// Address space and folio. Neither address can be reused while the folio is pinned, which keeps
 /// both.
 type Key = (usize, usize);
 
@@ -43,7 +43,7 @@ fn key(folio: &PinnedFolio) -> Key {
     (folio.mm().as_raw() as usize, folio.id())
 }
 
-/// Counts a folio. Neither sleeps nor allocates.
+/// Charges a folio. Neither sleeps nor allocates.
 fn charge(ctx: &TaskContext, folio: &Arc<PinnedFolio>, may_exceed: bool) -> Result<Charge> {
     let charge = Charge::new(ctx, folio.clone(), may_exceed)?;
     stats::PINNED_PAGES.add(folio.pages());
@@ -51,7 +51,7 @@ fn charge(ctx: &TaskContext, folio: &Arc<PinnedFolio>, may_exceed: bool) -> Resu
     Ok(charge)
 }
 
-/// Counts a folio no more.
+/// Uncharges a folio.
 fn uncharge(charge: Charge) -> Arc<PinnedFolio> {
     let folio = charge.folio().clone();
     stats::PINNED_PAGES.remove(folio.pages());
@@ -59,8 +59,8 @@ fn uncharge(charge: Charge) -> Arc<PinnedFolio> {
     folio
 }
 
-/// Uses the folio of the current task that holds the user address `address`, and tells where in it
-/// that is, in bytes. To be given to [`release`]. May sleep and fault.
+/// Gets the folio of the current task that contains the user address `address`, and the offset in
+/// it, in bytes. To be passed to [`release`]. May sleep and fault.
 fn hold(ctx: &TaskContext, address: u64) -> Result<(Arc<PinnedFolio>, usize)> {
     let (folio, offset) = match pin_and_count(ctx, address, false) {
         Err(e) if e == ENOMEM && user::may_lock_memory(ctx) => pin_and_count(ctx, address, true)?,
@@ -71,8 +71,8 @@ fn hold(ctx: &TaskContext, address: u64) -> Result<(Arc<PinnedFolio>, usize)> {
     Ok((folio, offset))
 }
 
-/// As [`hold`]. All that may wait comes before the folio is pinned: from there on this waits for
-/// nothing until it is counted.
+/// As [`hold`]. Everything that may wait precedes pinning the folio: nothing waits from there until
+/// it is charged.
 fn pin_and_count(
     ctx: &TaskContext,
     address: u64,
@@ -93,24 +93,25 @@ fn pin_and_count(
     Ok((folio, offset))
 }
 
-/// Ends a use. In process context; waits for nothing.
+/// Releases a folio. In process context; waits for nothing.
 fn release(folio: &PinnedFolio) {
-    // With the lock held: whoever does not find it here any more has room for it.
+    // With the lock held: a task that does not find it here any more has room for it.
     let last = FOLIOS.lock().remove_user(&key(folio)).map(uncharge);
 
-    // It is unpinned with this reference, or with that of the caller.
+    // It is unpinned when this reference or that of the caller is dropped.
     drop(last);
 }
 
-/// A use of a page of user memory. Dropped in process context; waits for nothing then.
+/// A reference to a page of user memory. Dropped in process context, which waits for nothing.
 pub(crate) struct PageRef(PinnedPage);
 
 impl PageRef {
-    /// Pins the page of the current task that holds the user address `address`. May sleep and fault.
+    /// Pins the page of the current task that contains the user address `address`. May sleep and
+    /// fault.
     ///
     /// # Errors
     ///
-    /// `EFAULT` and `EINTR` as [`PinnedFolio::pin`]; `ENOMEM` also if `RLIMIT_MEMLOCK` is reached.
+    /// `EFAULT` and `EINTR` as [`PinnedFolio::pin`]; `ENOMEM` also if `RLIMIT_MEMLOCK` is exceeded.
     pub(crate) fn pin(ctx: &TaskContext, address: u64) -> Result<Self> {
         let (folio, offset) = hold(ctx, address)?;
 
@@ -138,11 +139,11 @@ impl Drop for PageRef {
     }
 }
 
-/// As [`PageRef`], but half as large: where a word is in the folio is for the caller to know.
+/// As [`PageRef`], but half as large: the caller keeps the offset in the folio.
 pub(crate) struct FolioRef(Arc<PinnedFolio>);
 
 impl FolioRef {
-    /// As [`PageRef::pin`]; also gives where `address` is in the folio, in bytes.
+    /// As [`PageRef::pin`]; also returns the offset of `address` in the folio, in bytes.
     pub(crate) fn pin(ctx: &TaskContext, address: u64) -> Result<(Self, usize)> {
         let (folio, offset) = hold(ctx, address)?;
 
@@ -164,14 +165,14 @@ impl Drop for FolioRef {
     }
 }
 
-/// How many pages are pinned for an address space. May sleep.
+/// The number of pages pinned for an address space. May sleep.
 pub(crate) fn count(mm: &Mm) -> u64 {
     let mm = mm.as_raw() as usize;
     let mut next = (mm, 0);
     let mut pages = 0;
 
     loop {
-        // The lock is taken for each: there may be very many.
+        // The lock is taken for each, because there may be very many.
         let found = FOLIOS.lock().look_at_next(&next, |key, charge| {
             (key.0 == mm).then(|| (key.1, charge.folio().pages()))
         });

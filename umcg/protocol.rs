@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's half of the transitions, over words that others change at the same time.
+//! The kernel's half of the transitions, over words that others change concurrently.
 //!
-//! Whoever starts a transition writes the state; each step is one compare-exchange of the whole
-//! word. Nothing here knows where a word lives: the module passes words of user memory, the tests
-//! on the host their own.
+//! The side that starts a transition writes the state; each step is one compare-exchange of the
+//! whole word. The code is independent of where a word is: the module passes words of user memory,
+//! the tests on the host their own.
 
 use super::{
     abi::UMCG_IDLE_NODE_PENDING,
@@ -14,9 +14,9 @@ use super::{
     },
 };
 
-/// A word, of 64 bits if nothing else is said, that several sides change.
+/// A word, of 64 bits by default, that several sides change.
 pub(crate) trait SharedWord<V = u64> {
-    /// Reads the word. Acquire: what its writer wrote before is seen.
+    /// Reads the word. Acquire: earlier writes of its writer are seen.
     fn load(&self) -> V;
 
     /// Writes the word. Release: pairs with the reader's acquire.
@@ -29,10 +29,10 @@ pub(crate) trait SharedWord<V = u64> {
     fn compare_exchange(&self, old: V, new: V) -> Result<(), V>;
 }
 
-/// How often a task tries to change its own word against a user who keeps changing it.
+/// How often a task tries to change its own word while user space keeps changing it.
 pub(super) const ATTEMPTS: u32 = 64;
 
-/// How often it tries to change that of another task in one go, which it does with interrupts off.
+/// How often it tries to change the word of another task at a time, with interrupts disabled.
 const ATTEMPTS_AT_ONCE: u32 = 4;
 
 fn load(word: &impl SharedWord) -> StateWord {
@@ -44,7 +44,7 @@ fn replace(word: &impl SharedWord, old: StateWord, new: StateWord) -> Result<(),
         .map_err(StateWord::from_bits)
 }
 
-/// Replaces the word by `new(word)` as long as that is not `None`. Returns what it was.
+/// Replaces the word by `new(word)` unless that is `None`. Returns the old word.
 fn update(
     word: &impl SharedWord,
     new: impl FnMut(StateWord) -> Option<StateWord>,
@@ -52,8 +52,8 @@ fn update(
     try_update(word, ATTEMPTS, new).flatten()
 }
 
-/// As [`update`], with the word that was replaced, or `None`, within the result; `None` if somebody
-/// changes the word before each of the `attempts`.
+/// As [`update`], with the replaced word, or `None`, within the result; `None` if the word changes
+/// concurrently in each of the `attempts`.
 fn try_update(
     word: &impl SharedWord,
     attempts: u32,
@@ -73,21 +73,21 @@ fn try_update(
     None
 }
 
-/// What block detection has found.
+/// The result of block detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Block {
     /// Nothing to report: not running, or locked.
     Unreported,
     /// The worker is BLOCKED now, and its server is to be started.
     Reported,
-    /// The word says what cannot be, or somebody changed that of a running worker who may not.
+    /// The word is invalid, or was changed illegally while the worker was running.
     Broken,
 }
 
 /// Block detection: a running worker is about to sleep.
 ///
-/// While a worker is RUNNING, others may only add the preemption flag. That is worth one retry, and
-/// it happens once.
+/// While a worker is RUNNING, others may only set the preemption flag. That is worth one retry, and
+/// happens only once.
 pub(crate) fn block(word: &impl SharedWord, now_ns: u64) -> Block {
     let running = load(word);
     if !running.runs() {
@@ -110,11 +110,11 @@ pub(crate) fn block(word: &impl SharedWord, now_ns: u64) -> Block {
     }
 }
 
-/// Starts a server: IDLE becomes RUNNING. Returns whether it was idle, and so has to be woken; `None`
-/// if somebody keeps changing the word.
+/// Starts a server: IDLE becomes RUNNING. Returns whether it was idle, and so must be woken; `None`
+/// if the word keeps changing.
 ///
-/// A server that is not idle has been started by somebody else, or has not gone to sleep yet; it
-/// looks at its word again before it does.
+/// A server that is not idle was started by another thread, or has not gone to sleep yet; it checks
+/// its word again before it does.
 pub(crate) fn start_server(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
     try_update(word, ATTEMPTS_AT_ONCE, |old| {
         old.is(State::Idle)
@@ -123,21 +123,21 @@ pub(crate) fn start_server(word: &impl SharedWord, now_ns: u64) -> Option<bool> 
     .map(|started| started.is_some())
 }
 
-/// Takes the lock off the word of a worker that is about to sleep in the kernel. Returns false if
-/// somebody keeps changing the word.
+/// Clears the lock flag of a worker that is about to sleep in the kernel. Returns false if the word
+/// keeps changing.
 pub(crate) fn unlock(word: &impl SharedWord, now_ns: u64) -> bool {
     !load(word).is_locked() || update(word, |old| Some(old.unlocked(now_ns))).is_some()
 }
 
-/// Whether a task that waits in the kernel has to go on waiting.
+/// Whether a task that waits in the kernel must continue to wait.
 ///
-/// To be called after the task has marked itself as asleep: whoever runs it writes the word first
-/// and wakes it then.
+/// To be called after the task has marked itself as asleep: a thread that runs it writes the word
+/// first and then wakes it.
 pub(crate) fn should_idle(word: &impl SharedWord) -> bool {
     should_idle_or(word, || ())
 }
 
-/// As [`should_idle`]; calls `broken` if the word says what cannot be, which ends the wait.
+/// As [`should_idle`]; calls `broken` if the word is invalid, which ends the wait.
 #[inline]
 pub(crate) fn should_idle_or(word: &impl SharedWord, broken: impl FnOnce()) -> bool {
     let now = load(word);
@@ -154,10 +154,10 @@ pub(crate) fn should_idle_or(word: &impl SharedWord, broken: impl FnOnce()) -> b
     }
 }
 
-/// Whether a worker whose wait starts again has to go on waiting: its word is what it `was`, or a
-/// server is about to run it. Else this is another wait.
+/// Whether a worker whose wait restarts must continue to wait: its word is what it `was`, or a
+/// server is about to run it. Otherwise this is another wait.
 ///
-/// No two changes leave the same word behind, so nobody has run the worker if it is the same.
+/// No two changes leave the same word, so the worker has not been run if it is the same.
 pub(crate) fn still_waits(word: &impl SharedWord, was: u64) -> bool {
     let now = load(word);
 
@@ -170,23 +170,24 @@ pub(crate) fn is_running(word: &impl SharedWord) -> bool {
     load(word).runs()
 }
 
-/// Whether a running task has been asked to give way.
+/// Whether a running task is to be preempted.
 pub(crate) fn is_preempted(word: &impl SharedWord) -> bool {
     let now = load(word);
 
     now.runs() && now.is_preempted()
 }
 
-/// What becomes of a worker that has waited long enough.
+/// What happens to a worker whose timeout has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnTimeout {
     /// BLOCKED: wake detection queues it again.
     Queue,
-    /// IDLE and locked: it goes on in user mode, and sees to the rest.
+    /// IDLE and locked: it returns to user mode, which does the rest.
     Lock,
 }
 
-/// A worker has waited long enough. Returns false if it is not idle any more: then somebody runs it.
+/// The timeout of a worker has expired. Returns false if it is not idle any more: then it is being
+/// run.
 pub(crate) fn time_out(word: &impl SharedWord, then: OnTimeout, now_ns: u64) -> bool {
     update(word, |old| {
         (old.is(State::Idle) && !old.is_locked()).then(|| match then {
@@ -197,30 +198,30 @@ pub(crate) fn time_out(word: &impl SharedWord, then: OnTimeout, now_ns: u64) -> 
     .is_some()
 }
 
-/// What a worker has to do before it may be in user mode.
+/// What a worker must do before it may return to user mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
-    /// Go on: a server runs it, or it has locked itself.
+    /// Continue: a server runs it, or it has locked itself.
     Run,
     /// Sleep until user space runs it.
     Hold,
     /// Become idle, by this change of its word.
     Queue {
-        /// The word that was looked at.
+        /// The word that was read.
         seen: StateWord,
-        /// Whether its own server is to be started, and not the idle one.
+        /// Whether its own server is to be started, not the idle one.
         preempted: bool,
     },
-    /// The word says what cannot be.
+    /// The word is invalid.
     Broken,
 }
 
-/// Wake detection: what the word of a worker says when it is about to return to user mode.
+/// Wake detection: evaluates the word of a worker that is about to return to user mode.
 ///
-/// `idles` is whether the worker has become idle by the rules: it is on the list, or it waits.
-/// `has_server` tells whether it names a server. It is called after the word has been read: who runs
-/// a worker names its server first, and the acquire of that read makes it seen. `goes_on` tells
-/// whether a worker that is to give way is not to do so yet.
+/// `idles` is whether the worker is legitimately idle: it is on the list, or it waits. `has_server`
+/// tells whether it names a server. It is called after the word was read: a thread that runs a
+/// worker writes its server first, which the acquire of that read makes visible. `goes_on` tells
+/// whether a worker that is to be preempted may continue for now.
 pub(crate) fn resume(
     word: &impl SharedWord,
     idles: bool,
@@ -251,12 +252,12 @@ pub(crate) fn resume(
     }
 }
 
-/// Asks a running worker to give way to its server. Returns whether it runs, and has been asked by
-/// now, by whomever; `None` if somebody keeps changing the word.
+/// Sets the preemption flag of a running worker. Returns whether it runs, and the flag is set by
+/// now; `None` if the word keeps changing.
 pub(crate) fn preempt(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
     let mut asked = false;
 
-    // A word that has the flag is left alone: block detection retries once only.
+    // A word with the flag is not changed: block detection retries only once.
     try_update(word, ATTEMPTS_AT_ONCE, |old| {
         asked = old.runs() && old.is_preempted();
         (old.runs() && !asked).then(|| old.preempted(now_ns))
@@ -264,23 +265,24 @@ pub(crate) fn preempt(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
     .map(|set| set.is_some() || asked)
 }
 
-/// Makes a worker IDLE, if its word is still what [`resume`] has seen.
+/// Makes a worker IDLE, if its word is still the one that [`resume`] has seen.
 pub(crate) fn become_idle(word: &impl SharedWord, seen: StateWord, now_ns: u64) -> bool {
     replace(word, seen, seen.moved_to(State::Idle, now_ns)).is_ok()
 }
 
-/// Lets a worker run whose word is still what [`resume`] has seen, under a server that it has taken.
+/// Makes a worker RUNNING whose word is still the one that [`resume`] has seen, under a server that
+/// it has taken.
 pub(crate) fn adopt(word: &impl SharedWord, seen: StateWord, now_ns: u64) -> bool {
     replace(word, seen, seen.let_run(now_ns)).is_ok()
 }
 
-/// Whether a worker that was in the ring can be run: it is idle, and nobody else is about to run it.
+/// Whether a worker that was in the ring can be run: it is idle, and not claimed.
 pub(crate) fn may_run_ready(word: &impl SharedWord) -> bool {
     is_ready(load(word))
 }
 
-/// Lets a worker run that was in the ring: who has popped it owns it. Returns false if it cannot be
-/// run; `None` if somebody keeps changing the word.
+/// Makes a worker RUNNING that the caller has popped from the ring and owns. Returns false if it
+/// cannot be run; `None` if the word keeps changing.
 pub(crate) fn run_ready(word: &impl SharedWord, now_ns: u64) -> Option<bool> {
     try_update(word, ATTEMPTS_AT_ONCE, |old| {
         is_ready(old).then(|| old.let_run(now_ns))
@@ -292,9 +294,9 @@ fn is_ready(word: StateWord) -> bool {
     word.is(State::Idle) && !word.is_locked()
 }
 
-/// Pushes a worker on the list of idle ones. `node_address` is where user space has `node`.
+/// Pushes a worker on the idle-worker list. `node_address` is the user address of `node`.
 ///
-/// Never loops. Between the exchange and the last store, whoever takes the list finds
+/// Never loops. Between the exchange and the last store, a thread that takes the list finds
 /// `UMCG_IDLE_NODE_PENDING` in the node and waits; the store's release pairs with the acquire of
 /// that wait. The exchange publishes the node: it pairs with the exchange by which user space takes
 /// the whole list.
@@ -304,12 +306,12 @@ pub(crate) fn push_idle(node: &impl SharedWord, head: &impl SharedWord, node_add
     node.store(first);
 }
 
-/// A task leaves without unregistering: its word says NONE from now on, and user space may use the
-/// memory for something else. Returns whom it was running under, if it was, or may have been: that
-/// server has to be started.
+/// A task leaves without unregistering: its word says NONE from now on, and user space may reuse
+/// the memory. Returns the server that it was running under, if it was, or may have been: that
+/// server must be started.
 ///
-/// `server` is called after the word has been read and before it is replaced, as in [`resume`]: the
-/// result belongs to the state that was left.
+/// `server` is called after the word was read and before it is replaced, as in [`resume`]: the
+/// result belongs to the old state.
 pub(crate) fn leave(word: &impl SharedWord, now_ns: u64, server: impl Fn() -> u32) -> Option<u32> {
     let mut named = None;
 

@@ -2,8 +2,8 @@
 
 //! All registered tasks, by TID.
 //!
-//! The numbers are those of the initial PID namespace; a TID that user space names is looked up in
-//! the namespace of the caller first.
+//! The keys are PIDs of the initial PID namespace; a TID from user space is first looked up in the
+//! namespace of the caller.
 
 use super::{
     direct::Server,
@@ -35,17 +35,17 @@ use kernel::{
     sync::rcu, //
 };
 
-/// Calls `f` with the registered task that user space calls `tid`.
+/// Calls `f` with the registered task whose TID is `tid` in user space.
 ///
 /// `f` runs within the RCU read-side critical section in which the task was found, which keeps it:
-/// it must not sleep. Any context; `last_found` belongs to the current task. Most often that is the
-/// task that it has last dealt with, so there is nothing to look up again: as long as a task is
-/// registered, its TID is its own, and its address space the same.
+/// it must not sleep. Any context; `last_found` belongs to the current task. It is usually the same
+/// task as in the previous call, so no lookup is needed: while a task is registered, its TID and
+/// address space do not change.
 ///
 /// # Errors
 ///
-/// `ESRCH` if there is no such task, or if it is not registered; `EPERM` if it is not of the address
-/// space of the current task.
+/// `ESRCH` if there is no such task, or if it is not registered; `EPERM` if it does not have the
+/// address space of the current task.
 #[inline]
 pub(crate) fn with<R>(
     last_found: &LastFound<Task>,
@@ -61,8 +61,8 @@ pub(crate) fn with<R>(
     Ok(f(record))
 }
 
-/// Calls `f` with the task itself that [`with`] would find, which may wake it but nothing more: it may
-/// be about to leave. Same context, same errors.
+/// Calls `f` with the task that [`with`] would find, which may only wake it: it may be about to
+/// leave. Same context, same errors.
 #[inline]
 pub(crate) fn with_task<R>(
     last_found: &LastFound<Task>,
@@ -80,27 +80,27 @@ pub(crate) fn evict() {
     records::<Task>().kill_owners();
 }
 
-/// Calls `f` with each registered task. Those that come and go meanwhile may be missed.
+/// Calls `f` with each registered task. Tasks that register or leave meanwhile may be missed.
 ///
 /// `f` runs within an RCU read-side critical section: it must not sleep.
 pub(crate) fn for_each(f: impl FnMut(&TaskRef)) {
     records().for_each(f);
 }
 
-/// What [`start`] has found.
+/// The result of [`start`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Started {
-    /// The server was idle: it has been made RUNNING and woken.
+    /// The server was idle: it was made RUNNING and woken.
     Now,
-    /// It was not idle: somebody else has started it, or it is on its way to sleep.
+    /// It was not idle: another thread has started it, or it is about to sleep.
     Before,
     /// The process has no such server.
     Gone,
 }
 
-/// Starts the server `tid` on this CPU, which the current task is about to leave: IDLE becomes
-/// RUNNING at `now_ns`. Returns false if it is not idle, for then somebody else has started it; or if
-/// the process has no such server. `own` belongs to the current task, which need not be registered any
+/// Starts the server `tid` on this CPU, as the current task is about to sleep: IDLE becomes RUNNING
+/// at `now_ns`. Returns false if it is not idle, because another thread has started it; or if the
+/// process has no such server. `own` belongs to the current task, which need not be registered any
 /// more.
 ///
 /// Any context without a run-queue lock.
@@ -108,7 +108,7 @@ pub(crate) fn start_server(own: &Owned, tid: u32, now_ns: u64) -> bool {
     start(own, tid, now_ns) == Started::Now
 }
 
-/// As [`start_server`], and tells why it was not started.
+/// As [`start_server`], with the reason if it was not started.
 #[inline]
 pub(crate) fn start(own: &Owned, tid: u32, now_ns: u64) -> Started {
     let start = |record: &TaskRef| {
@@ -123,7 +123,7 @@ pub(crate) fn start(own: &Owned, tid: u32, now_ns: u64) -> Started {
                 wake(record.task(), Placement::ThisCpu);
                 Started::Now
             }
-            // Who keeps changing the word of a server has to start it.
+            // If user space keeps changing the word of a server, it must start it.
             Some(Ok(false)) => Started::Before,
             Some(Err(e)) if e == EAGAIN => Started::Before,
             _ => Started::Gone,
@@ -133,8 +133,8 @@ pub(crate) fn start(own: &Owned, tid: u32, now_ns: u64) -> Started {
     with(&own.last_found, tid, start).unwrap_or(Started::Gone)
 }
 
-/// Lets the worker `tid`, which is idle and was taken out of the ring of its group, run under this
-/// server, on this CPU, which the current task is about to leave. Returns false if the group has no
+/// Runs the worker `tid`, which is idle and was popped from the ring of its group, under this
+/// server, on this CPU, as the current task is about to sleep. Returns false if the group has no
 /// such worker, or if it is not idle.
 ///
 /// Any context without a run-queue lock.
@@ -175,7 +175,7 @@ pub(crate) fn run_worker(
 fn find<'g>(last_found: &LastFound<Task>, tid: u32, guard: &'g rcu::Guard) -> Result<&'g TaskRef> {
     let target = Target::find(tid, guard)?;
 
-    // A record is taken out before its task gets another address space or another number, and holds
-    // a reference to its task: this one belongs to the target, and to the same address space.
+    // A record is removed before its task gets another address space or PID, and holds a reference
+    // to its task: this one belongs to the target, and to the same address space.
     records().find(last_found, tid, &target).ok_or(ESRCH)
 }

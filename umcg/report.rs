@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reports what happens to tasks: counts it, and fires the events for tracers.
+//! Reports events of tasks: counts them, and emits trace events.
 //!
-//! Each function is for the place where that happens, and costs a few instructions while no event is
-//! enabled. Any context without a run-queue lock; where no task is named it is the current one.
+//! Each function is called where the event happens, and costs a few instructions while no trace
+//! event is enabled. Any context without a run-queue lock; the task is the current one unless
+//! another is named.
 
 use super::{
     abi::{
@@ -27,7 +28,7 @@ use crate::sys::{
 };
 use kernel::task::Task as KernelTask;
 
-/// Counts what happens to the current task, which is a constant everywhere.
+/// Counts an event of the current task, which is a constant everywhere.
 #[inline(always)]
 fn count(current: &Current<'_, Task>, reason: Reason) {
     current.counters.increment(reason);
@@ -48,14 +49,14 @@ pub(crate) fn unregisters(task: &Task) {
     }
 }
 
-/// It goes without having unregistered.
+/// It exits or calls exec while registered.
 pub(crate) fn vanishes(current: &Current<'_, Task>, reason: Reason) {
     if trace::is_on() {
         trace::exit(current.kind().role(), own_words(current).bits(), reason);
     }
 }
 
-/// A worker, running under this server, has become blocked, and has started the server or not.
+/// A worker, running under this server, has become blocked, and has `started` the server or not.
 #[inline(always)]
 pub(crate) fn blocks(current: &Current<'_, Task>, server: u32, started: bool) {
     count(current, Reason::Block);
@@ -93,7 +94,7 @@ pub(crate) fn blocks_and_puts_back(current: &Current<'_, Task>, server: u32) {
     }
 }
 
-/// A worker lets others go first, and this server is idle meanwhile.
+/// A worker was preempted by the scheduler, and lends this server.
 #[inline(always)]
 pub(crate) fn lends(current: &Current<'_, Task>, server: u32) {
     count(current, Reason::PutBack);
@@ -108,7 +109,7 @@ pub(crate) fn lends(current: &Current<'_, Task>, server: u32) {
     }
 }
 
-/// A worker whose blocking is over goes on under this server.
+/// A worker that was blocked continues under this server.
 #[inline(always)]
 pub(crate) fn adopts(current: &Current<'_, Task>, server: u32) {
     count(current, Reason::Adopt);
@@ -120,7 +121,7 @@ pub(crate) fn adopts(current: &Current<'_, Task>, server: u32) {
 /// A worker has become idle and is on the list.
 #[inline(always)]
 pub(crate) fn is_queued(current: &Current<'_, Task>, reason: Reason) {
-    // Either is a constant: nothing is computed to count.
+    // Both are constants: nothing is computed to count.
     if reason == Reason::Preempt {
         count(current, Reason::Preempt);
     } else {
@@ -143,7 +144,7 @@ fn tell_queued(current: &Current<'_, Task>, reason: Reason) {
     trace::state(current.kind().role(), old, UMCG_TASK_IDLE, reason);
 }
 
-/// A worker has waited long enough, and is blocked by that.
+/// The timeout of a worker has expired, which makes it BLOCKED.
 pub(crate) fn times_out(current: &Current<'_, Task>, then: OnTimeout) {
     count(current, Reason::TimeOut);
     if trace::is_on() {
@@ -159,9 +160,9 @@ pub(crate) fn times_out(current: &Current<'_, Task>, then: OnTimeout) {
     }
 }
 
-/// It is about to wait, and has woken `next` for that, if it is not zero.
+/// It is about to wait, and has woken `next`, if that is not zero.
 ///
-/// Not counted: the scheduler does that, as voluntary switches.
+/// Not counted: the scheduler counts it as a voluntary switch.
 #[inline(always)]
 pub(crate) fn waits(current: &Current<'_, Task>, next: u32) {
     current.last.set(Reason::Wait);
@@ -179,7 +180,8 @@ fn tell_wait(current: &Current<'_, Task>, next: u32) {
     }
 }
 
-/// It runs. That is told of one whose wait, or time on the list, is over; who asks is who traces.
+/// It runs. Reported when its wait or its time on the list has ended; only computed while the event
+/// is enabled.
 #[inline(always)]
 pub(crate) fn runs(current: &Current<'_, Task>, has_waited: impl FnOnce() -> bool) {
     if trace::is_on() && has_waited() {
@@ -197,28 +199,28 @@ fn tell_run(current: &Current<'_, Task>) {
     );
 }
 
-/// A server has become running, because of this, and has been woken, if it was `started`.
+/// A server has become running for this reason, and was woken, if it was `started`.
 pub(crate) fn starts(server: u32, started: bool, reason: Reason) {
     if trace::is_on() && started {
         trace::start(server, reason);
     }
 }
 
-/// The task that user space calls `tid` has been woken.
+/// The task with this TID in user space was woken.
 pub(crate) fn wakes(tid: u32) {
     if trace::is_on() {
         trace::wake(tid);
     }
 }
 
-/// A running worker has been asked to give way.
+/// A running worker was kicked.
 pub(crate) fn is_kicked(worker: &KernelTask) {
     if trace::is_on() {
         trace::kick(worker);
     }
 }
 
-/// The process has broken the contract, and is about to be killed.
+/// The process has violated the protocol, and is about to be killed.
 pub(crate) fn breaks(current: &Current<'_, Task>, breach: Breach) {
     if trace::is_on() {
         trace::broken(own_words(current).bits(), breach);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What people are shown: the files of `/sys/kernel/debug/umcg`, and the lines in the `fdinfo` of a
-//! file descriptor.
+//! The files of `/sys/kernel/debug/umcg`, and the lines in the `fdinfo` of a file descriptor.
 
 use super::{
     activity::{
@@ -36,7 +35,7 @@ use kernel::{
     seq_print, //
 };
 
-/// The files in debugfs, which only root can read. Where there is no debugfs, nothing is missed.
+/// The files in debugfs, readable only by root. Without debugfs there are none.
 #[pin_data]
 pub(crate) struct Files {
     #[pin]
@@ -76,7 +75,7 @@ fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "handled {}", stats::HANDLED.get())?;
     writeln!(f, "missed {}", stats::MISSED.get())?;
 
-    // A task that leaves meanwhile may be counted with neither.
+    // A task that leaves meanwhile may be missed in both.
     let mut totals = activity::of_gone_tasks();
     registry::for_each(|task| {
         for (total, count) in totals.iter_mut().zip(task.counters.get()) {
@@ -103,14 +102,14 @@ fn show_tasks(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     result
 }
 
-/// A line for a task. Numbers of tasks are those of the initial PID namespace, but that of the server,
-/// which is what the worker says.
+/// A line for a task. PIDs are those of the initial PID namespace, except that of the server, which
+/// is taken from the worker's words.
 fn show_task(f: &mut fmt::Formatter<'_>, record: &TaskRef, now_ns: u64) -> fmt::Result {
     let seen = record.visit(|task| {
         let words = words_of(task);
         (StateWord::from_bits(words.bits()), task.server(words))
     });
-    // It leaves just now.
+    // It is leaving.
     let Some((word, server)) = seen else {
         return Ok(());
     };
@@ -155,7 +154,7 @@ impl core::fmt::Display for StateWord {
     }
 }
 
-/// Tells of the tasks of an address space.
+/// Counts the tasks of an address space.
 pub(crate) fn show_process(mm: &Mm, out: &SeqFile) {
     let (mut servers, mut workers) = (0, 0);
 

@@ -10,12 +10,12 @@ use super::abi::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StateWord(u64);
 
-/// What a task does, as far as the protocol knows.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Not registered, or gone.
+    /// Not registered, or exited.
     None,
-    /// Runs, or may run.
+    /// Runs or is runnable.
     Running,
     /// Waits to be run.
     Idle,
@@ -35,8 +35,8 @@ impl State {
     }
 }
 
-/// The bits that say which state it is. With a reserved one among them it is none that there is: so
-/// no program works that sets one, and they can be given a meaning.
+/// The bits of the state. They include the reserved bits, which makes a word with one of these
+/// invalid: so no program can set them, and they can be given a meaning later.
 const STATE_BITS: u64 = (UMCG_TASK_STATE_MASK | UMCG_TASK_RESERVED_MASK) as u64;
 
 /// The timestamp of `now_ns` nanoseconds of CLOCK_MONOTONIC, in its place in the word.
@@ -71,37 +71,37 @@ impl StateWord {
         self.0 & STATE_BITS == state.bits()
     }
 
-    /// Whether it is a state that there is, whatever the flags are.
+    /// Whether the state is valid, whatever the flags are.
     #[inline]
     pub(crate) const fn has_meaning(self) -> bool {
         self.0 & STATE_BITS <= State::Blocked.bits()
     }
 
-    /// Whether the task runs, and nobody is about to change that.
+    /// Whether the task is RUNNING and not locked.
     #[inline]
     pub(crate) const fn runs(self) -> bool {
         self.is(State::Running) && !self.is_locked()
     }
 
-    /// Whether user space has taken the task for a change of state.
+    /// Whether user space is changing the state of the task.
     #[inline]
     pub(crate) const fn is_locked(self) -> bool {
         self.has(UMCG_TF_LOCKED)
     }
 
-    /// Whether the task is to give way to its server.
+    /// Whether the task is to be preempted.
     #[inline]
     pub(crate) const fn is_preempted(self) -> bool {
         self.has(UMCG_TF_PREEMPTED)
     }
 
-    /// Whether the task may register with this word: exactly this state, and no flag.
+    /// Whether the task may register with this word: exactly this state, without flags.
     #[inline]
     pub(crate) const fn is_exactly(self, state: State) -> bool {
         self.is(state) && !self.has(UMCG_TF_LOCKED | UMCG_TF_PREEMPTED)
     }
 
-    /// Whether `later` is this word with the preemption flag added, and a new timestamp at most.
+    /// Whether `later` differs from this word only by the preemption flag and the timestamp.
     #[inline]
     pub(crate) const fn became_preempted(self, later: Self) -> bool {
         let changed = (self.0 ^ later.0) & UMCG_TASK_STATE_MASK_FULL as u64;
@@ -109,7 +109,7 @@ impl StateWord {
         changed == UMCG_TF_PREEMPTED as u64 && later.is_preempted()
     }
 
-    /// The word in another state, changed at `now_ns`; flags and user bits stay.
+    /// The word in another state, changed at `now_ns`; flags and user bits are preserved.
     #[inline]
     pub(crate) const fn moved_to(self, state: State, now_ns: u64) -> Self {
         let bits = self.0 & UMCG_TASK_STATE_MASK_FULL as u64 & !STATE_BITS;
@@ -117,7 +117,7 @@ impl StateWord {
         self.changed_to(bits | state.bits(), now_ns)
     }
 
-    /// The word of a worker that the kernel lets run: that it was to give way is fulfilled.
+    /// The word of a worker that the kernel runs: without the preemption flag.
     #[inline]
     pub(crate) const fn let_run(self, now_ns: u64) -> Self {
         Self(self.0 & !(UMCG_TF_PREEMPTED as u64)).moved_to(State::Running, now_ns)
@@ -147,7 +147,7 @@ impl StateWord {
         self.changed_to(bits, now_ns)
     }
 
-    /// The word of a task that is gone: the user bits stay.
+    /// The word of a task that has exited: only the user bits are preserved.
     #[inline]
     pub(crate) const fn gone(self, now_ns: u64) -> Self {
         let flags = (UMCG_TF_LOCKED | UMCG_TF_PREEMPTED) as u64;
@@ -155,7 +155,7 @@ impl StateWord {
         Self(self.0 & !flags).moved_to(State::None, now_ns)
     }
 
-    /// How long before `now_ns` the word was stamped; zero if user space has dated it ahead.
+    /// The age of the timestamp at `now_ns`; zero if user space has set it to the future.
     pub(crate) const fn age_ns(self, now_ns: u64) -> u64 {
         let stamped = self.0 & !(UMCG_TASK_STATE_MASK_FULL as u64);
         let age = timestamp(now_ns).wrapping_sub(stamped);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What there is and what has happened, for `/sys/kernel/debug/umcg/stats`.
+//! Counters for `/sys/kernel/debug/umcg/stats`.
 
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
 
-/// A number of things. Only ever looked at by people and tests, so nothing is ordered by it.
+/// A counter. Read only by people and tests, so it orders nothing.
 pub(crate) struct Gauge(Atomic<u64>);
 
 impl Gauge {
@@ -16,23 +16,23 @@ impl Gauge {
         Self(Atomic::new(0))
     }
 
-    /// Counts one more thing, for as long as the result lives. Any context.
+    /// Counts an object, for as long as the result lives. Any context.
     pub(crate) fn count(&'static self) -> Count {
         self.0.add(1, Relaxed);
         Count(self)
     }
 
-    /// Counts an event, for good. Any context.
+    /// Counts an event. Any context.
     pub(crate) fn increment(&self) {
         self.0.add(1, Relaxed);
     }
 
-    /// Adds this many events, for good. Any context.
+    /// Counts this many events. Any context.
     pub(crate) fn add(&self, events: u64) {
         self.0.add(events, Relaxed);
     }
 
-    /// Counts so many things no more. Any context.
+    /// Removes objects from the count. Any context.
     pub(crate) fn remove(&self, things: u64) {
         let _ = self.0.fetch_sub(things, Relaxed);
     }
@@ -43,7 +43,7 @@ impl Gauge {
     }
 }
 
-/// A thing that a [`Gauge`] counts.
+/// An object counted by a [`Gauge`].
 pub(crate) struct Count(&'static Gauge);
 
 impl Drop for Count {
@@ -52,27 +52,27 @@ impl Drop for Count {
     }
 }
 
-/// Records whose memory is not free yet; those of tasks that have left among them.
+/// Records whose memory is not freed yet, including those of tasks that have left.
 pub(crate) static RECORDS: Gauge = Gauge::new();
 
 /// Pages of user memory that are pinned.
 pub(crate) static PINNED_PAGES: Gauge = Gauge::new();
 
-/// Pages of slots that say who is on a CPU.
+/// Pages of slots.
 pub(crate) static SLOT_PAGES: Gauge = Gauge::new();
 
-/// Processes killed because a state word said what cannot be.
+/// Processes killed because of an invalid state word.
 pub(crate) static KILLED_STATE: Gauge = Gauge::new();
 
 /// Processes killed because a worker was to run in user mode without a server.
 pub(crate) static KILLED_SERVER: Gauge = Gauge::new();
 
-/// Processes killed because a word that a worker shares with its group was not in its memory.
+/// Processes killed because the words of a worker's group were not in valid memory.
 pub(crate) static KILLED_MEMORY: Gauge = Gauge::new();
 
-/// Handlers of immediate signals that workers have executed while they were held.
+/// Handlers of immediate signals executed by held workers.
 pub(crate) static HANDLED: Gauge = Gauge::new();
 
-/// Passes of registered tasks through the scheduler that could not be looked at: not zero means that
-/// this kernel calls the hook where nothing may be woken.
+/// Passes of registered tasks through the scheduler that could not be handled: if not zero, this
+/// kernel calls the hook where nothing may be woken.
 pub(crate) static MISSED: Gauge = Gauge::new();

@@ -50,14 +50,14 @@ use kernel::{
 /// What a task is registered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Runs workers, or is a task of its own.
+    /// Runs workers, or waits, wakes and swaps without any.
     Server,
     /// Is run by a server.
     Worker,
 }
 
 impl Kind {
-    /// What tracers call it.
+    /// Its name in trace events.
     pub(crate) fn role(self) -> Role {
         match self {
             Kind::Server => Role::Server,
@@ -69,48 +69,48 @@ impl Kind {
 /// A registered task, as all tasks of its process see it; see also [`words_of`].
 pub(crate) struct Task {
     kind: Kind,
-    /// Whether it was told to give way even where it must not be preempted.
+    /// Whether it is to be preempted even in a critical section.
     insisted: Atomic<bool>,
     /// What the next pass of a worker through the scheduler is for.
     pub(crate) on_pass: HookCell<OnPass>,
-    /// How often what has happened to it.
+    /// Its event counters.
     pub(crate) counters: Counters,
-    /// What has happened to it last.
+    /// Its last event.
     pub(crate) last: Last,
 }
 
-/// The pinned memory of a task, which is given back as soon as it leaves.
+/// The pinned memory of a task, which is unpinned as soon as it leaves.
 pub(crate) struct Lent {
     pub(crate) words: TaskWords,
     /// Its group, if it is in direct mode.
     pub(crate) direct: Option<DirectGroup>,
 }
 
-/// What only the task itself touches.
+/// Accessed only by the task itself.
 pub(crate) struct Owned {
-    /// Whom it has last dealt with.
+    /// The last task that it has looked up.
     pub(crate) last_found: LastFound<Task>,
-    /// What it is counted for, until its memory is free again.
+    /// Its share of the limits, until its memory is freed.
     pub(crate) share: Share,
-    /// A wait that a signal has interrupted, and that will start again.
+    /// A wait that was interrupted by a signal, and will restart.
     pub(crate) interrupted: Cell<Option<Interrupted>>,
-    /// More, if it is a worker.
+    /// Additional data of a worker.
     pub(crate) worker: WorkerOwned,
 }
 
-/// A wait that a signal has interrupted.
+/// A wait that was interrupted by a signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interrupted {
-    /// The state word then.
+    /// The state word at that time.
     pub(crate) state: u64,
-    /// Whom it had woken.
+    /// The task that it had woken.
     pub(crate) next_tid: u32,
-    /// When a worker is to give up, which goes on waiting before the call starts again; `None` once
-    /// it does not wait any more.
+    /// The deadline of a worker, which continues to wait before the call restarts; `None` once it
+    /// does not wait any more.
     pub(crate) deadline: Option<Deadline>,
-    /// What becomes of it then.
+    /// What happens at the deadline.
     pub(crate) on_timeout: OnTimeout,
-    /// Whether it has given up.
+    /// Whether the deadline has passed.
     pub(crate) timed_out: bool,
 }
 
@@ -129,7 +129,7 @@ impl Interrupted {
 }
 
 impl Owned {
-    /// What belongs to a task that registers; `says` and `group` are those of a worker.
+    /// The data of a task that registers; `says` and `group` are those of a worker.
     pub(crate) fn new(
         share: Share,
         hooks: hooks::Use,
@@ -145,39 +145,41 @@ impl Owned {
     }
 }
 
-/// What a worker says in words that not all have.
+/// The optional words of a worker.
 #[derive(Clone, Copy)]
 pub(crate) struct Says {
-    /// When it must not be preempted.
+    /// Whether it has the word `critical`.
     pub(crate) critical: bool,
-    /// Which signals it handles even while it is held.
+    /// Whether it has the word `signals`.
     pub(crate) signals: bool,
 }
 
 /// Whether a worker is within the handler of an immediate signal.
 ///
-/// Where all signals that could be a sentinel are blocked there is none, and nobody knows when the
-/// handler has returned.
+/// If all signals that could be a sentinel are blocked there is none, and the return of the handler
+/// is not detected.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// It is not.
     None,
-    /// It has taken a signal. The frame of the handler is set up by when it is next in task work.
+    /// It has taken a signal. The frame of the handler will be set up before it next runs task
+    /// work.
     Begins(Option<Sentinel>),
-    /// It is, or has been, unless a sentinel says more.
+    /// It is, or was; a sentinel tells which.
     Runs(Option<Sentinel>),
 }
 
-/// What only a worker itself touches.
+/// Accessed only by the worker itself.
 pub(crate) struct WorkerOwned {
-    /// Whether it sleeps on purpose, so that this is no blocking.
+    /// Whether it sleeps in a wait of the module, which is no block.
     pub(crate) sleeps_on_purpose: Cell<bool>,
-    /// Whether it is idle by the rules: it waits, or wake detection has queued it.
+    /// Whether it is legitimately idle: it waits, or wake detection has queued it.
     pub(crate) idles: Cell<bool>,
-    /// Whether it has been found to break the contract where nobody can be killed.
+    /// Whether it was found to violate the protocol in a context where it cannot be killed.
     pub(crate) condemned: Cell<bool>,
     pub(crate) says: Says,
-    /// The probes that the task, of whatever kind, needs until it leaves. Here there is room.
+    /// The probes that the task, of whatever kind, needs until it leaves. Placed here to fill a
+    /// hole.
     pub(crate) hooks: Cell<Option<hooks::Use>>,
     /// The words of its group, if it is not in direct mode.
     pub(crate) group: Cell<Option<KBox<Group>>>,
@@ -193,9 +195,9 @@ pub(crate) struct WorkerOwned {
 pub(crate) enum OnPass {
     /// Nothing.
     Nothing,
-    /// It has been let out of the hold of wake detection, and must not reach user mode.
+    /// It was released from the hold, and must not reach user mode.
     Catch,
-    /// It is within the handler of an immediate signal. Task work waits for the end of that.
+    /// It is in the handler of an immediate signal. Task work is to run at its end.
     QueueSilently,
 }
 
@@ -223,7 +225,7 @@ impl Word for OnPass {
 }
 
 impl WorkerOwned {
-    /// What belongs to a worker that registers in this group.
+    /// The data of a worker that registers in this group.
     pub(crate) fn new(hooks: hooks::Use, says: Says, group: Option<KBox<Group>>) -> Self {
         Self {
             says,
@@ -237,7 +239,7 @@ impl WorkerOwned {
         }
     }
 
-    /// Has the process killed when the worker is about to be in user mode.
+    /// Makes the process be killed before the worker returns to user mode.
     pub(crate) fn condemn(&self) {
         self.condemned.set(true);
     }
@@ -255,8 +257,8 @@ impl Task {
         }
     }
 
-    /// Has the worker give way although it must not be preempted. For a peer, after the worker has
-    /// been asked to give way, and before it is nudged.
+    /// Makes the worker be preempted even in a critical section. For a peer, after it has set the
+    /// preemption flag, and before it nudges the worker.
     pub(crate) fn insist(&self, insists: bool) {
         // Relaxed: pairs with the exchange in `is_in_section()`, which comes after the nudge.
         self.insisted.store(insists, Relaxed);
@@ -283,14 +285,14 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
     &current.lent().words
 }
 
-/// Whether the current worker, which is to give way, must not be preempted. Who has insisted has done
-/// so for this time.
+/// Whether the current worker, which is to be preempted, is in a critical section. Consumes a
+/// request that insists.
 #[cold]
 pub(crate) fn is_in_section(current: &Current<'_, Task>) -> bool {
     is_critical(current) && !current.insisted.xchg(false, Relaxed)
 }
 
-/// Whether the current worker says that it must not be preempted.
+/// Whether the current worker is in a critical section.
 pub(crate) fn is_critical(current: &Current<'_, Task>) -> bool {
     current.owned().worker.says.critical && own_words(current).is_critical()
 }
@@ -307,13 +309,12 @@ pub(crate) fn words_of<'a>(visit: &'a Visit<'_, Task>) -> &'a TaskWords {
     &visit.lent().words
 }
 
-/// How often the gate of a task is passed for one change of its word, at most.
+/// How often the gate of a task is entered for one change of its word, at most.
 const ROUNDS: u32 = 16;
 
-/// Calls `change` in the gate of a task, to change the word that it finds there, and again as long as
-/// it returns `None` because others change it all the time: each time with interrupts off for a few
-/// attempts only. `Err(EAGAIN)` if it never comes to its end; `None` if the task is not registered any
-/// more.
+/// Calls `change` in the gate of a task, to change its word, and repeats that while it returns
+/// `None` because the word keeps changing: each time with interrupts disabled for a few attempts
+/// only. `Err(EAGAIN)` if it never succeeds; `None` if the task is not registered any more.
 #[inline]
 pub(crate) fn change_word<R>(
     record: &TaskRef,
@@ -327,9 +328,9 @@ pub(crate) fn change_word<R>(
     Some(Err(EAGAIN))
 }
 
-/// A registered task and what only the kernel side knows of it.
+/// A registered task and the kernel's data of it.
 pub(crate) type TaskRef = Record<Task>;
 
-// The allocator has objects of this size, and the next larger ones have twice as much. A debug
-// kernel's locks are larger.
+// A size class of the allocator; the next larger one is twice as large. A debug kernel's locks are
+// larger.
 const _: () = assert!(size_of::<TaskRef>() <= 256 || cfg!(CONFIG_DEBUG_LOCK_ALLOC));

@@ -52,7 +52,7 @@ const WAKE_ON_THIS_CPU: u64 = WAKE | UMCG_WAIT_WF_CURRENT_CPU as u64;
 
 /// Serves `UMCG_IOC_WAIT`, and its short form. Errors as the UAPI header says.
 ///
-/// Not inlined, but the end of both: a jump leads here.
+/// Not inlined: both callers end with a tail call.
 #[inline(never)]
 pub(crate) fn wait(ctx: TaskContext, abs_timeout: u64, flags: u64) -> Result {
     let current = ctx.current::<Task>().ok_or(EINVAL)?;
@@ -78,7 +78,7 @@ pub(crate) fn wait(ctx: TaskContext, abs_timeout: u64, flags: u64) -> Result {
     }
 }
 
-/// Out of the way of a switch.
+/// Not part of the hot path.
 #[inline(never)]
 fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u64) -> Result {
     match flags {
@@ -91,7 +91,7 @@ fn wakes_only(current: &Current<'_, Task>, next: u32, flags: u64) -> Result {
     Ok(())
 }
 
-/// Inlined, and so is [`server_waits`]: this is the way of a switch.
+/// Inlined, like [`server_waits`]: this is the hot path.
 #[inline(always)]
 fn wake_next(current: &Current<'_, Task>, next: u32, placement: Placement) -> Result {
     registry::with_task(&current.owned().last_found, next, |task| {
@@ -99,8 +99,7 @@ fn wake_next(current: &Current<'_, Task>, next: u32, placement: Placement) -> Re
     })
 }
 
-/// A signal that interrupts the wait of a server is served by the Linux convention: the call starts
-/// again by itself, or fails with `EINTR`.
+/// A signal interrupts the wait of a server as usual: the call restarts, or fails with `EINTR`.
 #[inline(always)]
 fn server_waits(
     ctx: &TaskContext,
@@ -133,7 +132,7 @@ fn server_waits(
     }
 }
 
-/// Wakes whom a server that waits has named, if anybody, and returns that.
+/// Wakes the task named by a server that waits, if any, and returns its TID.
 #[inline(always)]
 fn wake_named(current: &Current<'_, Task>, next: u32) -> Result<u32> {
     if next != 0 {
@@ -142,8 +141,8 @@ fn wake_named(current: &Current<'_, Task>, next: u32) -> Result<u32> {
     Ok(next)
 }
 
-/// The wait of a server starts again, or another one after it: nobody is woken twice. Returns whom it
-/// has woken, or 0.
+/// The wait of a server restarts, or another one follows: no task is woken twice. Returns the TID
+/// that it has woken, or 0.
 #[cold]
 fn starts_again(current: &Current<'_, Task>, next: u32, wait: Interrupted) -> Result<u32> {
     let state = own_words(current).state();
@@ -155,7 +154,7 @@ fn starts_again(current: &Current<'_, Task>, next: u32, wait: Interrupted) -> Re
         return Ok(0);
     }
     let woken = wake_named(current, next);
-    // If the wait that starts again is over, its target may be gone since it was woken.
+    // If the wait that restarts has ended, its target may have exited since it was woken.
     if protocol::should_idle(state) {
         woken
     } else {
@@ -163,8 +162,8 @@ fn starts_again(current: &Current<'_, Task>, next: u32, wait: Interrupted) -> Re
     }
 }
 
-/// The wait of a worker never fails with `EINTR`: it is interrupted by what cannot wait only, goes on
-/// in wake detection, and starts again when a server has run the worker.
+/// The wait of a worker never fails with `EINTR`: it is interrupted only by what cannot be delayed,
+/// continues in wake detection, and restarts when a server has run the worker.
 #[inline(never)]
 fn worker_waits(
     ctx: &TaskContext,
@@ -188,7 +187,7 @@ fn worker_waits(
         }),
     };
 
-    // Most often a server has run the worker. Else wake detection knows what the word means.
+    // Usually a server has run the worker. Otherwise wake detection handles the word.
     if !worker::is_settled(current) {
         current.queue_work(Notify::Resume);
     }
@@ -196,14 +195,14 @@ fn worker_waits(
     result
 }
 
-/// Holds a worker in a wait, which is the first time or has been interrupted.
+/// Holds a worker in a wait, for the first time or after an interruption.
 #[inline(always)]
 fn hold(ctx: &TaskContext, current: &Current<'_, Task>, wait: Interrupted) -> Result {
     match worker::hold(ctx, current, wait.deadline) {
         Ended::Done if wait.timed_out => Err(ETIMEDOUT),
         Ended::Done => Ok(()),
         Ended::TimedOut if worker::times_out(current, wait.on_timeout) => Err(ETIMEDOUT),
-        // A server has begun to run it: wake detection waits for the rest.
+        // A server has claimed it: wake detection waits for the rest.
         Ended::TimedOut => Ok(()),
         Ended::Signalled => {
             interrupt(current, wait);
@@ -213,7 +212,7 @@ fn hold(ctx: &TaskContext, current: &Current<'_, Task>, wait: Interrupted) -> Re
     }
 }
 
-/// Notes that a wait of the current task will start again.
+/// Notes that a wait of the current task will restart.
 fn interrupt(current: &Current<'_, Task>, wait: Interrupted) {
     current.owned().interrupted.set(Some(Interrupted {
         state: SharedWord::load(own_words(current).state()),
@@ -221,8 +220,8 @@ fn interrupt(current: &Current<'_, Task>, wait: Interrupted) {
     }));
 }
 
-/// Unlocks a worker that is about to sleep, and wakes whom it has named. An error of the lookup
-/// leaves all as it was.
+/// Unlocks a worker that is about to sleep, and wakes the task that it names. If the lookup fails,
+/// nothing is changed.
 fn give_way(current: &Current<'_, Task>, next: u32) -> Result {
     let unlock = || {
         if protocol::unlock(own_words(current).state(), clock::monotonic_ns()) {

@@ -86,10 +86,10 @@ impl TaskWords {
         SharedWord::load(self.state())
     }
 
-    /// `umcg_task::next_tid`: whom this task names as its server, or as the next to run.
+    /// `umcg_task::next_tid`: the server of this task, or the task to run next.
     ///
-    /// Relaxed, as all reads of the fields below the state: who changes them does it before the
-    /// change of state that lets the task run, and that is read with acquire.
+    /// Relaxed, as all reads of the fields below the state: they are changed before the change of
+    /// state that lets the task run, and that is read with acquire.
     #[inline]
     pub(crate) fn next_tid(&self) -> u32 {
         self.word32(offset_of!(umcg_task, next_tid)).read()
@@ -106,7 +106,7 @@ impl TaskWords {
         self.word32(offset_of!(umcg_task, server_nr)).read() % UMCG_DIRECT_SERVERS
     }
 
-    /// Names the server of a worker that is about to be let run. For who has the worker.
+    /// Sets the server of a worker that is about to run. For the owner of the worker.
     #[inline]
     pub(crate) fn set_server(&self, tid: u32, nr: u32) {
         // Relaxed: published by the change of state that lets the worker run.
@@ -114,7 +114,7 @@ impl TaskWords {
         self.word32(offset_of!(umcg_task, server_nr)).write(nr);
     }
 
-    /// `umcg_task::critical`. For the task itself, which alone writes it.
+    /// `umcg_task::critical`. For the task itself, its only writer.
     pub(crate) fn is_critical(&self) -> bool {
         self.word32(offset_of!(umcg_task, critical)).read() != 0
     }
@@ -124,8 +124,8 @@ impl TaskWords {
         self.word64(offset_of!(umcg_task, signals)).read()
     }
 
-    /// Whether the fields are zero that were not in the first version, and not used in it; but for
-    /// the signals, if the task `names_signals`.
+    /// Whether the fields that were added or reserved after the first version are zero; except the
+    /// signals, if the task `names_signals`.
     pub(crate) fn is_clear_behind(&self, names_signals: bool) -> bool {
         let mut fields = (offset_of!(umcg_task, server_nr)..size_of::<umcg_task>()).step_by(8);
 
@@ -135,7 +135,7 @@ impl TaskWords {
         })
     }
 
-    /// Whether they belong to this address space.
+    /// Whether the words belong to this address space.
     pub(crate) fn is_in(&self, mm: &Mm) -> bool {
         self.page.is_in(mm)
     }
@@ -145,7 +145,7 @@ impl TaskWords {
         self.idle_head_address() != 0 || self.idle_server_address() != 0
     }
 
-    /// `umcg_task::idle_workers_ptr`, as a node of the list of idle workers.
+    /// `umcg_task::idle_workers_ptr`, as a node of the idle-worker list.
     pub(crate) fn idle_node(&self) -> &Atomic<u64> {
         self.word64(offset_of!(umcg_task, idle_workers_ptr))
     }
@@ -156,7 +156,7 @@ impl TaskWords {
         self.address + offset_of!(umcg_task, idle_workers_ptr) as u64
     }
 
-    /// `umcg_task::idle_workers_ptr`, as the address of the head of the list of idle workers.
+    /// `umcg_task::idle_workers_ptr`, as the address of the head of the idle-worker list.
     fn idle_head_address(&self) -> u64 {
         self.idle_node().read()
     }
@@ -168,11 +168,11 @@ impl TaskWords {
     }
 }
 
-/// The words that the workers of a group share: the head of the list of idle workers, and the TID of
-/// the idle server.
+/// The words that the workers of a group share: the head of the idle-worker list, and the
+/// idle-server slot.
 ///
-/// Of each the folio that holds it, its user address, and where it is in the folio. Only workers in the
-/// mode of the patches have one, so it is no part of the record.
+/// For each its folio, user address, and offset in the folio. Only workers outside of direct mode
+/// have these, so they are not part of the record.
 pub(crate) struct Group {
     folios: [FolioRef; 2],
     addresses: [u64; 2],
@@ -183,12 +183,12 @@ const HEAD: usize = 0;
 const SERVER: usize = 1;
 
 impl Group {
-    /// Pins the words of the group that the current task, whose words are `words`, says it is in.
-    /// May sleep and fault.
+    /// Pins the words of the group named in `words`, the words of the current task. May sleep and
+    /// fault.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if an address is zero or not aligned; `ENOMEM`; what [`FolioRef::pin`] fails with.
+    /// `EINVAL` if an address is zero or misaligned; `ENOMEM`; the errors of [`FolioRef::pin`].
     pub(crate) fn pin(ctx: &TaskContext, words: &TaskWords) -> Result<KBox<Self>> {
         let addresses = [words.idle_head_address(), words.idle_server_address()];
         let (head, head_offset) = pin_word(ctx, addresses[HEAD], size_of::<u64>())?;
@@ -203,7 +203,7 @@ impl Group {
         Ok(KBox::new(group, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Whether these are still the words that `words` says.
+    /// Whether these are still the words named in `words`.
     pub(crate) fn belongs_to(&self, words: &TaskWords) -> bool {
         self.addresses[HEAD] == words.idle_head_address()
             && self.addresses[SERVER] == words.idle_server_address()
@@ -216,8 +216,8 @@ impl Group {
 
     /// Takes the TID of the idle server out; zero if there is none.
     ///
-    /// Full: a server that publishes itself looks at the list after that; the worker is on the list
-    /// before it looks here. One of them sees the other.
+    /// Full: a server checks the list after it has published its TID; a worker is on the list
+    /// before this check. One of them sees the other.
     pub(crate) fn take_idle_server(&self) -> u32 {
         self.folios[SERVER]
             .word32(self.offsets[SERVER] as usize)
@@ -225,7 +225,8 @@ impl Group {
     }
 }
 
-/// Pins the word of `size` bytes at the user address `address`, and tells where it is in its folio.
+/// Pins the word of `size` bytes at the user address `address`, and returns its offset in the
+/// folio.
 fn pin_word(ctx: &TaskContext, address: u64, size: usize) -> Result<(FolioRef, u32)> {
     // CAST: The size of a word is small.
     if address == 0 || address % size as u64 != 0 {
@@ -233,6 +234,6 @@ fn pin_word(ctx: &TaskContext, address: u64, size: usize) -> Result<(FolioRef, u
     }
     let (folio, offset) = FolioRef::pin(ctx, address)?;
 
-    // The largest folios that there are have 16 GB, on other processors than these.
+    // The largest folios have 16 GB, on other architectures.
     Ok((folio, u32::try_from(offset).map_err(|_| EFAULT)?))
 }

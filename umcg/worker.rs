@@ -57,11 +57,11 @@ use crate::sys::{
 };
 use kernel::prelude::*;
 
-/// How often in a row the word of a worker may change between a look at it and the change that
-/// follows. User space adds the preemption flag once; more is a fight that nobody has to win.
+/// How often in a row the word of a worker may change between its load and the compare-exchange.
+/// User space may legally set the preemption flag once.
 const RACES: u32 = 64;
 
-/// How long a worker waits first, and at most, until it tries again to get what it needs to be
+/// The first and the longest delay before a worker retries to get the memory that it needs to be
 /// queued, in milliseconds.
 const MEMORY_WAITS_MS: (u32, u32) = (10, 1000);
 
@@ -77,7 +77,7 @@ pub(crate) fn passes_scheduler(hook: &InHook<'_, Task>) {
     }
 }
 
-/// The current worker has called the scheduler, to sleep.
+/// The current worker has called the scheduler to sleep.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::sleeps`]: the same.
 #[inline]
@@ -87,9 +87,9 @@ pub(crate) fn sleeps(current: &Current<'_, Task>) {
     }
 }
 
-/// The current worker lets others go first, and lends its server meanwhile, in a group that does so.
-/// Not if others are queued: it keeps its turn. Nor within the handler of an immediate signal: there
-/// it passes the scheduler for another reason.
+/// The current worker is preempted by the scheduler, and lends its server, if its group does so.
+/// Not if others are queued, because it keeps its turn, nor in the handler of an immediate signal,
+/// where it passes the scheduler for another reason.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::yields`]: the same.
 #[inline]
@@ -114,7 +114,7 @@ pub(crate) fn yields(current: &Current<'_, Task>) {
 fn block(current: &Current<'_, Task>) {
     match own_group(current) {
         None => block_and(current, |server, now| {
-            // If the server is gone, the worker finds another one when it wakes.
+            // If the server has exited, the worker finds another one when it wakes.
             let started = registry::start_server(current.owned(), server, now);
             report::blocks(current, server, started);
         }),
@@ -127,11 +127,11 @@ fn block(current: &Current<'_, Task>) {
     }
 }
 
-/// Makes the current worker BLOCKED, and has something done to its server, then.
+/// Makes the current worker BLOCKED, and then calls `give_up` for its server.
 #[inline(always)]
 fn block_and(current: &Current<'_, Task>, give_up: impl FnOnce(u32, u64)) {
     let words = own_words(current);
-    // Read before the state changes: from then on others may run this worker, and name its server.
+    // Read before the state changes: from then on others may run this worker, and set its server.
     let server = words.next_tid();
     if server == 0 {
         return;
@@ -151,7 +151,7 @@ fn block_and(current: &Current<'_, Task>, give_up: impl FnOnce(u32, u64)) {
     }
 }
 
-/// A signal reaches the current worker. One who asked it to give way may have sent it for that.
+/// A signal reaches the current worker. It may have been sent to preempt the worker.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::takes_signal`]: signal lock held.
 pub(crate) fn takes_signal(current: &Current<'_, Task>) {
@@ -185,7 +185,7 @@ pub(crate) fn is_settled(current: &Current<'_, Task>) -> bool {
     settled
 }
 
-/// What the word of the current worker says.
+/// Evaluates the word of the current worker.
 fn verdict(current: &Current<'_, Task>) -> Resume {
     let words = own_words(current);
 
@@ -197,10 +197,10 @@ fn verdict(current: &Current<'_, Task>) -> Resume {
     )
 }
 
-/// Brings the current worker to where it may be in user mode: RUNNING with a server, or locked.
+/// Brings the current worker into a state for user mode: RUNNING with a server, or locked.
 ///
-/// Or lets it through to be stopped, traced, frozen or otherwise seen to, which happens on the way to
-/// user mode: then it will be back here before it gets there.
+/// Or releases it to be stopped, traced, frozen or the like, on the return to user mode: it is
+/// caught and gets back here before user mode.
 fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> {
     let owned = &current.owned().worker;
     let state = own_words(current).state();
@@ -242,7 +242,8 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
                 Queued::OutOfMemory if signal::is_dying() => {}
                 Queued::OutOfMemory if handler::goes_on(ctx, current) => break,
                 Queued::OutOfMemory => {
-                    // No sleep on purpose: a worker that is to give way is reported as blocked.
+                    // Not marked as a wait of the module: a worker that is to be preempted is
+                    // reported as blocked.
                     if wait_for_memory(ctx, memory_wait_ms) == Ended::Signalled {
                         let_through(current);
                         break;
@@ -258,16 +259,16 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
     Ok(())
 }
 
-/// Lets the current worker go on to where it is stopped, traced, frozen or otherwise seen to.
+/// Releases the current worker to be stopped, traced, frozen or the like.
 fn let_through(current: &Current<'_, Task>) {
     current.on_pass.set(OnPass::Catch);
     signal::reschedule_on_return();
 }
 
 /// Sleeps until a server has run the current worker, or is about to; until the deadline; or until
-/// something cannot wait that long: a fatal signal, a stop, a tracer, the freezer.
+/// an event that cannot be delayed: a fatal signal, a stop, a tracer, the freezer.
 ///
-/// Signals that have a handler wait, or go to other threads; all but the immediate ones.
+/// Handled signals stay pending, or go to other threads, except immediate ones.
 pub(crate) fn hold(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -289,7 +290,7 @@ pub(crate) fn hold(
     ended
 }
 
-/// The deadline of the interrupted wait of the current worker, as long as it counts.
+/// The deadline of the interrupted wait of the current worker, while it applies.
 fn deadline(current: &Current<'_, Task>) -> Option<Deadline> {
     current.owned().interrupted.get()?.deadline
 }
@@ -305,8 +306,8 @@ fn give_up(current: &Current<'_, Task>) {
     }));
 }
 
-/// The current worker, which has waited long enough, becomes blocked or locked. Returns false if
-/// somebody runs it.
+/// The current worker, whose timeout has expired, becomes blocked or locked. Returns false if it is
+/// being run.
 pub(crate) fn times_out(current: &Current<'_, Task>, then: OnTimeout) -> bool {
     let state = own_words(current).state();
     let timed_out = protocol::time_out(state, then, clock::monotonic_ns());
@@ -318,12 +319,12 @@ pub(crate) fn times_out(current: &Current<'_, Task>, then: OnTimeout) -> bool {
 }
 
 /// The current worker waits no more: a server has run it in time, or it is on the list. A signal
-/// handler may come before its wait starts again: what it does has no deadline.
+/// handler may run before its wait restarts: its waits have no deadline.
 #[inline]
 fn forget_deadline(current: &Current<'_, Task>) {
     let interrupted = &current.owned().interrupted;
 
-    // Most often there is none.
+    // There is usually none.
     if let Some(wait) = interrupted.get() {
         interrupted.set(Some(Interrupted {
             deadline: None,
@@ -332,9 +333,9 @@ fn forget_deadline(current: &Current<'_, Task>) {
     }
 }
 
-/// Makes the current worker idle, puts it on the list, and starts a server: its own if it is
-/// `preempted`, else an idle one. In direct mode it runs under the idle one instead, if it may. Its
-/// word is what was `seen`.
+/// Makes the current worker idle, pushes it on the list, and starts a server: its own if it is
+/// `preempted`, else an idle one. In direct mode it runs under the idle one instead, if it may.
+/// `seen` is its word.
 fn queue(
     ctx: &TaskContext,
     current: &Current<'_, Task>,
@@ -367,8 +368,8 @@ fn queue(
         report::is_queued(current, reason);
         forget_deadline(current);
         owned.idles.set(true);
-        // Whoever takes the list meanwhile has to wait for the link, and may keep this CPU busy with
-        // that: so it is not given away in between.
+        // A thread that takes the list meanwhile spins for the link, perhaps on this CPU: so
+        // preemption is disabled in between.
         preemption::off(|| {
             protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
         });
@@ -381,7 +382,7 @@ fn queue(
     owned.group.set(Some(group));
 
     if server != 0 {
-        // Whoever names a server that is gone finds the worker on the list.
+        // If the server has exited, others find the worker on the list.
         report::starts(
             server,
             registry::start_server(current.owned(), server, now),
@@ -391,11 +392,11 @@ fn queue(
     Ok(if queued { Queued::Idles } else { Queued::Raced })
 }
 
-/// The words of the group of the current worker, wherever its words say that they are by now. `None`
-/// if they cannot be had for the moment.
+/// The words of the group that the current worker's words name by now. `None` if they cannot be
+/// pinned at the moment.
 ///
-/// Those of before are given back first: at the limit there may be room for either group only. They
-/// are of no use any more, for they may be something else to the program by now.
+/// The previous ones are released first: at the limit there may be room for one group only. They
+/// must not be used any more, because the program may have reused that memory.
 fn group(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<Option<KBox<Group>>, Breach> {
     let words = own_words(current);
     let before = current.owned().worker.group.take();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The slots of an address space, and who uses them.
+//! The slots of an address space, and their users.
 //!
-//! An area is there while a thread has a slot in it or a mapping shows it. Both find the same one, by
-//! the address space.
+//! An area exists while a thread has a slot in it or a mapping shows it. Both look it up by the
+//! address space.
 
 use super::{
     super::{
@@ -60,7 +60,7 @@ const SLOTS_PER_PAGE: usize = PAGE_SIZE / size_of::<umcg_sched_state>();
 // CAST: A small constant.
 const PAGES: usize = UMCG_SCHED_STATE_SLOTS as usize / SLOTS_PER_PAGE;
 
-/// The words that say which slots of a page are in use.
+/// The bitmap of the slots of a page that are in use.
 const WORDS_PER_PAGE: usize = SLOTS_PER_PAGE / numbers::PER_WORD;
 
 const _: () = assert!(SLOTS_PER_PAGE % numbers::PER_WORD == 0);
@@ -69,27 +69,27 @@ static_lock! {
     static AREAS: SpinLock<Counted<usize, Arc<Area>>> = Counted::new();
 }
 
-/// The slots of an address space. It is found by the address of that, which it holds.
+/// The slots of an address space. Looked up by the address of the `mm_struct`, which it holds.
 #[pin_data]
 struct Area {
     mm: ARef<Mm>,
     #[pin]
     places: SpinLock<Places>,
-    /// The virtual CPUs that are in use, one bit each.
+    /// The virtual CPUs in use, one bit each.
     vcpus: KVec<Atomic<u64>>,
 }
 
-/// The pages that somebody has needed, by number.
+/// The pages allocated so far, by number.
 type Places = RBTree<usize, Place>;
 
-/// A page of slots, and those that are in use.
+/// A page of slots, and the slots in use.
 struct Place {
     page: Arc<SharedPage>,
     used: [u64; WORDS_PER_PAGE],
     _count: stats::Count,
 }
 
-/// A page that may be needed, and memory to remember it.
+/// A page that may be needed, and memory for its tree node.
 struct Spare {
     page: Arc<SharedPage>,
     node: RBTreeNodeReservation<usize, Place>,
@@ -126,8 +126,8 @@ impl Area {
 
     /// The page of this number. May sleep.
     ///
-    /// Beyond the slots that there can be it is always the same one, which nobody writes to: so there
-    /// are no more pages than slots need, and one, wherever user space looks.
+    /// Beyond the last possible slot it is always the same page, which is never written: so there
+    /// are only as many pages as slots need, plus one, whatever user space reads.
     fn page(&self, number: usize) -> Result<Arc<SharedPage>> {
         let number = number.min(most_slots().div_ceil(SLOTS_PER_PAGE));
         let mut spare = None;
@@ -140,7 +140,7 @@ impl Area {
         }
     }
 
-    /// Takes the lowest slot that is free, and gives its page and number. May sleep.
+    /// Takes the lowest free slot, and returns its page and number. May sleep.
     fn take_slot(&self) -> Result<(Arc<SharedPage>, usize)> {
         let mut spare = None;
 
@@ -154,13 +154,13 @@ impl Area {
                 numbers::insert(&mut place.used, number % SLOTS_PER_PAGE);
                 return Ok((place.page.clone(), number));
             }
-            // Memory is allocated without the lock: nobody waits until this task gets it.
+            // Memory is allocated without the lock, so that no other task waits for it.
             drop(places);
             spare = Some(Spare::new()?);
         }
     }
 
-    /// Gives a slot back that [`Area::take_slot`] has taken.
+    /// Releases a slot that [`Area::take_slot`] has taken.
     fn give_slot(&self, number: usize) {
         if let Some(place) = self.places.lock().get_mut(&(number / SLOTS_PER_PAGE)) {
             numbers::remove(&mut place.used, number % SLOTS_PER_PAGE);
@@ -168,8 +168,8 @@ impl Area {
     }
 }
 
-/// The place of this number; made of the spare one if it is new. `None` if that takes one, and there is
-/// none.
+/// The page with this number; made of the spare one if it is new. `None` if one is needed and there
+/// is none.
 fn place_at<'a>(
     places: &'a mut Places,
     number: usize,
@@ -205,7 +205,7 @@ fn lowest_free(places: &Places) -> usize {
     page * SLOTS_PER_PAGE
 }
 
-/// How many slots an address space may have.
+/// The maximum number of slots of an address space.
 fn most_slots() -> usize {
     let most = compat::parameter(module_parameters::max_slots_per_process.value());
 
@@ -213,7 +213,8 @@ fn most_slots() -> usize {
     most.min(UMCG_SCHED_STATE_SLOTS) as usize
 }
 
-/// A use of the area of an address space. Dropped in process context; waits for nothing then.
+/// A reference to the area of an address space. Dropped in process context, which waits for
+/// nothing.
 struct AreaRef(Arc<Area>);
 
 impl AreaRef {
@@ -230,7 +231,7 @@ impl AreaRef {
             return Ok(Self(area.clone()));
         }
 
-        // Before the lock is taken: nobody has to wait until this task gets its memory.
+        // Before the lock is taken, so that no other task waits for this allocation.
         let new = Area::new(mm)?;
         let mut node = Counted::room()?;
 
@@ -246,7 +247,7 @@ impl Drop for AreaRef {
     fn drop(&mut self) {
         let key = self.0.mm.as_raw() as usize;
 
-        // The area itself goes with this reference, when the lock has been dropped.
+        // The area itself is freed with this reference, after the lock was released.
         let last = AREAS.lock().remove_user(&key);
         drop(last);
     }
@@ -260,7 +261,7 @@ impl Mapped for AreaRef {
     }
 }
 
-/// Has a new mapping of the current task show its slots.
+/// Makes a new mapping of the current task show its slots.
 ///
 /// # Errors
 ///
@@ -269,14 +270,14 @@ pub(crate) fn map(vma: &VmaNew) -> Result {
     mapping::map(vma, Arc::new(AreaRef::of_current()?, GFP_KERNEL_ACCOUNT)?)
 }
 
-/// That a slot is in use, until this is dropped: in process context, waits for nothing then.
+/// Marks a slot as in use, until this is dropped: in process context, which waits for nothing.
 pub(super) struct Lease {
     area: AreaRef,
     number: usize,
 }
 
 impl Lease {
-    /// Takes the lowest slot of the current task's address space that is free. May sleep.
+    /// Takes the lowest free slot of the current task's address space. May sleep.
     ///
     /// # Errors
     ///
@@ -300,8 +301,8 @@ impl Drop for Lease {
     }
 }
 
-/// A slot, as its thread writes to it. Its memory stays for as long as this exists; it belongs to
-/// the thread for as long as its [`Lease`] does.
+/// A slot, as its thread writes to it. Its memory stays as long as this exists; the slot belongs to
+/// the thread as long as its [`Lease`] exists.
 pub(super) struct Slot {
     area: Arc<Area>,
     page: Arc<SharedPage>,
@@ -318,11 +319,12 @@ impl Slot {
     /// Takes a virtual CPU. Any context, also with a run-queue lock held.
     #[inline]
     pub(super) fn take_vcpu(&self) -> u32 {
-        // Each CPU has one at most, so there always is one. CAST: The number of CPUs is small.
+        // Each CPU uses at most one, so there always is a free one. CAST: The number of CPUs is
+        // small.
         numbers::take(&self.area.vcpus).map_or(UMCG_SCHED_NO_VCPU, |vcpu| vcpu as u32)
     }
 
-    /// Gives a virtual CPU back. Any context.
+    /// Releases a virtual CPU. Any context.
     #[inline]
     pub(super) fn give_vcpu(&self, vcpu: u32) {
         if vcpu != UMCG_SCHED_NO_VCPU {

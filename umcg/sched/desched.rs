@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `UMCG_IOC_DESCHED_ADD` and `UMCG_IOC_DESCHED_REMOVE`: words of user space that are written when
-//! their thread has left its CPU.
+//! their thread was descheduled.
 //!
-//! The scheduler hook writes what it can without a fault. What it could not write is noted, and a
-//! task work does it on the way to user mode, where it may fault. If that is interrupted by another
-//! switch, the hook begins anew; so user code runs only when all has been written since the last
-//! switch.
+//! The scheduler hook writes what it can without a fault. Words that it could not write are noted,
+//! and task work writes them on the return to user mode, where it may fault. If that is interrupted
+//! by another switch, the hook starts over; so user code runs only when everything was written
+//! since the last switch.
 
 use super::super::{
     abi::{
@@ -56,18 +56,18 @@ use kernel::{
 const MAX: usize = UMCG_DESCHED_MAX as usize;
 const WHEN: u32 = UMCG_DESCHED_ON_PREEMPT | UMCG_DESCHED_ON_BLOCK;
 
-/// A thread that has notifications. Sets of them are words with one bit each.
+/// A thread with notifications. Sets of them are bitmaps.
 struct Desched {
     stores: UserStores<MAX>,
     on_preempt: HookCell<u32>,
     on_block: HookCell<u32>,
     /// Those that the hook could not write.
     missed: Atomic<u32>,
-    /// When the thread has last left its CPU.
+    /// When the thread was last switched out.
     off_ns: HookCell<u64>,
 }
 
-/// What only the thread itself needs.
+/// Accessed only by the thread itself.
 struct Owned {
     cookies: [Cell<u64>; MAX],
     hooks: Cell<Option<hooks::Use>>,
@@ -104,7 +104,7 @@ impl Switches for Desched {
         hook.off_ns.set(now);
         let missed = hook.stores.write_nofault(which, now);
         if missed != 0 {
-            // Two steps, which nothing of this task comes between.
+            // Two steps: no code of this task can run in between.
             hook.missed
                 .store(hook.missed.load(Relaxed) | missed, Relaxed);
             hook.queue_work(Notify::Resume);
@@ -112,11 +112,11 @@ impl Switches for Desched {
     }
 }
 
-/// Writes what the hook could not. It may come in between: what it notes then is served by another
-/// turn of the task work.
+/// Writes what the hook could not. The hook may run in between: what it notes then is written by
+/// another run of the task work.
 ///
-/// The thread may be where it has no access to the memory by its protection key, in a signal handler
-/// for example. It had when it added the notification, which is enough.
+/// The thread's current protection key rights may not allow access to the memory, in a signal
+/// handler for example. The rights when it added the notification are what counts.
 fn write_missed(ctx: &TaskContext, thread: &Desched) {
     let missed = thread.missed.xchg(0, Relaxed);
 
@@ -176,7 +176,7 @@ impl Owned {
         })
     }
 
-    /// The number of the notification with this cookie.
+    /// The index of the notification with this cookie.
     fn find(&self, thread: &Desched, cookie: u64) -> Option<usize> {
         (0..MAX).find(|&number| {
             thread.stores.armed() & 1 << number != 0 && self.cookies[number].get() == cookie
@@ -184,7 +184,7 @@ impl Owned {
     }
 }
 
-/// What the kernel is to write, as far as it has been asked for in the right way.
+/// The notification to add, if the arguments are valid.
 fn store_of(args: &umcg_desched_args) -> Result<UserStore> {
     let is_time = args.flags & UMCG_DESCHED_WRITE_TIME != 0;
     let width: u16 = match args.width {
@@ -226,7 +226,7 @@ pub(crate) fn add(ctx: &TaskContext, args: &umcg_desched_args) -> Result {
     let owned = Owned::new(ctx)?;
     let thread = Desched::new();
     thread.add(ctx, &owned, args, store)?;
-    // What was written before this is seen to: the first hook comes after it, and user code too.
+    // Everything before this has been written: the first hook runs after it, and so does user code.
     ctx.attach(owned, (), thread, |_| {})?;
 
     Ok(())
@@ -248,7 +248,7 @@ pub(crate) fn remove(ctx: &mut TaskContext, args: &umcg_desched_args) -> Result 
     Ok(())
 }
 
-/// Takes all notifications of the current task away.
+/// Removes all notifications of the current task.
 pub(super) fn vanish(ctx: &mut TaskContext) {
     if let Some(record) = ctx.detach::<Desched>(|_| {}) {
         drop(record.owned().hooks.take());

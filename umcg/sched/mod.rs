@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who is on a CPU: slots that the kernel writes and user space reads, and words of user space that
-//! the kernel writes when a thread has left its CPU.
+//! Scheduling state of threads: slots that the kernel writes and user space reads, and words of
+//! user space that the kernel writes when their thread was descheduled.
 //!
-//! Any thread can have either, be it registered as a server or worker or not. Each has a record of
-//! its own, with a preempt notifier of its own: nobody pays for what he does not have.
+//! Any thread can have either, whether it is registered as a server or worker or not. Each has its
+//! own record and preempt notifier, so a thread pays only for what it uses.
 
 pub(crate) mod area;
 pub(super) mod desched;
@@ -20,7 +20,7 @@ pub(super) fn evict() {
     state::evict();
 }
 
-/// The current task exits, or its address space is about to be replaced.
+/// The current task exits, or calls exec.
 pub(super) fn vanish(ctx: &mut TaskContext) {
     desched::vanish(ctx);
     state::vanish(ctx);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sets of numbers, of which the lowest free one is taken. Pure, but for the words.
+//! Allocation of the lowest free number from a bitmap. Pure, except for the words.
 
 use super::super::protocol::SharedWord;
 
-/// How many numbers a word holds.
+/// The number of bits in a word.
 pub(crate) const PER_WORD: usize = u64::BITS as usize;
 
 /// The lowest number that is not in `word`.
@@ -21,18 +21,18 @@ pub(crate) fn lowest_free_of(words: &[u64]) -> Option<usize> {
         .find_map(|(index, word)| Some(index * PER_WORD + lowest_free(*word)?))
 }
 
-/// Adds a number to `words`, which nobody else changes.
+/// Adds a number to `words`, which the caller has exclusively.
 pub(crate) fn insert(words: &mut [u64], number: usize) {
     words[number / PER_WORD] |= 1 << (number % PER_WORD);
 }
 
-/// Takes a number out of `words`, which nobody else changes.
+/// Removes a number from `words`, which the caller has exclusively.
 pub(crate) fn remove(words: &mut [u64], number: usize) {
     words[number / PER_WORD] &= !(1 << (number % PER_WORD));
 }
 
-/// Takes the lowest number that is free in `words`, which others change at the same time. Takes no
-/// lock; who gives a number back has done all that he did before this is seen to succeed.
+/// Takes the lowest free number of `words`, which others change concurrently. Lockless; everything
+/// done by the previous owner of the number before it was released is visible after this.
 pub(crate) fn take(words: &[impl SharedWord]) -> Option<usize> {
     for (index, word) in words.iter().enumerate() {
         let mut old = word.load();
@@ -47,7 +47,7 @@ pub(crate) fn take(words: &[impl SharedWord]) -> Option<usize> {
     None
 }
 
-/// Gives back a number that [`take`] has taken.
+/// Releases a number that [`take`] has taken.
 pub(crate) fn give(words: &[impl SharedWord], number: usize) {
     let word = &words[number / PER_WORD];
     let mut old = word.load();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written to a slot, and in which order. Pure, but for the words.
+//! The stores to a slot and their order. Pure, except for the words.
 //!
-//! A slot has one writer at a time: the thread that it belongs to, on the CPU that it is on or
-//! leaves. When it gets another CPU, the scheduler orders that after what it has done here.
+//! A slot has one writer at a time: its thread, on the CPU that it is on or leaves. When the thread
+//! migrates, the scheduler orders that after its stores here.
 //!
-//! Readers come in two kinds. Who wants to know whether a thread is on a CPU reads the state alone.
-//! Who wants several fields as they were at one moment reads `seq` (acquire), the fields, and after
-//! a read barrier `seq` again: the fields belong together if `seq` was even and is the same.
+//! There are two kinds of readers. To know whether a thread is on a CPU, they read the state alone.
+//! To read several fields consistently, they read `seq` (acquire), the fields, and after a read
+//! barrier `seq` again: the fields belong together if `seq` was even and is the same.
 
 use super::super::abi::{
     umcg_sched_state,
@@ -23,15 +23,15 @@ pub(crate) trait SlotWords {
     /// Reads a word; only its writer does.
     fn get32(&self, offset: usize) -> u32;
 
-    /// Writes a word, after all that was written before: a release store.
+    /// Writes a word: a release store.
     fn set32(&self, offset: usize, value: u32);
 
     /// As [`SlotWords::set32`].
     fn set64(&self, offset: usize, value: u64);
 }
 
-/// Makes a change between two values of `seq`. Every store is a release, so that none comes before
-/// the odd value or after the even one: pairs with the two loads of a reader.
+/// Makes a change between two increments of `seq`. Every store is a release, so that none is
+/// visible before the odd value or after the even one: pairs with the two loads of a reader.
 #[inline]
 fn change<S: SlotWords>(slot: &S, fields: impl FnOnce(&S)) {
     let seq = slot.get32(offset_of!(umcg_sched_state, seq));
@@ -46,7 +46,7 @@ fn set_state(slot: &impl SlotWords, state: u32) {
     slot.set32(offset_of!(umcg_sched_state, state), state);
 }
 
-/// The slot is given to the thread `tid`, which has just got its CPU as far as anybody can tell.
+/// Assigns the slot to the thread `tid`, which appears to have just been switched in.
 pub(crate) fn begin(slot: &impl SlotWords, tid: u32, now_ns: u64, cpu: u32, vcpu: u32) {
     change(slot, |slot| {
         slot.set32(
@@ -59,7 +59,7 @@ pub(crate) fn begin(slot: &impl SlotWords, tid: u32, now_ns: u64, cpu: u32, vcpu
     });
 }
 
-/// The thread has got a CPU.
+/// The thread was switched in.
 #[inline]
 pub(crate) fn switch_in(slot: &impl SlotWords, now_ns: u64, cpu: u32, vcpu: u32) {
     change(slot, |slot| arrive(slot, now_ns, cpu, vcpu));
@@ -73,7 +73,7 @@ fn arrive(slot: &impl SlotWords, now_ns: u64, cpu: u32, vcpu: u32) {
     set_state(slot, UMCG_SCHED_ON_CPU);
 }
 
-/// The thread leaves its CPU, to sleep if it `blocks`.
+/// The thread is switched out, to sleep if it `blocks`.
 #[inline]
 pub(crate) fn switch_out(slot: &impl SlotWords, now_ns: u64, blocks: bool) {
     change(slot, |slot| {
@@ -89,7 +89,7 @@ pub(crate) fn switch_out(slot: &impl SlotWords, now_ns: u64, blocks: bool) {
     });
 }
 
-/// The slot is given back: `UMCG_SCHED_EXITED` if the thread is gone, else zero.
+/// The slot is released: `UMCG_SCHED_EXITED` if the thread exits, else zero.
 pub(crate) fn end(slot: &impl SlotWords, now_ns: u64, state: u32) {
     change(slot, |slot| {
         slot.set64(offset_of!(umcg_sched_state, off_ns), now_ns);

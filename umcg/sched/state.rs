@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `UMCG_IOC_SCHED_STATE`: threads whose slot says whether they are on a CPU.
+//! `UMCG_IOC_SCHED_STATE`: threads with a slot that tells whether they are on a CPU.
 
 use super::{
     super::{
@@ -48,22 +48,22 @@ use kernel::{
 
 const REGISTER_WITH_VCPU: u32 = UMCG_SCHED_STATE_REGISTER | UMCG_SCHED_STATE_VCPU;
 
-/// A thread that has a slot.
+/// A thread with a slot.
 struct SchedState {
     slot: Slot,
     wants_vcpu: bool,
     vcpu: HookCell<u32>,
 }
 
-/// What only the thread itself needs.
+/// Accessed only by the thread itself.
 struct Owned {
-    /// What it has until it leaves.
+    /// Its resources until it leaves.
     held: Cell<Option<(Lease, hooks::Use)>>,
     share: Share,
 }
 
 impl SchedState {
-    /// A virtual CPU for the thread, which has got a CPU, if it wants one.
+    /// Takes a virtual CPU for the thread, which was switched in, if it wants one.
     #[inline]
     fn take_vcpu(&self) -> u32 {
         if self.wants_vcpu {
@@ -72,7 +72,7 @@ impl SchedState {
         self.vcpu.get()
     }
 
-    /// Gives it back: the thread leaves its CPU.
+    /// Releases it: the thread is switched out.
     #[inline]
     fn give_vcpu(&self) {
         if self.wants_vcpu {
@@ -106,8 +106,8 @@ impl Switches for SchedState {
     }
 }
 
-/// Serves `UMCG_IOC_SCHED_STATE`. Calls `tell` with the slot of the current task, where user space
-/// is to know it. Errors as the UAPI header says, and those of `tell`.
+/// Serves `UMCG_IOC_SCHED_STATE`. Calls `tell` with the slot of the current task, to pass it to
+/// user space. Errors as the UAPI header says, and those of `tell`.
 pub(crate) fn sched_state(
     ctx: &mut TaskContext,
     args: &umcg_sched_state_args,
@@ -154,7 +154,7 @@ fn register(ctx: &mut TaskContext, wants_vcpu: bool, tell: impl FnOnce(u32) -> R
     Ok(())
 }
 
-/// Takes the slot of the current task away, and says why there; `None` if it has none.
+/// Releases the slot of the current task, and writes the reason there; `None` if it has none.
 fn leave(ctx: &mut TaskContext, state: u32) -> Option<()> {
     // It has a virtual CPU only while it is on a CPU.
     let record = ctx.detach::<SchedState>(|record| {
@@ -167,7 +167,7 @@ fn leave(ctx: &mut TaskContext, state: u32) -> Option<()> {
     Some(())
 }
 
-/// The current task goes.
+/// The current task exits or calls exec.
 pub(super) fn vanish(ctx: &mut TaskContext) {
     let _ = leave(ctx, UMCG_SCHED_EXITED);
 }
