@@ -14,8 +14,9 @@ pub(crate) fn monotonic_ns() -> u64 {
     now as u64
 }
 
-/// As [`monotonic_ns`], but without a wait for whoever sets the clock, and so for scheduler hooks as
-/// well. While the clock is being set, a later call may return a little less than an earlier one.
+/// As [`monotonic_ns`], but never waits for an update of the clock, so it can be used in scheduler
+/// hooks. While the clock is being adjusted, a later call may return a little less than an earlier
+/// one.
 #[inline]
 pub(crate) fn monotonic_fast_ns() -> u64 {
     // SAFETY: No precondition once time keeping runs; any context, NMIs included.

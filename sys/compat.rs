@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the kernels that this source builds for differ: Linux 7.2 and 7.3.
+//! Differences between the supported kernels: Linux 7.2 and 7.3.
 //!
-//! Nothing here asks which kernel it is. Each function uses what all of them have, and names what it
-//! stands for, and the first kernel that has that: it goes when the oldest kernel does.
+//! There are no version checks. Each function uses what all of the kernels have, and names its
+//! equivalent and the first kernel that has that: it is removed with the support for older kernels.
 
 use super::bindings as helpers;
 use core::borrow::Borrow;
@@ -18,7 +18,7 @@ use kernel::{
 
 /// This module, as C knows it. For `kernel::module::this_module()`, of Linux 7.3.
 pub(super) const fn this_module() -> *mut bindings::module {
-    // Some of its fields have no size, where the kernel is configured so.
+    // Some of its fields have no size, depending on the kernel's configuration.
     #[allow(improper_ctypes)]
     extern "C" {
         static __this_module: Opaque<bindings::module>;
@@ -28,15 +28,15 @@ pub(super) const fn this_module() -> *mut bindings::module {
     unsafe { __this_module.get() }
 }
 
-/// Has a file that is being opened keep the module loaded, until the VFS puts the owner that the
-/// file's operations name by then: the caller replaces them by some that name this module.
+/// Makes a file that is being opened keep the module loaded, until the VFS puts the owner of the
+/// file's operations: the caller replaces these by operations of this module.
 ///
 /// For `file_operations::owner`, which the operations of a `MiscDevice` have since Linux 7.3: there
 /// the file keeps the module already.
 ///
 /// # Errors
 ///
-/// `ENODEV` if the module is on its way out.
+/// `ENODEV` if the module is being unloaded.
 pub(super) fn hold_module(file: &File) -> Result {
     // SAFETY: A file that is being opened has its operations, and nobody else has the file yet.
     let owner = unsafe { (*(*file.as_ptr()).f_op).owner };
@@ -63,21 +63,20 @@ pub(super) fn synchronize_rcu() {
     unsafe { bindings::synchronize_rcu() };
 }
 
-/// The value of a module parameter, of what its `value()` returns: since Linux 7.3 a copy of it,
-/// a reference before.
+/// The value of a module parameter, from the result of its `value()`: a copy since Linux 7.3, a
+/// reference before.
 pub(crate) fn parameter(value: impl Borrow<u32>) -> u32 {
     *value.borrow()
 }
 
-/// The number of the process of a task in the initial PID namespace. For `Task::tgid()`, of Linux
-/// 7.3.
+/// The TGID of a task in the initial PID namespace. For `Task::tgid()`, of Linux 7.3.
 pub(crate) fn process_of(task: &Task) -> i32 {
     // SAFETY: The reference keeps the task, which is given its process before others can find it.
     unsafe { (*task.as_ptr()).tgid }
 }
 
-/// What the callback of a timer returns that is not to start it again. For `HRTIMER_NORESTART`, which
-/// is a number before Linux 7.3, and a value of a type of its own since.
+/// The result of a timer callback that does not restart it. For `HRTIMER_NORESTART`, which is an
+/// integer before Linux 7.3, and an enum since.
 pub(super) const fn timer_is_over() -> bindings::hrtimer_restart {
     // SAFETY: An integer of C, whether wrapped or not; the value is zero.
     unsafe { core::mem::zeroed() }

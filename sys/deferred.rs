@@ -28,12 +28,12 @@ static ITEMS: Atomic<*mut Deferred> = Atomic::new(ptr::null_mut());
 
 /// A delayed work item in a static.
 ///
-/// Does nothing before [`Deferred::init`], and nothing any more when the module has begun to go: none
-/// can be left behind.
+/// Does nothing before [`Deferred::init`], and nothing once the module is being unloaded: none can
+/// be left behind.
 pub(crate) struct Deferred {
     work: Opaque<bindings::delayed_work>,
     run: fn(),
-    /// A queue of its own, that goes with the module; null for the kernel's one.
+    /// A queue that is destroyed with the module; null for the kernel's queue.
     queue: Atomic<*mut bindings::workqueue_struct>,
     initialised: Atomic<bool>,
     next: Atomic<*mut Deferred>,
@@ -43,7 +43,7 @@ pub(crate) struct Deferred {
 unsafe impl Sync for Deferred {}
 
 impl Deferred {
-    /// An item that will call `run`, which may sleep, and never runs twice at once.
+    /// An item that will call `run`, which may sleep, and never runs concurrently with itself.
     pub(crate) const fn new(run: fn()) -> Self {
         Self {
             work: Opaque::uninit(),
@@ -70,9 +70,8 @@ impl Deferred {
         self.initialised.store(true, Release);
     }
 
-    /// Makes the item usable, and has it run on a queue of its own, which has a thread that runs it where
-    /// there is no memory to start one: so it must not wait for memory itself, nor for a task that
-    /// does.
+    /// Makes the item usable, on a separate queue with a rescuer thread, which runs it even without
+    /// memory: so it must not wait for memory, nor for a task that does.
     ///
     /// # Errors
     ///
@@ -91,8 +90,8 @@ impl Deferred {
         Ok(())
     }
 
-    /// Calls the function once in about `delay_ms` milliseconds. Nothing changes if it is waiting
-    /// to be called already. Any context.
+    /// Calls the function once in about `delay_ms` milliseconds. Does nothing if a call is pending.
+    /// Any context.
     pub(crate) fn schedule(&'static self, delay_ms: u32) {
         // Acquire: pairs with the release in `init()`.
         if !self.initialised.load(Acquire) {
@@ -124,7 +123,7 @@ impl Deferred {
         let delayed = unsafe { container_of!(work, bindings::delayed_work, work) };
         // CAST: `Opaque<T>` is a transparent wrapper of `T`.
         let opaque = delayed.cast::<Opaque<bindings::delayed_work>>();
-        // SAFETY: The delayed work is the field of a `Deferred`, as said.
+        // SAFETY: The delayed work is the field of a static `Deferred`.
         let this = unsafe { container_of!(opaque, Self, work) };
 
         // SAFETY: A static, of which only shared references exist.
@@ -133,7 +132,7 @@ impl Deferred {
     }
 }
 
-/// Forgets all calls that have not begun, waits for those that have, and allows no others. May sleep.
+/// Cancels pending calls, waits for running ones, and allows no others. May sleep.
 pub(super) fn shut_down() {
     let mut next = ITEMS.load(Relaxed);
 

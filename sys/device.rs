@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The character device: hands every call to safe code, with the proof of where it runs.
+//! The character device: passes every call to safe code, with a proof of its context.
 //!
 //! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
@@ -32,41 +32,41 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// What a device does.
+/// The operations of a device.
 pub(crate) trait Calls: Send + Sync + 'static {
-    /// Serves the ioctl `command`, with an argument that is most often a user address. May sleep.
+    /// Serves the ioctl `command`, with an argument that is usually a user address. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOTTY` for a command that it does not know.
     fn ioctl(ctx: TaskContext, command: u32, arg: usize) -> Result;
 
-    /// The advice of `posix_fadvise()` that is a call of the device. No file knows it: whoever has
-    /// another file under the number of the descriptor gets an error, and does nothing to that file.
+    /// The advice of `posix_fadvise()` that is a call of the device. No other file accepts it: if
+    /// the descriptor refers to another file, the call fails and does not affect that file.
     const ADVICE: c_int;
 
     /// Serves `posix_fadvise(fd, offset, length, ADVICE)`. May sleep.
     ///
-    /// No security module looks at that call, and no argument lies in memory, so it costs a third of
-    /// what an ioctl does on its way here.
+    /// No security module checks that call, and no argument is in memory, so it costs a third of an
+    /// ioctl up to here.
     fn advise(ctx: TaskContext, offset: i64, length: i64) -> Result;
 
-    /// Makes a mapping for the current task, whose address space is locked. May sleep, must not
-    /// fault.
+    /// Makes a mapping for the current task, whose mmap lock is held. May sleep, must not fault.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the device has no such memory.
     fn mmap(vma: &VmaNew) -> Result;
 
-    /// Tells of an address space in `/proc/PID/fdinfo/FD`. May sleep.
+    /// Prints lines about an address space in `/proc/PID/fdinfo/FD`. May sleep.
     fn show(mm: &Mm, out: &SeqFile);
 }
 
-/// An open file of a device that does `D`. It knows who has opened it; no ioctl depends on that.
+/// An open file of a device with the operations `D`. It keeps the opener's address space; no ioctl
+/// depends on that.
 pub(crate) struct OpenFile<D>(PhantomData<D>);
 
-/// The address space of who has opened a file: the file's private data, without any memory around it.
+/// The address space of the opener of a file: the file's private data, without an allocation.
 /// `ARef` is a `ForeignOwnable` itself since Linux 7.3.
 pub(crate) struct Opener(ARef<Mm>);
 
@@ -101,7 +101,7 @@ unsafe impl ForeignOwnable for Opener {
 }
 
 impl<D: Calls> OpenFile<D> {
-    /// The operations of a `MiscDevice`, and what it does not have.
+    /// The operations of a `MiscDevice`, and additional ones.
     const OPERATIONS: bindings::file_operations = {
         let device = MiscDeviceOptions { name: c"" }.into_raw::<Self>();
         // SAFETY: They are a constant of the type, whatever device names them.
@@ -119,15 +119,15 @@ impl<D: Calls> OpenFile<D> {
 ///
 /// # Errors
 ///
-/// What `misc_register()` fails with.
+/// Those of `misc_register()`.
 pub(crate) fn register<D: Calls>(
     name: &'static CStr,
 ) -> impl PinInit<MiscDeviceRegistration<OpenFile<D>>, Error> {
     MiscDeviceRegistration::register(MiscDeviceOptions { name })
 }
 
-/// Called by the VFS, for a system call or in a worker thread of io_uring. What else advises, the
-/// kernel itself for a mapping, does not give this advice.
+/// Called by the VFS, for a system call or in an io_uring worker. Other callers, such as the kernel
+/// for a mapping, do not use this advice.
 ///
 /// # Safety
 ///
@@ -152,8 +152,8 @@ unsafe extern "C" fn advise<D: Calls>(
 impl<D: Calls> MiscDevice for OpenFile<D> {
     type Ptr = Opener;
 
-    /// Called with the lock that all opening of misc devices takes. So nothing is allocated here: others
-    /// would wait until this task gets its memory.
+    /// Called with the lock that every open of a misc device takes. So nothing is allocated here:
+    /// others would wait for the allocation.
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<Opener> {
         let opener = Opener(ARef::from(&**current!().mm().ok_or(EFAULT)?));
         compat::hold_module(file)?;
@@ -182,8 +182,8 @@ impl<D: Calls> MiscDevice for OpenFile<D> {
     }
 }
 
-/// Whether the current task may be told of an address space: its own, or any if it may look into all.
-/// To have inherited or been sent a descriptor is not enough.
+/// Whether the current task may read about an address space: its own, or any with `CAP_SYS_PTRACE`.
+/// An inherited or received descriptor is not enough.
 fn may_see(mm: &Mm) -> bool {
     let own = current!().mm().map(|mm| mm.as_raw());
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A gate before memory that its owner takes away one day.
+//! A gate before memory that its owner will release.
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 
@@ -12,10 +12,10 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A gate that other tasks pass while it is open; closed at first.
+/// A gate that other tasks enter while it is open; closed at first.
 ///
-/// Nobody is inside once [`Gate::close`] has returned. A raw spin lock, so that it can be passed
-/// under `__schedule()` on PREEMPT_RT too; a leaf of the lock order: nothing is locked inside.
+/// No task is inside once [`Gate::close`] has returned. A raw spinlock, so that it can be entered
+/// in `__schedule()` on PREEMPT_RT too; a leaf of the lock order: nothing is locked inside.
 #[pin_data]
 pub(super) struct Gate {
     #[pin]
@@ -38,8 +38,8 @@ impl Gate {
         })
     }
 
-    /// Calls `inside` if the gate is open, else returns `None`. Any context; interrupts are off
-    /// inside, where nothing may sleep, wake or lock.
+    /// Calls `inside` if the gate is open, otherwise returns `None`. Any context; `inside` runs
+    /// with interrupts disabled, and must not sleep, wake or lock.
     #[inline]
     pub(super) fn pass<R>(&self, inside: impl FnOnce() -> R) -> Option<R> {
         self.locked(|open| if *open { Some(inside()) } else { None })
@@ -50,7 +50,7 @@ impl Gate {
         self.locked(|open| *open = true);
     }
 
-    /// Closes the gate and waits until nobody is inside. Any context.
+    /// Closes the gate and waits until no task is inside. Any context.
     pub(super) fn close(&self) {
         self.locked(|open| *open = false);
     }

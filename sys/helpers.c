@@ -87,7 +87,7 @@ void umcg_once_unlock(void)
 unsigned int umcg_module_users(void)
 {
 #ifdef CONFIG_MODULE_UNLOAD
-	/* While it is loaded it has references of its own; if that fails, nobody has used it. */
+	/* While it is loaded it has references of its own; if loading fails, it was never used. */
 	if (READ_ONCE(THIS_MODULE->state) == MODULE_STATE_GOING)
 		return max(module_refcount(THIS_MODULE), 0);
 #endif
@@ -140,8 +140,8 @@ void umcg_set_current_state(unsigned int state)
 }
 
 /*
- * data_race(): the task writes its fields plainly whenever it exits or runs another program. Each
- * is one word; who looks may get what was there before, as if it had looked a little earlier.
+ * data_race(): the task writes its fields plainly when it exits or calls exec. Each is one word;
+ * the reader may get the old value, as if it had read a little earlier.
  */
 unsigned int umcg_flags_of(const struct task_struct *task)
 {
@@ -159,8 +159,8 @@ int umcg_number_of(const struct task_struct *task)
 }
 
 /*
- * What follows schedule() keeps it from being a jump, after which this function would not be on the
- * stack; and makes the two differ, or the compiler would make one of them.
+ * The code after schedule() prevents a tail call, which would remove this function from the stack;
+ * and it differs, so that the compiler does not merge both functions.
  */
 noinline void umcg_wait(void)
 {
@@ -176,7 +176,7 @@ noinline void umcg_hold(void)
 
 bool umcg_sleep_until(__u64 expires_ns, bool holds)
 {
-	/* User space may say any number: what is beyond the end of time never comes. */
+	/* User space may pass any value: a time beyond the range of ktime_t never comes. */
 	ktime_t expires = ns_to_ktime(min_t(u64, expires_ns, KTIME_MAX));
 	struct hrtimer_sleeper sleeper;
 
@@ -194,7 +194,7 @@ bool umcg_sleep_until(__u64 expires_ns, bool holds)
 	hrtimer_cancel(&sleeper.timer);
 	destroy_hrtimer_on_stack(&sleeper.timer);
 
-	/* The timer's callback clears the task that it has woken. */
+	/* The timer's callback clears the task when it has woken it. */
 	return !sleeper.task;
 }
 
@@ -216,7 +216,7 @@ __u64 umcg_handled_signals(void)
 {
 	u64 handled = 0;
 
-	/* Other threads may change an action at any time: before this look or after it. */
+	/* Other threads may change an action at any time. */
 	for (int i = 0; i < _NSIG; i++) {
 		__sighandler_t handler = READ_ONCE(current->sighand->action[i].sa.sa_handler);
 
@@ -258,8 +258,8 @@ void umcg_withdraw_sentinel(unsigned int signal)
 	bool sent = false;
 
 	/*
-	 * The flag of the thread stays: it may be needed for the restart of a system call, and is
-	 * recalculated where signals are looked for.
+	 * TIF_SIGPENDING stays set: it may be needed for the restart of a system call, and is
+	 * recalculated where signals are checked.
 	 */
 	spin_lock_irq(&current->sighand->siglock);
 	list_for_each_entry(entry, &current->pending.list, list)
@@ -271,7 +271,7 @@ void umcg_withdraw_sentinel(unsigned int signal)
 
 __u64 umcg_own_runtime(void)
 {
-	/* The scheduler brings it up to date. */
+	/* The scheduler updates it. */
 	schedule();
 	return current->se.sum_exec_runtime;
 }
@@ -349,7 +349,7 @@ int umcg_charge_pinned_pages(struct mm_struct *mm, unsigned long pages, bool may
 	const u64 limit = may_exceed ? S64_MAX : rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	s64 pinned = atomic64_read(&mm->pinned_vm);
 
-	/* Others count there as well: nobody may fail for what is not counted in the end. */
+	/* Others charge there as well: no charge may fail because of one that is reverted. */
 	do {
 		if (pinned + pages > limit)
 			return -ENOMEM;
@@ -379,9 +379,8 @@ bool umcg_is_runnable(struct task_struct *task)
 }
 
 /*
- * data_race(): the hook may come where its own task looks at the counter of disabled page faults.
- * It brings it back before that goes on, as an interrupt handler does: the task finds the value
- * that it has left there.
+ * data_race(): the hook may interrupt its own task while that accesses the counter of disabled
+ * page faults. Like an interrupt handler, it restores the counter before the task continues.
  */
 unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsigned int which,
 				     __u64 now)
@@ -389,12 +388,12 @@ unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsi
 	const struct umcg_user_store *first = &stores[__ffs(which)];
 	unsigned int failed = which;
 
-	/* Who has given up its address space has that of another task loaded. */
+	/* A task that has released its address space has that of another task loaded. */
 	if (unlikely(!current->mm))
 		return failed;
 
 	(void)data_race(({ pagefault_disable(); 0; }));
-	/* One look for all of them: every address was checked when it was given. */
+	/* One check for all of them: every address was checked when it was added. */
 	if (!user_write_access_begin(u64_to_user_ptr(first->address), first->width))
 		goto out;
 	for (; which; which &= which - 1) {
@@ -431,7 +430,7 @@ __u32 umcg_protection_keys(void)
 	return read_pkru();
 }
 
-/* As long as it is set, the scheduler keeps it for the task like any other value. */
+/* While it is set, the scheduler preserves it for the task like any other value. */
 static void set_protection_keys(u32 keys)
 {
 	write_pkru(keys);
@@ -486,7 +485,7 @@ void umcg_segfault(__u64 address, bool is_mapped)
 	info.si_signo = SIGSEGV;
 	info.si_code = is_mapped ? SEGV_ACCERR : SEGV_MAPERR;
 	info.si_addr = (void __user *)address;
-	/* Pending, unless it is ignored. It stays what it is when the next one comes, which forces it. */
+	/* Pending, unless it is ignored. The next one forces it. */
 	send_sig_info(SIGSEGV, &info, current);
 	force_sig(SIGSEGV);
 }

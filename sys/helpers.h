@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the module needs from C: macros and inline functions of the kernel that
- * bindgen cannot see. No policy lives here. bindgen reads this file with the
- * user-space include paths, so it names kernel types without defining them.
+ * C helpers: macros and inline functions of the kernel that bindgen cannot see. No
+ * policy. bindgen reads this file with the user-space include paths, so it names kernel
+ * types without defining them.
  */
 #ifndef _UMCG_SYS_HELPERS_H
 #define _UMCG_SYS_HELPERS_H
@@ -59,28 +59,28 @@ void umcg_once_lock(void);
 void umcg_once_unlock(void);
 
 /*
- * How many references there are to the module while it is removed: by force, if it is any. Zero at
- * any other time. Where its state is and how it counts depends on the kernel's configuration.
+ * The number of references to the module while it is removed: by force, if there is any. Zero at
+ * any other time. Its state and counter depend on the kernel's configuration.
  */
 unsigned int umcg_module_users(void);
 
 /* Sleeps for some milliseconds, and counts as idle for it. The state is a macro. */
 void umcg_idle(unsigned int ms);
 
-/* Kills the process of a task, but for the first one: whether it is that is inline. */
+/* Kills the process of a task, except init: the check is inline. */
 void umcg_kill(struct task_struct *task);
 
 /* Whether a program that is about to run has privileges that its caller did not have: a bit-field. */
 bool umcg_gains_privileges(const struct linux_binprm *bprm);
 
-/* raw_spin_lock_init() is a macro that wants a lock class of its own. */
+/* raw_spin_lock_init() is a macro that needs a lock class of its own. */
 void umcg_raw_spin_init(struct raw_spinlock *lock);
 unsigned long umcg_raw_spin_lock_irqsave(struct raw_spinlock *lock);
 void umcg_raw_spin_unlock_irqrestore(struct raw_spinlock *lock, unsigned long flags);
 
 /*
- * Puts a notifier on the list of the current task as preempt_notifier_register()
- * does, but without asking for notifications: those cost every task something.
+ * Adds a notifier to the list of the current task as preempt_notifier_register() does,
+ * but without enabling notifications, which cost every task something.
  */
 void umcg_anchor(struct preempt_notifier *notifier);
 
@@ -88,8 +88,7 @@ void umcg_anchor(struct preempt_notifier *notifier);
 void umcg_set_current_state(unsigned int state);
 
 /*
- * Fields of another task, which the caller keeps, as they are at some moment of the call. Any
- * context.
+ * Fields of another task, which the caller keeps, at some moment of the call. Any context.
  */
 unsigned int umcg_flags_of(const struct task_struct *task);
 struct mm_struct *umcg_mm_of(const struct task_struct *task);
@@ -97,15 +96,15 @@ int umcg_number_of(const struct task_struct *task);
 
 /*
  * schedule(), in a function of its own that /proc/PID/wchan can name: names of Rust are mangled.
- * The one of a task that waits in a call, the other one of a worker that is held.
+ * One for tasks that wait in a call, the other one for held workers.
  */
 void umcg_wait(void);
 void umcg_hold(void);
 
 /*
  * Sleeps in the state that the caller has set, in umcg_hold() or umcg_wait(), until woken or until
- * CLOCK_REALTIME is @expires_ns. schedule_hrtimeout_range_clock() does this, but
- * is not exported. Returns whether the time was over.
+ * CLOCK_REALTIME is @expires_ns. schedule_hrtimeout_range_clock() does this, but is not exported.
+ * Returns whether the timeout has expired.
  */
 bool umcg_sleep_until(__u64 expires_ns, bool holds);
 
@@ -113,8 +112,8 @@ bool umcg_sleep_until(__u64 expires_ns, bool holds);
 bool umcg_wait_for_memory(unsigned int ms);
 
 /*
- * Whether the current task is being killed, or exits. fatal_signal_pending()
- * alone forgets it when the signal has been taken, long before the task is gone.
+ * Whether the current task is being killed, or exits. fatal_signal_pending() alone
+ * becomes false when the signal was taken, long before the task has exited.
  */
 bool umcg_is_dying(void);
 
@@ -125,15 +124,15 @@ __u64 umcg_handled_signals(void);
 bool umcg_has_handler(const struct k_sigaction *action);
 
 /*
- * Sets of signals, as above: those that the current task blocks, apart from those that it blocks
- * during one system call only; and those that are pending for it.
+ * Sets of signals, as above: those that the current task blocks, apart from temporary changes by
+ * a system call; and those that are pending for it.
  */
 __u64 umcg_lastingly_blocked_signals(void);
 __u64 umcg_pending_signals(void);
 
 /*
- * Makes @signal pending for the current task, which blocks it, without anything that says who has
- * sent it; and undoes that, unless it has been sent meanwhile. May sleep on PREEMPT_RT.
+ * Makes @signal pending for the current task, which blocks it, without a queue entry; and undoes
+ * that, unless it was sent meanwhile. May sleep on PREEMPT_RT.
  */
 void umcg_post_sentinel(unsigned int signal);
 void umcg_withdraw_sentinel(unsigned int signal);
@@ -157,13 +156,13 @@ bool umcg_irqs_disabled(void);
 /* copy_struct_from_user(): 0, -EFAULT, or -E2BIG. */
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size);
 
-/* Whether the current task may look into all others: CAP_SYS_PTRACE, in the initial namespace. */
+/* Whether the current task has CAP_SYS_PTRACE in the initial user namespace. */
 bool umcg_may_see_all(void);
 
 /* page_address(): inline or a macro. */
 void *umcg_page_address(const struct page *page);
 
-/* The folio of a page that the caller keeps: where the direct map has it, and how large it is. */
+/* The folio of a page that the caller keeps: its address in the direct map, and its size. */
 struct umcg_folio {
 	void *address;
 	unsigned long pages;
@@ -178,65 +177,68 @@ struct umcg_folio umcg_folio_of(struct page *page);
 void umcg_mark_dirty(struct page *page);
 
 /*
- * Counts pages in mm_struct::pinned_vm, an atomic without accessors. -ENOMEM
- * beyond RLIMIT_MEMLOCK of the current task, unless it may exceed that.
+ * Charges pages to mm_struct::pinned_vm, an atomic without accessors. -ENOMEM beyond
+ * RLIMIT_MEMLOCK of the current task, unless it may exceed that.
  */
 int umcg_charge_pinned_pages(struct mm_struct *mm, unsigned long pages, bool may_exceed);
 void umcg_uncharge_pinned_pages(struct mm_struct *mm, unsigned long pages);
 
 /*
- * Whether a mapping is a shared one, VM_MAYSHARE: the constant that Rust has is wrong in Linux 7.2.
- * For who may read the flags of the mapping.
+ * Whether a mapping is shared, VM_MAYSHARE: Rust's constant is wrong in Linux 7.2. The caller may
+ * read the flags of the mapping.
  */
 bool umcg_is_shared(const struct vm_area_struct *vma);
 
 /* get_page(): inline. */
 void umcg_get_page(struct page *page);
 
-/* task_is_runnable(): inline, and knows more than one field. */
+/* task_is_runnable(): inline, and checks more than one field. */
 bool umcg_is_runnable(struct task_struct *task);
 
 /*
- * What is to be written to memory of a user: @width is 1, 2, 4 or 8, @address a
- * multiple of it, and access_ok().
+ * A store to user memory: @width is 1, 2, 4 or 8, @address a multiple of it, and
+ * access_ok().
  */
 struct umcg_user_store {
 	__u64 address;
 	__u64 value;
-	/* What umcg_protection_keys() was when it was asked for. */
+	/* umcg_protection_keys() when the store was added. */
 	__u32 keys;
 	__u16 width;
 	/* Write the time instead. */
 	__u16 is_time;
 };
 
-/* The rights of the current thread to protection keys; inline, and only on some architectures. */
+/* The protection key rights of the current thread; inline, and only on some architectures. */
 __u32 umcg_protection_keys(void);
 
 /*
- * unsafe_put_user(): a macro. Writes those of @stores that @which has a bit of, at
- * least one, to the current address space, where that can be done without a fault.
- * Any context. Returns the bits of those that were not written.
+ * unsafe_put_user(): a macro. Writes those of @stores whose bit is set in @which, at
+ * least one, to the current address space, if possible without a fault. Any context.
+ * Returns the bits of those that were not written.
  */
 unsigned int umcg_store_user_nofault(const struct umcg_user_store stores[], unsigned int which,
 				     __u64 now);
 
 /*
- * put_user(): a macro. 0 or -EFAULT; may sleep. With the rights to protection keys that the thread
- * has, or else with those of the store.
+ * put_user(): a macro. 0 or -EFAULT; may sleep. With the protection key rights of the thread, or
+ * else with those of the store.
  */
 int umcg_store_user(const struct umcg_user_store *store, __u64 now);
 
 /*
- * Has the current thread get SIGSEGV for @address on its way to user mode, as force_sig_fault()
- * does, which is not exported. @is_mapped tells two codes apart, SEGV_ACCERR and SEGV_MAPERR.
+ * Forces SIGSEGV for @address on the current thread, as force_sig_fault() does, which is not
+ * exported. @is_mapped selects the code, SEGV_ACCERR or SEGV_MAPERR.
  */
 void umcg_segfault(__u64 address, bool is_mapped);
 
-/* INIT_DELAYED_WORK() wants a lock class of its own. */
+/* INIT_DELAYED_WORK() needs a lock class of its own. */
 void umcg_init_delayed_work(struct delayed_work *work, void (*run)(struct work_struct *work));
 
-/* alloc_workqueue(): a macro. With a rescuer: it needs no memory to go on. NULL if there is none. */
+/*
+ * alloc_workqueue(): a macro. With a rescuer, so that it needs no memory to make
+ * progress. NULL without memory.
+ */
 struct workqueue_struct *umcg_alloc_workqueue(void);
 
 /* Macros. */
@@ -244,16 +246,16 @@ void umcg_init_waitqueue(struct wait_queue_head *queue);
 void umcg_wake_all(struct wait_queue_head *queue);
 
 /*
- * wait_event_killable_timeout(), a macro. Returns what that does: zero if @condition
- * is false and the time is over, less if the task is being killed.
+ * wait_event_killable_timeout(), a macro. Returns the same: zero if @condition is false
+ * and the timeout has expired, less if the task is being killed.
  */
 long umcg_wait_killable(struct wait_queue_head *queue, bool (*condition)(void *data), void *data,
 			unsigned int timeout_ms);
 
 /*
- * Attaching to sched_entry_tp goes through the kernel's own inline function, so
- * that the compiler checks the probe's prototype. Those that are found by name
- * are not checked: their probes use no argument.
+ * Attaching to sched_entry_tp goes through the kernel's own inline function, so that the
+ * compiler checks the probe's prototype. The tracepoints found by name are not checked:
+ * their probes use no arguments.
  */
 int umcg_register_sched_entry(void (*probe)(void *data, bool preempt));
 int umcg_unregister_sched_entry(void (*probe)(void *data, bool preempt));

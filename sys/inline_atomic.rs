@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Atomic operations as single instructions, for the words that every switch looks at.
+//! Atomic operations as single instructions, for the words that every switch accesses.
 //!
-//! Those of the kernel are calls from Rust. On x86-64 the ones here are what the kernel's macros
-//! are: a plain load or store, which is an acquire or a release there, and a locked instruction,
-//! which is a full barrier. Elsewhere the language's strongest ordering may be weaker than that, so
-//! the kernel's are called.
+//! The kernel's atomics are function calls from Rust. On x86-64 the operations here compile to the
+//! same as the kernel's macros: a plain load or store, which is an acquire or a release there, and
+//! a locked instruction, which is a full barrier. Elsewhere the strongest ordering of `core` may be
+//! weaker than that, so the kernel's functions are called.
 
 use core::sync::atomic::{
     self as language,
@@ -38,13 +38,13 @@ pub(crate) trait InlineAtomic<V> {
     /// Replaces the word and returns the old one. Fully ordered.
     fn exchange_full(&self, new: V) -> V;
 
-    /// Replaces the word if it is `old`, else returns what it is. Fully ordered if it replaces.
+    /// Replaces the word if it is `old`, otherwise returns it. Fully ordered if it replaces.
     fn compare_exchange_full(&self, old: V, new: V) -> Result<(), V>;
 }
 
 macro_rules! impl_inline_atomic {
     ($number:ty, $language:ty, $of:ident) => {
-        /// The same word, for the operations of the language.
+        /// The same word, for the operations of `core`.
         #[inline(always)]
         fn $of(word: &Atomic<$number>) -> &$language {
             // SAFETY: Valid and aligned for as long as the reference is, and everybody's accesses

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The beginning and the end of the module.
+//! Init and exit of the module.
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
@@ -16,28 +16,27 @@ use kernel::{
     prelude::*, //
 };
 
-/// How long it takes until those who keep a module that is removed by force are looked at again, in
-/// milliseconds.
+/// How often the users of a module that is removed by force are killed again, in milliseconds.
 const LOOK_AGAIN_MS: u32 = 20;
 
-/// The end of the module: once this has been dropped, the kernel calls none of its functions and
-/// uses none of its data, and no task is in its code.
+/// The exit of the module: once this was dropped, the kernel calls none of its functions and uses
+/// none of its data, and no task is in its code.
 ///
-/// Whatever the rest of the module believes to be in use: what counts is what the kernel has.
+/// Independent of the counts of the rest of the module: it goes by what the kernel has.
 pub(crate) struct Unload {
-    /// Has those who keep the module go.
+    /// Kills the users of the module.
     evict: fn(),
 }
 
-/// Begins the start-up. When the module has to go while it is in use, `evict` is called again and
-/// again until it is not; it may sleep.
+/// Starts the initialisation. If the module is removed while in use, `evict` is called repeatedly
+/// until it is not; it may sleep.
 ///
 /// # Safety
 ///
-/// To be called once, at the beginning of the module's init function. The `Startup` goes before
-/// anything is registered. The `Unload` is dropped in process context with no lock held: when the
-/// init function fails, or at the end of the module's exit function, when the device and all else
-/// by which somebody could get into the module anew has been unregistered.
+/// To be called once, at the beginning of the module's init function. The `Startup` is dropped
+/// before anything is registered. The `Unload` is dropped in process context with no lock held:
+/// when the init function fails, or at the end of the module's exit function, when the device and
+/// all other entries into the module have been unregistered.
 ///
 /// # Errors
 ///
@@ -54,24 +53,24 @@ impl Drop for Unload {
     fn drop(&mut self) {
         wait_for_users(self.evict);
 
-        // Nobody has the module's device open, no record is attached to a task, and no task work is
-        // queued: each of these has a reference to the module. What is left is what nobody uses.
+        // The device is not open, no record is attached to a task, and no task work is queued: each
+        // of these has a reference to the module.
         deferred::shut_down();
         tracepoint::shut_down();
         reaper::shut_down();
 
-        // A task that has given up its reference may still be on its way out of a task work of this
-        // module, or out of a call of `sched_process_exit`, and even be preempted there.
-        // SAFETY: In process context with no lock held, as `begin()` demands.
+        // A task that has dropped its reference may still be returning from task work of this
+        // module, or from a probe of `sched_process_exit`, and even be preempted there. SAFETY: In
+        // process context with no lock held, as `begin()` demands.
         unsafe { bindings::synchronize_rcu_tasks() };
     }
 }
 
 /// Waits until there is no reference to the module. There is one only if the module is removed by
-/// force: the kernel does not look at the count then, but what it is told to call is still there.
+/// force: the kernel ignores the count then, but its callbacks are still registered.
 ///
-/// Whoever cannot be had to go is waited for, for ever if need be. There is no way back from here,
-/// and with the module's code gone the machine would go with the first call of it.
+/// Waits for tasks that cannot be killed, forever if necessary. The removal cannot be cancelled,
+/// and the first call of unloaded code would crash the machine.
 fn wait_for_users(evict: fn()) {
     // SAFETY: No precondition.
     let mut users = unsafe { helpers::umcg_module_users() };

@@ -18,13 +18,13 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What a mapping shows.
+/// The object that a mapping shows.
 pub(crate) trait Mapped: Send + Sync + 'static {
-    /// How many pages there are.
+    /// The number of pages.
     const PAGES: usize;
 
-    /// The page of this number, which is less than [`Mapped::PAGES`]. Called with the lock of the
-    /// address space held: may sleep, must not fault. Always the same page.
+    /// The page with this number, which is less than [`Mapped::PAGES`]. Called with the mmap lock
+    /// or the per-VMA lock held: may sleep, must not fault. Always the same page.
     ///
     /// # Errors
     ///
@@ -32,13 +32,14 @@ pub(crate) trait Mapped: Send + Sync + 'static {
     fn page(&self, number: usize) -> Result<Arc<SharedPage>>;
 }
 
-/// Has a new mapping show `object`, of which it keeps a reference until the last part of it is gone.
+/// Makes a new mapping show `object`, to which it keeps a reference until the last part of it is
+/// unmapped.
 ///
-/// The mapping can only be read, is not inherited by fork, not enlarged, and not dumped.
+/// The mapping is read-only, not inherited by fork, cannot be enlarged, and is not dumped.
 ///
 /// # Errors
 ///
-/// `EINVAL` if it is to be private, written or executed, or goes beyond the last page.
+/// `EINVAL` if it is private, writable, executable, or extends beyond the last page.
 pub(crate) fn map<M: Mapped>(vma: &VmaNew, object: Arc<M>) -> Result {
     // SAFETY: A mapping that is being made belongs to its caller.
     let first = unsafe { (*vma.as_ptr()).vm_pgoff };
@@ -80,13 +81,13 @@ impl<M: Mapped> Operations<M> {
         &Self::TABLE
     }
 
-    /// A mapping has been moved, or split in two.
+    /// A mapping was moved or split.
     ///
     /// # Safety
     ///
     /// To be called by the kernel, as an operation of a mapping that [`map`] has made.
     unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
-        // SAFETY: A mapping of ours has a reference.
+        // SAFETY: A mapping of this module has a reference.
         let object = unsafe { (*vma).vm_private_data }.cast::<M>();
         // SAFETY: An `Arc<M>` of which the old mapping has a reference; this makes one more, for the
         // new one.
@@ -95,20 +96,19 @@ impl<M: Mapped> Operations<M> {
         core::mem::forget(object);
     }
 
-    /// A mapping goes. May sleep; the lock of the address space is held.
+    /// A mapping is removed. May sleep; the mmap lock is held.
     ///
     /// # Safety
     ///
     /// As [`Operations::open`].
     unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
-        // SAFETY: A mapping of ours has a reference.
+        // SAFETY: A mapping of this module has a reference.
         let object = unsafe { (*vma).vm_private_data }.cast::<M>();
         // SAFETY: An `Arc<M>`, of which this is the reference that the mapping has.
         drop(unsafe { Arc::from_raw(object) });
     }
 
-    /// Somebody reads a page that is not mapped yet. May sleep; the lock of the address space, or
-    /// that of the mapping, is held.
+    /// A page that is not mapped yet is read. May sleep; the mmap lock or the per-VMA lock is held.
     ///
     /// # Safety
     ///

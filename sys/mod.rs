@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One kernel facility per file, each behind a safe interface.
+//! Kernel facilities behind safe interfaces, one per file.
 //!
 //! All `unsafe` code and all raw bindings of the module live here. Nothing here
 //! knows the UMCG protocol.

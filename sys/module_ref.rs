@@ -8,8 +8,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// Keeps the module from being unloaded. Also from being unloaded by force: its exit waits then (see
-/// [`super::lifetime`]), which covers as well the way out of the code that drops the last one.
+/// Keeps the module from being unloaded, also by force: its exit function waits then (see
+/// [`super::lifetime`]), which also covers the code that runs after the last reference was dropped.
 pub(super) struct ModuleRef(());
 
 impl ModuleRef {
@@ -17,7 +17,7 @@ impl ModuleRef {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the module is on its way out.
+    /// `ENODEV` if the module is being unloaded.
     pub(super) fn new() -> Result<Self> {
         // SAFETY: This is the module whose code is running.
         if unsafe { bindings::try_module_get(compat::this_module()) } {

@@ -2,8 +2,8 @@
 
 //! The words of a page, through the kernel's direct map.
 //!
-//! No access faults there, so that any context and any task may touch the words. User space sees
-//! them at the same time, so they are only ever seen as atomics.
+//! No access faults there, so any task may access the words in any context. User space accesses
+//! them concurrently, so they are always accessed as atomics.
 
 use super::bindings as helpers;
 use core::ptr::NonNull;
@@ -13,11 +13,11 @@ use kernel::{
     sync::atomic::Atomic, //
 };
 
-/// The words of a page that somebody else keeps.
+/// The words of a page that the owner of this keeps.
 ///
 /// # Invariants
 ///
-/// `base` is where the direct map has a page that stays what it is for as long as this exists.
+/// `base` is the address in the direct map of a page that stays as long as this exists.
 pub(super) struct PageWords {
     base: NonNull<u8>,
 }
@@ -32,7 +32,7 @@ impl PageWords {
     ///
     /// # Safety
     ///
-    /// The page is valid, and the caller keeps it for as long as the result exists.
+    /// The page is valid, and the caller keeps it as long as the result exists.
     pub(super) unsafe fn of(page: NonNull<bindings::page>) -> Self {
         // SAFETY: A valid page. On the 64-bit kernels that this is built for, all are mapped.
         let base = unsafe { helpers::umcg_page_address(page.as_ptr()) };
@@ -41,7 +41,7 @@ impl PageWords {
         unsafe { Self::at(NonNull::new_unchecked(base.cast())) }
     }
 
-    /// The words of the page that the direct map has at `base`.
+    /// The words of the page at `base` in the direct map.
     ///
     /// # Safety
     ///
@@ -51,8 +51,7 @@ impl PageWords {
         Self { base }
     }
 
-    /// The word at `offset`, which is aligned; whatever lies beyond the page is taken modulo its
-    /// size.
+    /// The word at `offset`, which is aligned and taken modulo the size of the page.
     #[inline]
     pub(super) fn word64(&self, offset: usize) -> &Atomic<u64> {
         let offset = offset & (PAGE_SIZE - size_of::<u64>());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! User memory that stays where it is, and the words in it.
+//! Pinned user memory, and the words in it.
 //!
-//! What is pinned is a folio, which may be one page or a huge one: none of it can be given back to
-//! the kernel as long as a page of it is pinned. So it is the folio that counts, as a whole.
+//! Memory is pinned by folios, which may be one page or a huge one: no part of a folio can be freed
+//! while a page of it is pinned. So the whole folio is charged.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
@@ -34,7 +34,8 @@ use kernel::{
 /// # Invariants
 ///
 /// - `page` is a page of the folio, and pinned.
-/// - `base` is where the direct map has the folio, which is `pages` pages long: a power of two.
+/// - `base` is the address of the folio in the direct map, and `pages` its length in pages, a power
+///   of two.
 pub(crate) struct PinnedFolio {
     page: NonNull<bindings::page>,
     base: NonNull<u8>,
@@ -48,8 +49,8 @@ unsafe impl Send for PinnedFolio {}
 unsafe impl Sync for PinnedFolio {}
 
 impl PinnedFolio {
-    /// Pins the folio of the current task that holds the user address `addr`, and tells where in it
-    /// that is, in bytes. May sleep and fault.
+    /// Pins the folio of the current task that contains the user address `addr`, and returns the
+    /// offset in it, in bytes. May sleep and fault.
     ///
     /// # Errors
     ///
@@ -92,13 +93,12 @@ impl PinnedFolio {
         Ok((this, offset))
     }
 
-    /// Sees to it that what is written through the direct map is kept when the folio is not pinned
-    /// any more: the page tables do not know of it. May sleep.
+    /// Marks the folio dirty, so that writes through the direct map, which the page tables do not
+    /// reflect, are kept after it is unpinned. May sleep.
     ///
-    /// Done while it is pinned, so that unpinning does not have to wait for the lock of the folio.
-    /// Pinned memory is neither reclaimed nor written back, so it stays dirty. Only the program itself
-    /// can change that, and says then that it does not want the content: by `MADV_FREE`, or by
-    /// truncation of the file.
+    /// Done when it is pinned, so that unpinning need not wait for the folio lock. Pinned memory is
+    /// neither reclaimed nor written back, so it stays dirty. Only the program itself can change
+    /// that, by discarding the content: with `MADV_FREE`, or by truncating the file.
     pub(crate) fn keep_content(&self, _ctx: &TaskContext) {
         // SAFETY: Pinned, by the type invariant; in process context, as `_ctx` proves.
         unsafe { helpers::umcg_mark_dirty(self.page.as_ptr()) };
@@ -110,19 +110,18 @@ impl PinnedFolio {
         &self.mm
     }
 
-    /// A number that tells it from all other folios, as long as it is pinned.
+    /// A number that is unique among all pinned folios.
     pub(crate) fn id(&self) -> usize {
         self.base.as_ptr() as usize
     }
 
-    /// How many pages it has.
+    /// Its length in pages.
     pub(crate) fn pages(&self) -> u64 {
         // CAST: A size in memory.
         self.pages as u64
     }
 
-    /// The word at `offset`, which is aligned; whatever lies beyond the folio is taken modulo its
-    /// size.
+    /// The word at `offset`, which is aligned and taken modulo the size of the folio.
     pub(crate) fn word64(&self, offset: usize) -> &Atomic<u64> {
         let offset = offset & (self.size() - size_of::<u64>());
         // SAFETY: Aligned and within the folio, which stays mapped by the type invariants. All bits
@@ -144,7 +143,7 @@ impl PinnedFolio {
 }
 
 impl Drop for PinnedFolio {
-    /// Process context, as all that drops a reference to an address space. Waits for nothing.
+    /// Process context, because it drops a reference to an address space. Waits for nothing.
     fn drop(&mut self) {
         // SAFETY: Pinned, by the type invariant; this gives the pin back.
         unsafe { bindings::unpin_user_page(self.page.as_ptr()) };
@@ -158,7 +157,7 @@ pub(crate) struct PinnedPage {
 }
 
 impl PinnedPage {
-    /// The page at `offset`, in bytes; whatever lies beyond the folio is taken modulo its size.
+    /// The page at `offset`, in bytes, taken modulo the size of the folio.
     pub(crate) fn new(folio: Arc<PinnedFolio>, offset: usize) -> Self {
         let offset = offset & (folio.size() - PAGE_SIZE);
         // SAFETY: Within the folio.
@@ -171,7 +170,7 @@ impl PinnedPage {
         }
     }
 
-    /// The folio that it is a page of.
+    /// The folio of the page.
     pub(crate) fn folio(&self) -> &PinnedFolio {
         &self.folio
     }
@@ -189,19 +188,19 @@ impl PinnedPage {
     }
 }
 
-/// A folio that counts as pinned memory of its address space, within `RLIMIT_MEMLOCK`.
+/// A folio charged as pinned memory to its address space, within `RLIMIT_MEMLOCK`.
 ///
-/// `mm_struct::pinned_vm` is an atomic: unlike `locked_vm` it needs no mmap lock, which the owner of
-/// the address space could hold against whoever gives it back.
+/// `mm_struct::pinned_vm` is an atomic: unlike `locked_vm` it needs no mmap lock, which the process
+/// could hold for long while it is uncharged.
 pub(crate) struct Charge(Arc<PinnedFolio>);
 
 impl Charge {
-    /// Counts the pages of a folio, within the limit of the current task. Neither sleeps nor
+    /// Charges the pages of a folio, within the limit of the current task. Neither sleeps nor
     /// allocates.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that is beyond the limit, unless the task `may_exceed` it.
+    /// `ENOMEM` if that exceeds the limit, unless the task `may_exceed` it.
     pub(crate) fn new(
         _ctx: &TaskContext,
         folio: Arc<PinnedFolio>,
@@ -215,14 +214,14 @@ impl Charge {
         Ok(Self(folio))
     }
 
-    /// The folio that counts.
+    /// The charged folio.
     pub(crate) fn folio(&self) -> &Arc<PinnedFolio> {
         &self.0
     }
 }
 
 impl Drop for Charge {
-    /// Process context, as the folio. Waits for nothing.
+    /// Process context, because it drops the folio. Waits for nothing.
     fn drop(&mut self) {
         let folio = &self.0;
         // SAFETY: The folio keeps the address space; this gives back what `new()` took.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! User pages that stay in memory, and the words in them.
+//! Pinned user pages, and the words in them.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
@@ -38,7 +38,8 @@ unsafe impl Send for PinnedPage {}
 unsafe impl Sync for PinnedPage {}
 
 impl PinnedPage {
-    /// Pins the page of the current task that holds the user address `addr`. May sleep and fault.
+    /// Pins the page of the current task that contains the user address `addr`. May sleep and
+    /// fault.
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ impl PinnedPage {
         })
     }
 
-    /// A number that tells this page from all others, as long as it is pinned.
+    /// A number that is unique among all pinned pages.
     pub(crate) fn id(&self) -> usize {
         self.page.as_ptr() as usize
     }
@@ -100,20 +101,20 @@ impl Drop for PinnedPage {
     }
 }
 
-/// A page that counts as pinned memory of an address space, within `RLIMIT_MEMLOCK`.
+/// A page charged as pinned memory to an address space, within `RLIMIT_MEMLOCK`.
 ///
-/// `mm_struct::pinned_vm` is an atomic: unlike `locked_vm` it needs no mmap lock, which the owner of
-/// the address space could hold against whoever gives the page back.
+/// `mm_struct::pinned_vm` is an atomic: unlike `locked_vm` it needs no mmap lock, which the process
+/// could hold for long while the page is uncharged.
 pub(crate) struct ChargedPage {
     mm: ARef<Mm>,
 }
 
 impl ChargedPage {
-    /// Counts a page of the current task, whose address space is `mm`.
+    /// Charges a page of the current task, whose address space is `mm`.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if the limit is reached and the task has no `CAP_IPC_LOCK`.
+    /// `ENOMEM` if the limit is exceeded and the task does not have `CAP_IPC_LOCK`.
     pub(crate) fn charge(_ctx: &TaskContext, mm: ARef<Mm>) -> Result<Self> {
         // SAFETY: The reference keeps the address space.
         to_result(unsafe { helpers::umcg_charge_pinned_page(mm.as_raw()) })?;
@@ -123,14 +124,14 @@ impl ChargedPage {
 }
 
 impl ChargedPage {
-    /// The address space that it counts for.
+    /// The charged address space.
     pub(crate) fn mm(&self) -> &Mm {
         &self.mm
     }
 }
 
 impl Drop for ChargedPage {
-    /// Process context, as all that drops a reference to an address space.
+    /// Process context, because it drops a reference to an address space.
     fn drop(&mut self) {
         // SAFETY: The reference keeps the address space; this gives back what `charge()` took.
         unsafe { helpers::umcg_uncharge_pinned_page(self.mm.as_raw()) };

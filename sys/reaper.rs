@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Destructors that run in process context, a grace period after nobody can find the object.
+//! Destructors that run in process context, a grace period after the object can no longer be found.
 //!
 //! `call_rcu()` would run them in softirq context, where the last reference to an address space or a
 //! page cannot be dropped.
@@ -29,7 +29,7 @@ static DEAD: Atomic<*mut bindings::callback_head> = Atomic::new(ptr::null_mut())
 
 static REAP: Deferred = Deferred::new(reap);
 
-/// Makes the reaper usable. Memory that is short does not keep it from giving memory back.
+/// Makes the reaper usable. It frees memory even if none can be allocated.
 ///
 /// # Errors
 ///
@@ -78,8 +78,8 @@ fn reap() {
     }
 }
 
-/// Destroys what waits. May sleep. For the end of the module, when the item has been shut down and
-/// nothing is attached to a task any more: nothing can come after it.
+/// Destroys the pending objects. May sleep. For the exit of the module, when the item was shut down
+/// and nothing is attached to a task any more, so nothing can follow.
 pub(super) fn shut_down() {
     reap();
 }

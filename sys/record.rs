@@ -3,13 +3,13 @@
 //! Counted records, each of which belongs to one task.
 //!
 //! The task itself, the *owner*, finds its record by the preempt notifier in it, on the list in its
-//! `task_struct`; that list is for its owner alone. Its *peers* find the record by
-//! [`map`], under RCU, and pass its gate to do something to it. The memory is freed by
-//! the reaper, a grace period after the last reference went.
+//! `task_struct`, which only the owner may access. Its *peers* find the record by [`map`], under
+//! RCU, and enter its gate to operate on it. The memory is freed by the reaper, a grace period
+//! after the last reference was dropped.
 //!
-//! A record is made, found by its number and attached in one step, and detached in one step: there is
-//! none in between that could be attached twice, or to another task. References to records stay within
-//! this module and its children.
+//! A record is created, inserted into the map and attached in one step, and detached in one step:
+//! there is none in between that could be attached twice, or to another task. References to records
+//! stay within this module and its children.
 //!
 //! C headers: [`include/linux/preempt.h`](srctree/include/linux/preempt.h),
 //! [`include/linux/task_work.h`](srctree/include/linux/task_work.h)
@@ -67,17 +67,18 @@ use kernel::{
     },
 };
 
-/// What a record holds. All tasks that find it, and the scheduler hooks of its owner, see it at any
-/// time: they share it.
+/// The contents of a record. Shared by all tasks that find it, and the scheduler hooks of its
+/// owner, at any time.
 pub(crate) trait TaskRecord: RecordType + Send + Sync + 'static {
-    /// What only the owner touches, and no hook that may have interrupted it.
+    /// Accessed only by the owner, and not by hooks that may have interrupted it.
     type Owned: Send;
 
-    /// What is there as long as the record is attached: for the owner, and for peers within the gate.
-    /// The owner gets it back when it has detached the record.
+    /// Available while the record is attached: to the owner, and to peers within the gate. The
+    /// owner gets it back when it has detached the record.
     type Lent: Send + Sync;
 
-    /// Called in the owner on its way to user mode, once after [`Current::queue_work`]; may sleep.
+    /// Called in the owner on its return to user mode, once after [`Current::queue_work`]; may
+    /// sleep.
     fn returns_to_user(ctx: &TaskContext, current: &Current<'_, Self>);
 }
 
@@ -89,11 +90,11 @@ pub(crate) trait TaskRecord: RecordType + Send + Sync + 'static {
 /// - `gate` is open only while `attached`.
 /// - While `queued`, `work` is among the task works of `task`, and owns a reference to the record;
 ///   so does `nudge`, while `nudged`, or is about to be. Both become so only while `attached`.
-/// - Only `task` changes `attached`, and touches `queued`, `module` and `owned`, until the last
-///   reference goes.
+/// - Only `task` changes `attached`, and accesses `queued`, `module` and `owned`, until the last
+///   reference is dropped.
 /// - `module` is there while it is `attached` or a work is queued.
-/// - `lent` is there, and is not changed, until the record has been detached. After that it belongs
-///   to [`Detached`], and with the last reference to whoever drops the record.
+/// - `lent` is valid, and is not changed, until the record was detached. After that it belongs to
+///   [`Detached`], and with the last reference to the code that drops the record.
 #[pin_data]
 pub(crate) struct Record<T: TaskRecord> {
     #[pin]
@@ -101,7 +102,7 @@ pub(crate) struct Record<T: TaskRecord> {
     /// The task work that the owner queues; in the end, the link of the reaper's list.
     #[pin]
     work: Opaque<bindings::callback_head>,
-    /// The task work that peers queue: it has the owner queue its own.
+    /// The task work that peers queue: it makes the owner queue its own.
     #[pin]
     nudge: Opaque<bindings::callback_head>,
     refs: Refcount,
@@ -110,7 +111,8 @@ pub(crate) struct Record<T: TaskRecord> {
     attached: Atomic<bool>,
     queued: Atomic<bool>,
     nudged: Atomic<bool>,
-    /// Held until the record is detached and no work is queued: till then the kernel calls us.
+    /// Held until the record is detached and no work is queued: until then the kernel calls code of
+    /// the module.
     module: Cell<Option<ModuleRef>>,
     task: ARef<Task>,
     owned: T::Owned,
@@ -126,7 +128,7 @@ unsafe impl<T: TaskRecord> Sync for Record<T> {}
 
 /// A counted reference to a record.
 ///
-/// No other code gets one: whoever finds a record under RCU may find one whose count is zero.
+/// No other code gets one: a record found under RCU may have a count of zero.
 ///
 /// # Invariants
 ///
@@ -170,7 +172,7 @@ impl<T: TaskRecord> Drop for RecordRef<T> {
 }
 
 impl<T: TaskRecord> Record<T> {
-    /// Makes a record for the current task, with two references.
+    /// Creates a record for the current task, with two references.
     fn new(owned: T::Owned, lent: T::Lent, shared: T) -> Result<Pin<KBox<Self>>> {
         let module = ModuleRef::new()?;
         let init = try_pin_init!(Self {
@@ -225,7 +227,8 @@ impl<T: TaskRecord> Record<T> {
         None
     }
 
-    /// Calls `f` with the record of the current task, which does not detach it meanwhile: in a hook.
+    /// Calls `f` with the record of the current task, which does not detach it meanwhile, because
+    /// this is a hook.
     #[inline]
     pub(super) fn with_current<R>(f: impl FnOnce(&Self) -> R) -> Option<R> {
         // SAFETY: An attached record owns a reference. The hook is over before the task, on which it
@@ -241,8 +244,7 @@ impl<T: TaskRecord> Record<T> {
 
     /// Whether the record is attached to its task. Any context.
     ///
-    /// Relaxed: for peers it may be over a moment later. Who has to rely on it uses
-    /// [`Record::visit`].
+    /// Relaxed: for peers it may change at any time. To rely on it, use [`Record::visit`].
     #[inline]
     pub(crate) fn is_attached(&self) -> bool {
         self.attached.load(Relaxed)
@@ -260,8 +262,8 @@ impl<T: TaskRecord> Record<T> {
     }
 
     /// Calls `visit` while the record is attached, and cannot be detached; `None` if it is not
-    /// attached. Any context. Interrupts are off inside, where nothing may sleep, wake or lock, nor
-    /// visit the same record once more.
+    /// attached. Any context. `visit` runs with interrupts disabled, and must not sleep, wake or
+    /// lock, nor visit the same record recursively.
     #[inline]
     pub(crate) fn visit<R>(&self, visit: impl FnOnce(&Visit<'_, T>) -> R) -> Option<R> {
         self.gate.pass(|| visit(&Visit(self)))
@@ -277,8 +279,8 @@ impl<T: TaskRecord> Deref for Record<T> {
     }
 }
 
-/// The record of the current task: what proves that the owner is at work, and has not been
-/// interrupted. In a hook, the owner has called what the hook is in, as it may call any function.
+/// The record of the current task, and the proof that the owner runs and was not interrupted. In a
+/// hook, the owner itself has called the function that contains the hook.
 ///
 /// # Invariants
 ///
@@ -291,7 +293,7 @@ pub(crate) struct Current<'a, T: TaskRecord> {
 impl<'a, T: TaskRecord> Current<'a, T> {
     /// # Safety
     ///
-    /// The record is attached to the current task until `'a` is over, and this is no hook that may
+    /// The record is attached to the current task until `'a` ends, and this is no hook that may
     /// have interrupted it.
     #[inline]
     pub(super) unsafe fn new(record: &'a Record<T>) -> Self {
@@ -302,13 +304,13 @@ impl<'a, T: TaskRecord> Current<'a, T> {
         }
     }
 
-    /// What only the owner touches.
+    /// Accessed only by the owner.
     #[inline]
     pub(crate) fn owned(&self) -> &'a T::Owned {
         &self.record.owned
     }
 
-    /// What is there as long as the record is attached.
+    /// Available while the record is attached.
     #[inline]
     pub(crate) fn lent(&self) -> &T::Lent {
         // SAFETY: Attached as long as this exists, by the type invariant.
@@ -326,7 +328,7 @@ impl<T: TaskRecord> Deref for Current<'_, T> {
 }
 
 /// The record of the current task in a scheduler hook that may have interrupted the task anywhere:
-/// what only the owner touches may be half-way between two values, and is out of reach.
+/// the owner's part may be in an inconsistent state, and is not accessible.
 ///
 /// # Invariants
 ///
@@ -339,7 +341,7 @@ pub(crate) struct InHook<'a, T: TaskRecord> {
 impl<'a, T: TaskRecord> InHook<'a, T> {
     /// # Safety
     ///
-    /// The record is attached to the current task until `'a` is over.
+    /// The record is attached to the current task until `'a` ends.
     #[inline]
     pub(super) unsafe fn new(record: &'a Record<T>) -> Self {
         // INVARIANT: Promised by the caller.
@@ -359,14 +361,14 @@ impl<T: TaskRecord> Deref for InHook<'_, T> {
     }
 }
 
-/// A record in the hands of a peer: it is attached, and stays so while this exists.
+/// A record as accessed by a peer: it is attached, and stays so while this exists.
 pub(crate) struct Visit<'a, T: TaskRecord>(&'a Record<T>);
 
 impl<T: TaskRecord> Visit<'_, T> {
-    /// What is there as long as the record is attached.
+    /// Available while the record is attached.
     #[inline]
     pub(crate) fn lent(&self) -> &T::Lent {
-        // SAFETY: Within the gate, and who closes it waits until this is over: attached till then.
+        // SAFETY: Within the gate, whose closing waits until this ends: attached until then.
         unsafe { self.0.lent() }
     }
 }
@@ -380,13 +382,13 @@ impl<T: TaskRecord> Deref for Visit<'_, T> {
     }
 }
 
-/// A record that has just been detached, still in the hands of its owner.
+/// A record that was just detached, still accessed by its owner.
 ///
 /// The order of the fields is the order in which they are dropped: the module goes last.
 ///
 /// # Invariants
 ///
-/// The record has been detached; this is the only instance for it, and in the hands of its owner.
+/// The record was detached; this is the only instance for it, and belongs to its owner.
 pub(crate) struct Detached<T: TaskRecord> {
     record: RecordRef<T>,
     _module: Option<ModuleRef>,
@@ -394,12 +396,12 @@ pub(crate) struct Detached<T: TaskRecord> {
 }
 
 impl<T: TaskRecord> Detached<T> {
-    /// What only the owner touches.
+    /// Accessed only by the owner.
     pub(crate) fn owned(&self) -> &T::Owned {
         &self.record.owned
     }
 
-    /// Takes back what was there as long as the record was attached; `None` if that has been done.
+    /// Takes back the lent part; `None` if that was already done.
     pub(crate) fn take_lent(&mut self) -> Option<T::Lent> {
         // SAFETY: Detached, so no peer is at it and none will be; and this is the only way for the
         // owner to get at it, by the type invariant.
@@ -427,13 +429,13 @@ impl TaskContext {
         Some(unsafe { Current::new(record) })
     }
 
-    /// Makes a record, has peers find it and attaches it to the current task. Calls `begin` with it
-    /// before any scheduler hook can see it, and with preemption off.
+    /// Creates a record, makes it visible to peers and attaches it to the current task. Calls
+    /// `begin` with it before any scheduler hook can see it, and with preemption disabled.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the task has a record of this type; `ENOMEM`; `ENODEV` if the module is on its way
-    /// out.
+    /// `EBUSY` if the task has a record of this type; `ENOMEM`; `ENODEV` if the module is being
+    /// unloaded.
     pub(crate) fn attach<T: TaskRecord>(
         &self,
         owned: T::Owned,
@@ -442,7 +444,7 @@ impl TaskContext {
         begin: impl FnOnce(&Current<'_, T>),
     ) -> Result<Current<'_, T>> {
         let record = Record::new(owned, lent, shared)?;
-        // If this fails, nobody has seen the record: it goes with its box.
+        // If this fails, the record was never visible: it is freed with its box.
         T::kind().map().insert(&record)?;
 
         // SAFETY: The memory is never moved: only `free()` gets at it as a box again.
@@ -462,8 +464,8 @@ impl TaskContext {
         Ok(unsafe { Current::new(record) })
     }
 
-    /// Detaches the record of the current task. No peer is at it after that, and none finds it. Calls
-    /// `end` with it after the last scheduler hook, and with preemption off.
+    /// Detaches the record of the current task. No peer accesses or finds it after that. Calls
+    /// `end` with it after the last scheduler hook, and with preemption disabled.
     pub(crate) fn detach<T: TaskRecord>(
         &mut self,
         end: impl FnOnce(&Detached<T>),
@@ -480,7 +482,7 @@ impl TaskContext {
             record.attached.store(false, Relaxed);
 
             let module = record.take_module_if_over();
-            // INVARIANT: Detached above, by its owner, for which there is no way to do that again.
+            // INVARIANT: Detached above, by its owner, which cannot do that again.
             let detached = Detached {
                 record,
                 _module: module,

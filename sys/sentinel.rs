@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the end of a signal handler is noticed.
+//! Detects the return of a signal handler.
 //!
-//! The kernel tells nobody that a handler returns. But the return puts back the set of blocked
-//! signals that was in force when the handler began, and so does `siglongjmp()`. A *sentinel* is a
-//! signal that is not in that set. It is blocked and pending while the handler runs, without ever
-//! having been sent. When the set is put back, it could be taken: so the task looks for signals on its
-//! way to user mode, and runs its task works before it takes one. The work of the owner of the
-//! sentinel has to be queued by then, and withdraws it. Nobody ever takes it.
+//! The kernel has no hook for the return of a handler. But the return restores the signal mask from
+//! when the handler began, and so does `siglongjmp()`. A *sentinel* is a signal that is not in that
+//! mask. It is blocked and pending while the handler runs, without having been sent. When the mask
+//! is restored, it could be taken: so the task checks for signals on its return to user mode, and
+//! runs its task works before it takes one. The work of the sentinel's owner must be queued by
+//! then, and withdraws it. It is never taken.
 //!
 //! C header: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h)
 
@@ -19,13 +19,13 @@ use super::{
 use core::num::NonZeroU8;
 use kernel::bindings;
 
-/// Signals that queue up: if one is sent while it is the sentinel, it is not taken for that.
+/// Signals that are queued: if one is sent while it is the sentinel, it can be told apart.
 const FIRST_REALTIME: u32 = 32;
 
-/// The three below are those that the C libraries send to their threads.
+/// The three below are used internally by C libraries.
 const FIRST_FOR_PROGRAMS: u32 = 35;
 
-/// A signal that has not been sent. For the task that has chosen it.
+/// A pending signal that was not sent. For the task that has chosen it.
 ///
 /// # Invariants
 ///
@@ -37,11 +37,12 @@ impl Sentinel {
     /// Chooses a signal for the handler of `handled` that is about to begin. `None` if there is none
     /// that is neither blocked by the current task nor pending. Any context of the current task.
     ///
-    /// It is best to take what is sent least: the highest one that is not among those that the task
-    /// answers at once; then the one that is handled, which is blocked meanwhile most often.
+    /// Prefers rarely used signals: the highest one that is not immediate; then the handled one,
+    /// which is usually blocked meanwhile.
     pub(crate) fn choose(handled: u32, answered: Signals) -> Option<Self> {
-        // There the task need not pass the scheduler when it is told to, and the work of the owner
-        // may be missing when the sentinel is to be withdrawn: so it would be taken, and might kill.
+        // With that option the task may return to user mode without passing the scheduler, and the
+        // owner's work may not be queued when the sentinel is to be withdrawn: it would be taken,
+        // and might kill.
         if cfg!(CONFIG_RSEQ_SLICE_EXTENSION) {
             return None;
         }
@@ -67,8 +68,7 @@ impl Sentinel {
         self.0.get().into()
     }
 
-    /// Puts the sentinel in its place, when the frame of a handler has been set up: on top of it,
-    /// perhaps, if others are below.
+    /// Posts the sentinel, when the frame of a handler was set up, perhaps on top of others.
     pub(crate) fn post(self, ctx: &TaskContext) {
         Signals::NONE
             .with(self.signal())
@@ -77,11 +77,12 @@ impl Sentinel {
         unsafe { helpers::umcg_post_sentinel(self.signal()) };
     }
 
-    /// Whether the handler has not returned: only that, or the program itself, unblocks the sentinel.
+    /// Whether the handler has not returned: only its return, or the program itself, unblocks the
+    /// sentinel.
     ///
-    /// A handler may be in a system call that blocks other signals as long as it lasts, such as
-    /// `sigsuspend()`. If the sentinel is none of them, the call would be over at once. So it is
-    /// withdrawn until a signal has been handled; that is how such a call ends most often.
+    /// A handler may be in a system call that temporarily replaces the signal mask, such as
+    /// `sigsuspend()`. If the sentinel is not in the new mask, the call would end at once. So it is
+    /// withdrawn until a signal was handled, which usually ends such a call.
     pub(crate) fn is_in_force(self, ctx: &TaskContext) -> bool {
         let in_force = lastingly_blocked().contains(self.signal());
 
@@ -91,13 +92,13 @@ impl Sentinel {
         in_force
     }
 
-    /// Takes the sentinel away.
+    /// Withdraws the sentinel.
     pub(crate) fn withdraw(self, _ctx: &TaskContext) {
         // SAFETY: In process context, as `_ctx` proves.
         unsafe { helpers::umcg_withdraw_sentinel(self.signal()) };
     }
 
-    /// Takes the sentinel away from a handler that goes on.
+    /// Withdraws the sentinel of a handler that continues.
     pub(crate) fn give_up(self, ctx: &TaskContext) {
         self.withdraw(ctx);
         Signals::NONE
@@ -106,7 +107,7 @@ impl Sentinel {
     }
 }
 
-/// The signals that the current task blocks, whatever a system call blocks for as long as it lasts.
+/// The signals that the current task blocks, apart from temporary changes by a system call.
 fn lastingly_blocked() -> Signals {
     // SAFETY: Looks at the current task only.
     Signals::from_bits(unsafe { helpers::umcg_lastingly_blocked_signals() })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages of the kernel that user space may map.
+//! Kernel pages that user space may map.
 
 use super::page_words::PageWords;
 use core::ptr::NonNull;
@@ -12,15 +12,15 @@ use kernel::{
     sync::atomic::Atomic, //
 };
 
-/// A page that counts as memory of the group of the task that made it. Where user space has it
-/// mapped, the page itself outlives this.
+/// A page charged to the memory cgroup of the task that created it. While user space has it mapped,
+/// the page itself outlives this.
 pub(crate) struct SharedPage {
     words: PageWords,
     page: Page,
 }
 
 impl SharedPage {
-    /// A page of zeroes. May sleep.
+    /// A zeroed page. May sleep.
     ///
     /// # Errors
     ///

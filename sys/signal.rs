@@ -18,7 +18,7 @@ use kernel::{
 #[derive(Clone, Copy)]
 pub(crate) struct Signals(u64);
 
-/// Those that an instruction raises. If one of them is blocked then, it kills.
+/// Signals raised by instructions. If such a signal is blocked, it kills.
 const SYNCHRONOUS: Signals = Signals::NONE
     .with(bindings::SIGSEGV)
     .with(bindings::SIGBUS)
@@ -31,27 +31,27 @@ impl Signals {
     /// No signal.
     pub(crate) const NONE: Self = Self(0);
 
-    /// The signals of a word that has bit `n - 1` for signal `n`.
+    /// The signals of a word with bit `n - 1` for signal `n`.
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// This one, too. `signal` is from 1 to 64.
+    /// With this one added. `signal` is from 1 to 64.
     pub(crate) const fn with(self, signal: u32) -> Self {
         Self(self.0 | 1 << (signal - 1))
     }
 
-    /// All that are in either set.
+    /// The union of both sets.
     pub(crate) const fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// Those that are in this set only.
+    /// Those only in this set.
     pub(crate) const fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    /// Whether this one, from 1 to 64, is among them.
+    /// Whether it contains this one, from 1 to 64.
     pub(crate) const fn contains(self, signal: u32) -> bool {
         self.0 & 1 << (signal - 1) != 0
     }
@@ -71,8 +71,7 @@ impl Signals {
         Self(set as u64)
     }
 
-    /// Changes the set of signals that the current task blocks. Returns the set of before. May sleep
-    /// on PREEMPT_RT.
+    /// Changes the signal mask of the current task. Returns the old one. May sleep on PREEMPT_RT.
     pub(super) fn mask(self, _ctx: &TaskContext, how: u32) -> Self {
         // CAST: `usize` has 64 bits wherever this module is built.
         let mut set = bindings::sigset_t {
@@ -88,9 +87,8 @@ impl Signals {
     }
 }
 
-/// Has the current task block the signals that have a handler, except for these and for those that
-/// its own instructions raise, until it changes its set itself: a handler that runs has done so when
-/// it returns.
+/// Makes the current task block the handled signals, except for these and for those raised by its
+/// own instructions, until it changes its signal mask itself, which the return of a handler does.
 pub(crate) fn block_handled(ctx: &TaskContext, except: Signals) {
     Signals::handled(ctx)
         .without(except)
@@ -98,7 +96,7 @@ pub(crate) fn block_handled(ctx: &TaskContext, except: Signals) {
         .mask(ctx, bindings::SIG_BLOCK);
 }
 
-/// Whether the current task will not be in user mode any more. Any context.
+/// Whether the current task will not return to user mode. Any context.
 #[inline]
 pub(crate) fn is_dying() -> bool {
     // SAFETY: Looks at the current task only.
@@ -112,8 +110,8 @@ pub(crate) fn kill_current(_ctx: &TaskContext) {
     unsafe { bindings::force_sig(bindings::SIGKILL as i32) };
 }
 
-/// Has the current task get `SIGSEGV` for a user address when this entry returns to user mode. May
-/// sleep.
+/// Forces `SIGSEGV` for a user address on the current task, when this entry returns to user mode.
+/// May sleep.
 pub(crate) fn segfault_current(_ctx: &TaskContext, address: u64) {
     // CAST: Addresses have 64 bits wherever this module is built.
     let is_mapped = current!()
@@ -124,29 +122,29 @@ pub(crate) fn segfault_current(_ctx: &TaskContext, address: u64) {
     unsafe { helpers::umcg_segfault(address, is_mapped) };
 }
 
-/// Has the current task look for signals on its way to user mode, where a system call that has
-/// failed with one of the `ERESTART` codes is put right. Any context.
+/// Makes the current task check for signals on its return to user mode, where a system call that
+/// has failed with one of the `ERESTART` codes is restarted. Any context.
 pub(crate) fn look_on_return() {
     // SAFETY: Changes a flag of the current task only. Without a signal it is taken back there.
     unsafe { helpers::umcg_set_signal_pending() };
 }
 
-/// Has the current task pass the scheduler once more before it is in user mode. Any context.
+/// Makes the current task pass the scheduler once more before it returns to user mode. Any context.
 pub(crate) fn reschedule_on_return() {
     // SAFETY: Changes a flag of the current task only.
     unsafe { helpers::umcg_set_need_resched_lazy() };
 }
 
-/// While it exists, the current task is interrupted by few signals that have a handler: the others
-/// that are for its process go to other threads, those for itself wait. Signals without a handler kill
-/// or stop, and do it at once.
+/// While it exists, only selected handled signals interrupt the current task: others for its
+/// process go to other threads, others for itself stay pending. Signals without a handler kill or
+/// stop at once.
 pub(crate) struct HandledBlocked<'a> {
     before: Signals,
     ctx: &'a TaskContext,
 }
 
 impl<'a> HandledBlocked<'a> {
-    /// Blocks the signals that have a handler, except for these. May sleep.
+    /// Blocks the handled signals, except for these. May sleep.
     pub(crate) fn new(ctx: &'a TaskContext, except: Signals) -> Self {
         let before = Signals::handled(ctx)
             .without(except)

@@ -14,7 +14,7 @@ use kernel::{
     current, //
 };
 
-/// Gives way to signals, and is no obstacle for the freezer.
+/// Interruptible, and freezable.
 const INTERRUPTIBLE: u32 = bindings::TASK_INTERRUPTIBLE | bindings::TASK_FREEZABLE;
 
 /// Why a sleep has ended.
@@ -28,25 +28,25 @@ pub(crate) enum Ended {
     Signalled,
 }
 
-/// When to give up, in nanoseconds of CLOCK_REALTIME.
+/// A deadline in nanoseconds of CLOCK_REALTIME.
 pub(crate) type Deadline = NonZero<u64>;
 
-/// What `ps` and `/proc/PID/wchan` say that a sleeping task does.
+/// What `ps` and `/proc/PID/wchan` show for a sleeping task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// `umcg_wait`: it has asked to wait.
+    /// `umcg_wait`: it waits in a call.
     Wait,
-    /// `umcg_hold`: it is kept out of user mode.
+    /// `umcg_hold`: it is held on its return to user mode.
     Hold,
 }
 
 /// Sleeps until `done` returns true, a signal comes, or CLOCK_REALTIME reaches `deadline`.
 ///
-/// `done` is called with the task marked as asleep, and must not sleep itself. The mark is followed
-/// by a full barrier, which pairs with the one in [`super::wake::wake`]: what a waker wrote before
-/// it woke is seen here, or the waker sees the mark and takes it away.
+/// `done` is called with the task marked as asleep, and must not sleep. The mark is followed by a
+/// full barrier, which pairs with the one in [`super::wake::wake`]: either the earlier writes of a
+/// waker are seen here, or the waker sees the mark and removes it.
 ///
-/// A condition that holds wins over a deadline, and a deadline over a signal.
+/// The condition takes precedence over the deadline, and the deadline over a signal.
 #[inline]
 pub(crate) fn sleep_until(
     _ctx: &TaskContext,
@@ -63,7 +63,7 @@ pub(crate) fn sleep_until(
             return Ended::Done;
         }
 
-        // A signal that is pending already keeps the scheduler from letting the task sleep.
+        // If a signal is pending already, the scheduler does not let the task sleep.
         let expired = match deadline {
             None => {
                 match place {
@@ -80,7 +80,7 @@ pub(crate) fn sleep_until(
             },
         };
 
-        // The task runs. Most often it has been woken for this.
+        // The task runs. It was usually woken for this.
         if done() {
             return Ended::Done;
         }
@@ -93,8 +93,8 @@ pub(crate) fn sleep_until(
     }
 }
 
-/// Sleeps for some milliseconds, before the current task tries again to get memory; or until a signal
-/// comes.
+/// Sleeps for some milliseconds before the current task retries to get memory, or until a signal is
+/// pending.
 pub(crate) fn wait_for_memory(_ctx: &TaskContext, ms: u32) -> Ended {
     // SAFETY: In process context, as `_ctx` proves, where the task may sleep.
     if unsafe { helpers::umcg_wait_for_memory(ms) } {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The proof that the module is being loaded, and nothing can use its statics yet.
+//! The proof that the module is being loaded, and its statics are not in use yet.
 
 use kernel::types::NotThreadSafe;
 
@@ -13,7 +13,7 @@ use kernel::types::NotThreadSafe;
 pub(crate) struct Startup(NotThreadSafe);
 
 impl Startup {
-    /// Begins the start-up.
+    /// Starts the initialisation.
     ///
     /// # Safety
     ///

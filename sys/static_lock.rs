@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Locks, and other objects of the kernel, in statics that can be used from the first moment on.
+//! Locks, and other kernel objects, in statics that are initialised on first use.
 //!
-//! The kernel has to initialise them at run time: whoever uses one first does that, so there is no
-//! order of initialisation that could be got wrong.
+//! They must be initialised at run time. The first user does that, so no order of initialisation
+//! needs to be observed.
 
 use super::bindings as helpers;
 use kernel::sync::{
@@ -32,7 +32,7 @@ impl Once {
     /// `init` must not lock anything.
     #[inline]
     pub(super) fn call(&self, init: impl FnOnce()) {
-        // Acquire: pairs with the release in `call_first()`; what `init` has done is seen.
+        // Acquire: pairs with the release in `call_first()`; the effects of `init` are visible.
         if !self.0.load(Acquire) {
             self.call_first(init);
         }
@@ -80,7 +80,7 @@ impl<B: GlobalLockBackend> StaticLock<B> {
         }
     }
 
-    /// Locks it. May sleep, whatever the kind of the lock.
+    /// Locks it. May sleep, whatever the type of the lock.
     #[inline]
     pub(crate) fn lock(&'static self) -> GlobalGuard<B> {
         // SAFETY: Called once, before anything else is done with the lock.
@@ -109,7 +109,7 @@ macro_rules! static_lock {
 
         $(#[$meta])*
         static $name: $crate::sys::static_lock::StaticLock<$name> = {
-            // Outside of what may be unsafe.
+            // Outside of the unsafe block.
             let init: $value = $init;
 
             #[allow(unsafe_code, reason = "the macro keeps the promise, whoever uses it")]

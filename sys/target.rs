@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tasks that user space names by a TID, of which nothing can be trusted.
+//! Untrusted TIDs from user space.
 
 use super::bindings as helpers;
 use core::{
@@ -32,20 +32,20 @@ pub(crate) fn own_tid() -> u32 {
     tid as u32
 }
 
-/// A user task that shares the address space of the current one, valid until the guard goes.
+/// A user task that shares the address space of the current one, valid until the guard is dropped.
 pub(crate) struct Target<'g> {
     task: NonNull<bindings::task_struct>,
     _guard: PhantomData<&'g rcu::Guard>,
 }
 
 impl<'g> Target<'g> {
-    /// Finds the task that the current one calls `tid`, in its own PID namespace. Any context.
+    /// Finds the task with this TID in the PID namespace of the current task. Any context.
     ///
     /// # Errors
     ///
     /// `ESRCH` if there is none, or if it is exiting; `EPERM` if it is a kernel thread, or has
-    /// another address space. Of a task of another process no more is told than `kill(2)` tells: that
-    /// it is there.
+    /// another address space. Like `kill(2)`, this reveals only the existence of tasks of other
+    /// processes.
     #[inline]
     pub(crate) fn find(tid: u32, _guard: &'g rcu::Guard) -> Result<Self> {
         let tid = i32::try_from(tid).map_err(|_| ESRCH)?;
@@ -70,7 +70,7 @@ impl<'g> Target<'g> {
         // SAFETY: The current task keeps its own.
         let own_process = unsafe { (*current).signal };
 
-        // A task that has given up its address space may have had ours.
+        // A task that has released its address space may have had the same one.
         let is_own = mm == own_mm || mm.is_null() && process == own_process;
         if !is_own || flags & bindings::PF_KTHREAD != 0 {
             return Err(EPERM);
@@ -85,10 +85,10 @@ impl<'g> Target<'g> {
         })
     }
 
-    /// The number of the task in the initial PID namespace.
+    /// The PID of the task in the initial PID namespace.
     #[inline]
     pub(crate) fn number(&self) -> usize {
-        // SAFETY: Valid as said by `find()`. It changes in exec only, after which the task has
+        // SAFETY: `find()` returns valid tasks. The PID changes in exec only, after which the task has
         // another address space and no record.
         let pid = unsafe { helpers::umcg_number_of(self.task.as_ptr()) };
 

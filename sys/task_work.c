@@ -2,13 +2,13 @@
 /*
  * Task works without task_work_add(), which is exported by Debian's kernels and not by mainline.
  *
- * All that it uses is public: the list of works in the task, the flags that send a task to its
- * works, and the wake-up. Private is only the mark that the list ends with once the task has run
- * its last work, &work_exited in kernel/task_work.c. It is the same for all tasks, so the lists of
- * two that have ended are compared, and the module is not loaded where they are not what is known.
+ * It uses public data: the list of works in the task, the flags that make a task run its works,
+ * and the wake-up. Only the mark at the end of the list of a task that has run its last work is
+ * private, &work_exited in kernel/task_work.c. It is the same for all tasks, so the lists of two
+ * exited tasks are compared, and the module is not loaded if they are not as expected.
  *
- * The mark is met by nobody as long as records are detached in the exit tracepoint, before the last
- * work is run; to miss it would be to queue a work that is never run.
+ * The mark is never met as long as records are detached in the exit tracepoint, before the last
+ * work is run; missing it would queue a work that is never run.
  */
 #include <linux/task_work.h>
 
@@ -29,7 +29,7 @@ int umcg_task_work_init(void)
 #include <linux/sched/task.h>
 #include <linux/wait.h>
 
-/* How long a thread that has returned may take to be gone. */
+/* How long a thread that has returned may take to exit. */
 #define EXIT_JIFFIES	(10 * HZ)
 
 static struct callback_head *umcg_last_work __ro_after_init;
@@ -50,7 +50,7 @@ static bool umcg_has_run_works(const struct task_struct *task)
 	return data_race(smp_load_acquire(&task->exit_state));
 }
 
-/* Ends a kernel thread and returns what its list is then; NULL if that does not come to be. */
+/* Ends a kernel thread and returns its final list; NULL on timeout. */
 static struct callback_head *umcg_ended_works(void)
 {
 	struct task_struct *task = kthread_create(umcg_return_at_once, NULL, "umcg_works");

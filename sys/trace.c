@@ -8,7 +8,7 @@
 #define CREATE_TRACE_POINTS
 #include "umcg_events.h"
 
-/* The events have these as numbers: programs that take their formats apart know no names. */
+/* The events have these as numbers: programs that parse their formats do not know the names. */
 static_assert(UMCG_ROLE_SERVER == 0 && UMCG_ROLE_WORKER == 1);
 static_assert(UMCG_TASK_NONE == 0 && UMCG_TASK_RUNNING == 1 && UMCG_TASK_IDLE == 2 &&
 	      UMCG_TASK_BLOCKED == 3 && UMCG_TASK_STATE_MASK == 0x3f);
@@ -17,7 +17,7 @@ static_assert(UMCG_REASON_REGISTER == 0 && UMCG_REASON_EXEC == 7 &&
 	      UMCG_REASON_ADOPT == 8 && UMCG_REASON_PUT_BACK == 10);
 static_assert(UMCG_BREACH_STATE == 0 && UMCG_BREACH_MEMORY == 2);
 
-/* On while any event is; sys/trace.rs looks at it. */
+/* Enabled while any event is; checked in sys/trace.rs. */
 DEFINE_STATIC_KEY_FALSE(umcg_tracing);
 
 int umcg_tracing_begins(void)
@@ -69,7 +69,7 @@ void umcg_trace_block(u32 server)
 	trace_umcg_block(server);
 }
 
-/* The task that the current one calls @tid; it may have gone by now. */
+/* The task with this TID in the namespace of the current one; it may have exited by now. */
 static struct task_struct *find_task(u32 tid)
 {
 	return pid_task(find_vpid(tid), PIDTYPE_PID);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the module tells those who trace it: the words of the events in
- * umcg_events.h, and a function for each place where they are fired. Those are
- * called from Rust, behind the static key that says whether any event is on.
+ * The trace events: the constants used in umcg_events.h, and a function for each place
+ * where events are emitted. These are called from Rust, behind the static key that tells
+ * whether any event is enabled.
  */
 #ifndef _UMCG_SYS_TRACE_H
 #define _UMCG_SYS_TRACE_H
@@ -26,13 +26,16 @@ enum umcg_reason {
 	UMCG_REASON_WAIT,
 	UMCG_REASON_EXIT,
 	UMCG_REASON_EXEC,
-	/* Of workers in direct mode. By the last one a state changes only if it lends its server. */
+	/*
+	 * Of workers in direct mode. The last one changes a state only if the worker
+	 * lends its server.
+	 */
 	UMCG_REASON_ADOPT,
 	UMCG_REASON_PASS,
 	UMCG_REASON_PUT_BACK,
 };
 
-/* How a process has broken the contract. */
+/* How a process has violated the protocol. */
 enum umcg_breach {
 	UMCG_BREACH_STATE,
 	UMCG_BREACH_SERVER,
@@ -40,10 +43,9 @@ enum umcg_breach {
 };
 
 /*
- * Where no task is named it is the current one. Any context without a run-queue
- * lock. The numbers are those of the enums above and of UMCG_TASK_*; a @word is
- * a umcg_task::state_ts, and @server, @next and @tid are TIDs as user space has
- * them.
+ * The task is the current one unless another is named. Any context without a run-queue
+ * lock. The values are those of the enums above and of UMCG_TASK_*; a @word is a
+ * umcg_task::state_ts, and @server, @next and @tid are TIDs of user space.
  */
 void umcg_trace_register(__u32 role);
 void umcg_trace_unregister(__u32 role);

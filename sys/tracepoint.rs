@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Probes on the kernel's tracepoints: the way into the scheduler, into exit and exec.
+//! Probes on the kernel's tracepoints in the scheduler, signal delivery, exit and exec.
 //!
 //! C headers: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h),
 //! [`include/trace/events/sched.h`](srctree/include/trace/events/sched.h)
@@ -32,34 +32,33 @@ use kernel::{
     task::Task, //
 };
 
-/// What happens to tasks that have a record.
+/// Events of tasks that have a record.
 pub(crate) trait Hooks: TaskRecord {
     /// The current task passes the scheduler, which may have interrupted it anywhere. Preemption is
-    /// off, interrupts are on, no run-queue lock is held. May wake, must not sleep, fault or
-    /// allocate, and take raw locks only.
+    /// disabled, interrupts are enabled, no run-queue lock is held. May wake; must not sleep, fault
+    /// or allocate, and may take raw locks only.
     fn passes_scheduler(hook: &InHook<'_, Self>);
 
-    /// The current task has called the scheduler, to sleep: it has set its state, and the scheduler
-    /// has not looked yet. Called after [`Hooks::passes_scheduler`], with the same rules.
+    /// The current task has called the scheduler to sleep: it has set its state, and the scheduler
+    /// has not checked it yet. Called after [`Hooks::passes_scheduler`], with the same rules.
     fn sleeps(current: &Current<'_, Self>);
 
-    /// The current task has called the scheduler, and is runnable: it lets others go first, mostly on
-    /// its way to user mode. Called after [`Hooks::passes_scheduler`], with the same rules.
+    /// The current task has called the scheduler while runnable: it is preempted, mostly on its
+    /// return to user mode. Called after [`Hooks::passes_scheduler`], with the same rules.
     fn yields(current: &Current<'_, Self>);
 
-    /// The current task passes the scheduler in a way that allows no wake-up. Must not do anything
-    /// but count.
+    /// The current task passes the scheduler in a context that allows no wake-up. Must only count.
     fn misses_scheduler();
 
-    /// The current task takes a signal, for which it may have a handler; the frame of that is set up
-    /// after this. The lock of its signals is held, interrupts are off. Must not sleep, wake or lock.
+    /// The current task takes a signal, for which it may have a handler, whose frame is set up
+    /// after this. `siglock` is held, interrupts are disabled. Must not sleep, wake or lock.
     fn takes_signal(current: &Current<'_, Self>, signal: u32, has_handler: bool);
 
     /// The current task exits; it still has its address space. May sleep.
     fn exits(ctx: TaskContext);
 
-    /// The current task has begun an exec that can no longer fail and come back; it still has its
-    /// old address space and PID. May sleep.
+    /// The current task is in an exec that can no longer fail; it still has its old address space
+    /// and PID. May sleep.
     fn execs(ctx: TaskContext);
 }
 
@@ -111,15 +110,15 @@ struct Probe {
 /// Which probes are attached.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Attached {
-    /// Those that watch for exit and exec.
+    /// Those of exit and exec.
     pub(crate) lifetime: bool,
-    /// Those that watch tasks pass the scheduler and take signals.
+    /// Those of the scheduler and of signals.
     pub(crate) activity: bool,
     /// The preempt notifiers.
     pub(crate) switches: bool,
 }
 
-/// The probes of the module, none of them attached at first. To attach and to detach may sleep.
+/// The probes of the module, none of them attached at first. Attaching and detaching may sleep.
 ///
 /// # Invariants
 ///
@@ -136,8 +135,7 @@ pub(crate) struct Probes {
 unsafe impl Send for Probes {}
 
 static_lock! {
-    /// Held while probes are attached and detached; so the locks of tracepoints and of static
-    /// branches come inside.
+    /// Held while probes are attached and detached, over the locks of tracepoints and static keys.
     static PROBES: Mutex<Option<Probes>> = None;
 }
 
@@ -151,13 +149,13 @@ pub(crate) fn init<T: Hooks>(_: &Startup) -> Result {
     Ok(())
 }
 
-/// Calls `f` with the probes, for one task at a time; `None` if the module is on its way out. May
+/// Calls `f` with the probes, for one task at a time; `None` if the module is being unloaded. May
 /// sleep.
 pub(crate) fn with<R>(f: impl FnOnce(&mut Probes) -> R) -> Option<R> {
     PROBES.lock().as_mut().map(f)
 }
 
-/// Detaches all that is attached, allows no more, and waits until no task is in a probe. May sleep.
+/// Detaches all probes, allows no more, and waits until no task is in a probe. May sleep.
 pub(super) fn shut_down() {
     drop(PROBES.lock().take());
     // SAFETY: In process context with no lock held.
@@ -206,7 +204,7 @@ impl Probes {
         self.attached
     }
 
-    /// Begins to watch for exit and exec.
+    /// Attaches the probes of exit and exec.
     ///
     /// # Errors
     ///
@@ -234,7 +232,7 @@ impl Probes {
         }
     }
 
-    /// Has the scheduler call the preempt notifiers of all tasks that have some.
+    /// Makes the scheduler call the preempt notifiers of all tasks that have some.
     pub(crate) fn attach_switches(&mut self) {
         if !mem::replace(&mut self.attached.switches, true) {
             // SAFETY: In process context; undone in `detach_switches()`.
@@ -250,7 +248,7 @@ impl Probes {
         }
     }
 
-    /// Begins to watch tasks pass the scheduler and take signals.
+    /// Attaches the probes of the scheduler and of signals.
     ///
     /// # Errors
     ///
@@ -318,8 +316,8 @@ impl Probe {
     }
 }
 
-/// Fires at the top of `__schedule()`, for every task of the machine: the way out for those
-/// without any preempt notifier has to be short.
+/// Fires at the top of `__schedule()`, for every task of the machine: the path for tasks without
+/// preempt notifiers must be short.
 ///
 /// # Safety
 ///
@@ -334,7 +332,7 @@ unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
     let state = unsafe { ptr::read_volatile(&raw const (*task).__state) };
     // SAFETY: Looks at this CPU only.
     if unsafe { helpers::umcg_irqs_disabled() } {
-        // A kernel that fires this with the run-queue lock held: a wake-up would hang the CPU.
+        // A kernel that fires this with the run-queue lock held: a wake-up would deadlock.
         T::misses_scheduler();
         return;
     }
@@ -342,7 +340,7 @@ unsafe extern "C" fn sched_entry<T: Hooks>(_data: *mut c_void, preempt: bool) {
     Record::<T>::with_current(|record| {
         // SAFETY: The task does not detach it before this probe returns.
         T::passes_scheduler(&unsafe { InHook::new(record) });
-        // Not for tasks that die, stop, are traced, or wait for a lock of PREEMPT_RT.
+        // Not for tasks that die, stop, are traced, or wait for a PREEMPT_RT lock.
         if !preempt && state & bindings::TASK_NORMAL != 0 {
             // SAFETY: The task has called the scheduler itself, as a function that may sleep, and
             // detaches nothing before that returns.
@@ -379,7 +377,7 @@ unsafe extern "C" fn signal_deliver<T: Hooks>(
     });
 }
 
-/// Fires in `do_exit()`, before the task gives its address space up.
+/// Fires in `do_exit()`, before the task releases its address space.
 ///
 /// # Safety
 ///

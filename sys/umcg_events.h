@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The events of /sys/kernel/tracing/events/umcg. Their texts are read by
- * programs, those in tools/ among them: what is printed stays, more may follow.
+ * The events of /sys/kernel/tracing/events/umcg. Their texts are parsed by programs, such
+ * as those in tools/: existing fields must stay, more may follow.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM umcg
@@ -15,7 +15,7 @@
 
 #include "trace.h"
 
-/* Each event that is on counts in the static key before which all of them are. */
+/* Each enabled event increments the static key that guards all of them. */
 int umcg_tracing_begins(void);
 void umcg_tracing_ends(void);
 
@@ -62,7 +62,7 @@ void umcg_tracing_ends(void);
 		{ 1, "server" },					\
 		{ 2, "memory" })
 
-/* A task, and what it is registered as. */
+/* A task and its role. */
 DECLARE_EVENT_CLASS(umcg_role,
 	TP_PROTO(u32 role),
 	TP_ARGS(role),
@@ -92,7 +92,7 @@ DEFINE_EVENT_FN(umcg_role, umcg_unregister,
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* A task goes without having unregistered; what its word was. */
+/* A task leaves without having unregistered; its last word. */
 TRACE_EVENT_FN(umcg_exit,
 	TP_PROTO(u32 role, u64 word, u32 reason),
 	TP_ARGS(role, word, reason),
@@ -166,14 +166,14 @@ DEFINE_EVENT_FN(umcg_server, umcg_block,
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* It has put its server back into the set of idle ones, in direct mode. */
+/* It has put its server back into the idle set, in direct mode. */
 DEFINE_EVENT_FN(umcg_server, umcg_put_back,
 	TP_PROTO(u32 server),
 	TP_ARGS(server),
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* The current task does something to another one. */
+/* The current task acts on another one. */
 DECLARE_EVENT_CLASS(umcg_target,
 	TP_PROTO(struct task_struct *task),
 	TP_ARGS(task),
@@ -196,14 +196,14 @@ DEFINE_EVENT_FN(umcg_target, umcg_wake,
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* A running worker is asked to give way. */
+/* A running worker is kicked. */
 DEFINE_EVENT_FN(umcg_target, umcg_kick,
 	TP_PROTO(struct task_struct *task),
 	TP_ARGS(task),
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* The current task is about to wait; if it has woken a next one, it swaps. */
+/* The current task is about to wait; with a next one that it has woken, it swaps. */
 TRACE_EVENT_FN(umcg_wait,
 	TP_PROTO(u32 role, u64 word, u32 next),
 	TP_ARGS(role, word, next),
@@ -226,7 +226,7 @@ TRACE_EVENT_FN(umcg_wait,
 	umcg_tracing_begins, umcg_tracing_ends
 );
 
-/* The current task goes on, @delay nanoseconds after its state became RUNNING. */
+/* The current task continues, @delay nanoseconds after its state became RUNNING. */
 TRACE_EVENT_FN(umcg_run,
 	TP_PROTO(u32 role, u64 delay, u32 server),
 	TP_ARGS(role, delay, server),
@@ -273,8 +273,8 @@ TRACE_EVENT_FN(umcg_broken,
 #endif /* _UMCG_SYS_EVENTS_H */
 
 /*
- * Beyond the guard, for this file is read again and again. It must not be called
- * like one of the kernel's beside define_trace.h, which would be read instead.
+ * Outside the guard, because this file is included repeatedly. It must not have the name
+ * of a file beside define_trace.h, which would be included instead.
  */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .

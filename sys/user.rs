@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The user whom the current task counts for.
+//! The user to whom the current task is accounted.
 //!
 //! C header: [`include/linux/cred.h`](srctree/include/linux/cred.h)
 
@@ -11,14 +11,13 @@ use kernel::{
     task::Task, //
 };
 
-/// The number of the superuser in the initial user namespace.
+/// The UID of root in the initial user namespace.
 const ROOT: u32 = 0;
 
-/// The user, by the number in the initial user namespace, who answers for the current task.
+/// The user, as a UID in the initial user namespace, to whom the current task is accounted.
 ///
-/// That is its real user; but in a user namespace that somebody other than the superuser has made,
-/// it is who made the outermost such namespace. So nobody gets more by taking on another of the
-/// numbers that belong to them.
+/// This is its real user; but in a user namespace created by a user other than root, the creator of
+/// the outermost such namespace. So subordinate UIDs do not raise a user's limit.
 pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
     // SAFETY: The current task alone changes its credentials, and does nothing else meanwhile.
     let credentials = unsafe { (*Task::current_raw()).cred };
@@ -30,7 +29,7 @@ pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
     loop {
         // SAFETY: A user namespace holds its parent, and the credentials hold the first one.
         let parent = unsafe { (*namespace).parent };
-        // The initial one has none.
+        // The initial namespace has no parent.
         if parent.is_null() {
             return user;
         }
@@ -43,8 +42,8 @@ pub(crate) fn answerable(_ctx: &TaskContext) -> u32 {
     }
 }
 
-/// Whether the current task may have more memory pinned than `RLIMIT_MEMLOCK`: `CAP_IPC_LOCK` in the
-/// initial user namespace. The use of the capability is noted, so this is asked only where it matters.
+/// Whether the current task may exceed `RLIMIT_MEMLOCK`: `CAP_IPC_LOCK` in the initial user
+/// namespace. The use of the capability is recorded, so this is checked only if it matters.
 pub(crate) fn may_lock_memory(_ctx: &TaskContext) -> bool {
     // CAST: The number of a capability is small.
     // SAFETY: In process context, with no lock held.
@@ -52,7 +51,7 @@ pub(crate) fn may_lock_memory(_ctx: &TaskContext) -> bool {
 }
 
 /// Whether the current task may exceed the limits of its user: `CAP_SYS_RESOURCE` in the initial
-/// user namespace. The use of the capability is noted, so this is asked only where it matters.
+/// user namespace. The use of the capability is recorded, so this is checked only if it matters.
 pub(crate) fn may_exceed_limits(_ctx: &TaskContext) -> bool {
     // CAST: The number of a capability is small.
     // SAFETY: In process context, with no lock held.

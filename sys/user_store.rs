@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stores to memory of the current task that a scheduler hook can begin.
+//! Stores to memory of the current task by its scheduler hooks.
 //!
 //! C header: [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h)
 
@@ -29,8 +29,8 @@ use kernel::{
 
 pub(crate) use helpers::umcg_user_store as UserStore;
 
-/// A store as a scheduler hook finds it. Words, so that whoever comes in between finds values that
-/// somebody has written. Of the language: atomics of the kernel do not hand out their address.
+/// A store as seen by a scheduler hook. Single words, so that an interrupting hook finds consistent
+/// values. `core` atomics, because the kernel's do not expose their address.
 #[derive(Default)]
 #[repr(C)]
 struct Shared {
@@ -41,7 +41,7 @@ struct Shared {
     is_time: AtomicU16,
 }
 
-// The C helper is given an array of these.
+// The C helper takes an array of these.
 const _: () = {
     assert!(size_of::<Shared>() == size_of::<UserStore>());
     assert!(offset_of!(Shared, address) == offset_of!(UserStore, address));
@@ -74,15 +74,14 @@ impl Shared {
     }
 }
 
-/// Up to `N` stores, by number. A set of them is a word with one bit each.
+/// Up to `N` stores, by index. Sets of them are bitmaps.
 ///
-/// For one task and its scheduler hooks: those may interrupt the methods anywhere, but no hook is
-/// interrupted by a method. If others call them as well, other memory of user space may be written,
-/// and nothing worse.
+/// For one task and its scheduler hooks: hooks may interrupt the methods anywhere, but are not
+/// interrupted by them. Misuse by other tasks could only write to other memory of user space.
 ///
 /// # Invariants
 ///
-/// Every address that is not zero has been found to be one of user space by [`UserStore::write`].
+/// Every nonzero address was checked to be in user space by [`UserStore::write`].
 pub(crate) struct UserStores<const N: usize> {
     stores: [Shared; N],
     armed: Atomic<u32>,
@@ -100,14 +99,14 @@ impl<const N: usize> UserStores<N> {
         }
     }
 
-    /// The stores that there are.
+    /// The armed stores.
     #[inline]
     pub(crate) fn armed(&self) -> u32 {
         self.armed.load(Relaxed)
     }
 
-    /// Writes `store` once, and from then on where the other methods are told its number: the lowest
-    /// one that was free. May sleep and fault.
+    /// Writes `store` once, and adds it under the lowest free index, for the other methods. May
+    /// sleep and fault.
     ///
     /// # Errors
     ///
@@ -119,23 +118,23 @@ impl<const N: usize> UserStores<N> {
         let place = self.stores.get(number).ok_or(ENOSPC)?;
 
         store.write(ctx, now_ns)?;
-        // INVARIANT: Its address has just been found good.
+        // INVARIANT: Its address was checked by `write()` above.
         place.set(&store);
-        // Release: the store above is there when a hook of this task finds it armed.
+        // Release: the store above is visible when a hook of this task finds it armed.
         self.armed.store(armed | 1 << number, Release);
 
         Ok(number)
     }
 
-    /// Forgets the store `number`.
+    /// Removes the store `number`.
     pub(crate) fn disarm(&self, number: usize) {
         // CAST: What is beyond 32 is no store.
         let bit = 1_u32.checked_shl(number as u32).unwrap_or(0);
         self.armed.store(self.armed.load(Relaxed) & !bit, Relaxed);
     }
 
-    /// Writes those of `which` that there are, as far as that can be done without a fault; returns
-    /// those that were not written. For scheduler hooks of the task.
+    /// Writes the armed stores in `which`, as far as possible without a fault; returns those that
+    /// were not written. For scheduler hooks of the task.
     #[inline]
     pub(crate) fn write_nofault(&self, which: u32, now_ns: u64) -> u32 {
         let which = which & self.armed.load(Relaxed);
@@ -148,7 +147,7 @@ impl<const N: usize> UserStores<N> {
         unsafe { helpers::umcg_store_user_nofault(self.stores.as_ptr().cast(), which, now_ns) }
     }
 
-    /// Writes those of `which` that there are. Returns the address of the first one that could not be
+    /// Writes the armed stores in `which`. Returns the address of the first one that could not be
     /// written, if any. May sleep and fault.
     pub(crate) fn write(&self, ctx: &TaskContext, which: u32, now_ns: u64) -> Option<u64> {
         let which = which & self.armed.load(Relaxed);
@@ -165,7 +164,7 @@ impl<const N: usize> UserStores<N> {
     }
 }
 
-/// The rights of the current thread to protection keys.
+/// The protection key rights of the current thread.
 pub(crate) fn protection_keys() -> u32 {
     // SAFETY: Looks at the current thread only.
     unsafe { helpers::umcg_protection_keys() }

@@ -53,12 +53,12 @@ impl_args!(umcg_version_args, UMCG_VERSION_ARGS_SIZE_VER0);
 impl_args!(umcg_sched_state_args, UMCG_SCHED_STATE_ARGS_SIZE_VER0);
 impl_args!(umcg_desched_args, UMCG_DESCHED_ARGS_SIZE_VER0);
 
-/// The size that user space says its structure has.
+/// The size of the structure according to user space.
 ///
 /// # Errors
 ///
-/// `EFAULT` if it cannot be read, `EINVAL` if it is below the first version's, `E2BIG` if it is
-/// beyond a page.
+/// `EFAULT` if it cannot be read, `EINVAL` if it is smaller than the first version's, `E2BIG` if it
+/// is larger than a page.
 fn user_size<T: Args>(addr: usize) -> Result<u32> {
     let mut reader = UserSlice::new(UserPtr::from_addr(addr), size_of::<u32>()).reader();
     let size = reader.read::<u32>()?;
@@ -74,7 +74,7 @@ fn user_size<T: Args>(addr: usize) -> Result<u32> {
     Ok(size)
 }
 
-/// Reads an argument structure at the user address `addr`; its size is what has been checked.
+/// Reads an argument structure at the user address `addr`, with the size that was checked.
 ///
 /// # Errors
 ///
@@ -97,7 +97,7 @@ pub(crate) fn read_args<T: Args + FromBytes + Default>(addr: usize) -> Result<T>
     Ok(args.with_size(size))
 }
 
-/// Writes `args` to the user address `addr`, as much of it as user space has room for.
+/// Writes `args` to the user address `addr`, up to the size given by user space.
 ///
 /// # Errors
 ///

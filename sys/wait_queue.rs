@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tasks that wait until something is true.
+//! Waiting for a condition.
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
@@ -15,7 +15,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A queue of tasks that wait, for a static.
+/// A queue of waiting tasks, for a static.
 ///
 /// # Invariants
 ///
@@ -29,7 +29,7 @@ pub(crate) struct WaitQueue {
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
-    /// A queue on which nobody waits.
+    /// An empty queue.
     pub(crate) const fn new() -> Self {
         Self {
             queue: Opaque::uninit(),
@@ -38,7 +38,7 @@ impl WaitQueue {
     }
 
     /// Waits until `condition` is true, which is evaluated at once and after each
-    /// [`WaitQueue::wake_all`]; for `timeout_ms` milliseconds at most. Returns whether it is true.
+    /// [`WaitQueue::wake_all`], for at most `timeout_ms` milliseconds. Returns whether it is true.
     ///
     /// The condition must not sleep, except for a lock that does on PREEMPT_RT.
     ///
@@ -73,10 +73,12 @@ impl WaitQueue {
         }
     }
 
-    /// Has all waiting tasks evaluate their condition, which depends on what the caller has changed under
-    /// a lock that the condition takes. Any context in which a `spinlock_t` may be taken.
+    /// Makes all waiting tasks evaluate their condition, which depends on data that the caller has
+    /// changed under a lock that the condition takes. Any context in which a `spinlock_t` may be
+    /// taken.
     pub(crate) fn wake_all(&'static self) {
-        // If not, nobody has waited before that change: whoever does now finds it, by the lock.
+        // If not, no task waited before that change, and a task that waits now sees it, because of
+        // the lock.
         if !self.initialised.is_over() {
             return;
         }

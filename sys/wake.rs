@@ -10,10 +10,9 @@ use kernel::{
     task::Task, //
 };
 
-/// `WF_CURRENT_CPU` of `kernel/sched/sched.h`, where it is private: the only place that says so.
+/// `WF_CURRENT_CPU` of `kernel/sched/sched.h`, where it is private. Defined only here.
 ///
-/// The selftest `wake_on_current_cpu_places_the_target_there` fails if the scheduler no longer
-/// takes it for that.
+/// The selftest `wake_on_current_cpu_places_the_target_there` fails if its value has changed.
 const WF_CURRENT_CPU: i32 = 0x40;
 
 /// Where a woken task should run.
@@ -21,19 +20,19 @@ const WF_CURRENT_CPU: i32 = 0x40;
 pub(crate) enum Placement {
     /// Where the scheduler likes.
     Anywhere,
-    /// On the CPU of the waker, which is about to leave it. Honoured by the fair class.
+    /// On the CPU of the waker, which is about to sleep. Honoured by the fair class.
     ThisCpu,
 }
 
-/// Wakes `task` if it is in an interruptible sleep, as in [`super::sleep::sleep_until`]. In others it
-/// may wait for what does not bear being woken early.
+/// Wakes `task` if it is in an interruptible sleep, as in [`super::sleep::sleep_until`]. Other
+/// sleeps may not tolerate a spurious wake-up.
 ///
-/// A full barrier comes before the target's state is looked at (`try_to_wake_up()`): it pairs with
-/// the one in [`super::sleep::sleep_until`], so that either the target sees what the waker wrote
-/// before, or the waker sees the target asleep.
+/// A full barrier precedes the check of the target's state (`try_to_wake_up()`): it pairs with the
+/// one in [`super::sleep::sleep_until`], so that either the target sees the earlier writes of the
+/// waker, or the waker sees the target asleep.
 ///
 /// Any context without a run-queue lock. Harmless for a task that has exited: its `task_struct` is
-/// counted, and its stack is not looked at.
+/// counted, and its stack is not accessed.
 #[inline]
 pub(crate) fn wake(task: &Task, placement: Placement) {
     let flags = match placement {

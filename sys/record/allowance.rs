@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPU time that the owner of a record may use before it is caught on its way to user mode.
+//! CPU time that the owner of a record may use before it is caught on its return to user mode.
 //!
 //! C header: [`include/linux/hrtimer.h`](srctree/include/linux/hrtimer.h)
 
@@ -22,30 +22,30 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The timer is not started again for less.
+/// The timer is not restarted for less.
 const SHORTEST_NS: u64 = 1_000_000;
 
-/// An amount of CPU time for the owner of a record. While it exists, a timer has the owner run its
-/// task work some time after it may have been used up.
+/// An amount of CPU time for the owner of a record. While it exists, a timer makes the owner run
+/// its task work some time after it may have been used up.
 ///
-/// The timer runs by the clock, and is started again by the owner: who sleeps, or waits for a CPU, is
-/// not disturbed again and again.
+/// The timer measures wall-clock time, and is restarted only by the owner: an owner that sleeps, or
+/// waits for a CPU, is not disturbed repeatedly.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Allowance<T: TaskRecord> {
     #[pin]
     timer: Opaque<bindings::hrtimer>,
     record: RecordRef<T>,
-    /// The CPU time of the owner when it has been used up, in nanoseconds.
+    /// The CPU time of the owner at which it is used up, in nanoseconds.
     end: u64,
 }
 
 // SAFETY: The timer does its own locking, and its callback only reads.
 unsafe impl<T: TaskRecord> Send for Allowance<T> {}
-// SAFETY: As said for `Send`.
+// SAFETY: The timer does its own locking, and its callback only reads.
 unsafe impl<T: TaskRecord> Sync for Allowance<T> {}
 
 impl<T: TaskRecord> Allowance<T> {
-    /// Gives the current task so many nanoseconds of CPU time. May sleep.
+    /// Gives the current task this many nanoseconds of CPU time. May sleep.
     ///
     /// # Errors
     ///
@@ -82,8 +82,8 @@ impl<T: TaskRecord> Allowance<T> {
         Ok(allowance)
     }
 
-    /// Whether the current task, which owns it, has used it up. If not, the timer is started again
-    /// for the rest. May sleep.
+    /// Whether the current task, which owns it, has used it up. If not, the timer is restarted for
+    /// the rest. May sleep.
     pub(crate) fn is_used_up(&self, _ctx: &TaskContext) -> bool {
         // SAFETY: In process context, as `_ctx` proves.
         let used = unsafe { helpers::umcg_own_runtime() };
@@ -122,7 +122,7 @@ impl<T: TaskRecord> Allowance<T> {
         // SAFETY: Promised by the caller. It is there until the timer has been cancelled.
         let allowance = unsafe { &*container_of!(timer, Self, timer) };
 
-        // The owner may have left.
+        // The record may be detached by now.
         let _ = allowance.record.visit(|owner| owner.nudge());
         compat::timer_is_over()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kinds of records: what tells them from each other, and where they are found.
+//! The types of records: their identity, callbacks and maps.
 
 use super::{
     map::RecordMap,
@@ -14,16 +14,16 @@ use kernel::{
     prelude::*, //
 };
 
-/// What there is once for all records of the type `T`.
+/// The static data of all records of the type `T`.
 pub(crate) struct Kind<T> {
-    /// The address of this marks the records of this type among all that is on a task's list.
+    /// Its address identifies the records of this type on a task's list.
     ops: bindings::preempt_ops,
     map: RecordMap<T>,
 }
 
 impl<T> Kind<T> {
-    /// For records that only anchor something at a task. Their callbacks do nothing, and are called
-    /// only while somebody else, such as KVM, has notifications on.
+    /// For records that are only to be found. Their callbacks do nothing, and are called only while
+    /// others, such as KVM, have enabled notifications.
     pub(crate) const fn anchor() -> Self {
         Self::with(bindings::preempt_ops {
             sched_in: Some(sched_in),
@@ -31,7 +31,7 @@ impl<T> Kind<T> {
         })
     }
 
-    /// For records that are told of the switches of their task.
+    /// For records with switch notifications.
     pub(crate) const fn switches() -> Self
     where
         T: Switches,
@@ -70,7 +70,7 @@ extern "C" fn sched_out(_: *mut bindings::preempt_notifier, _: *mut bindings::ta
 /// `kind()` returns always the same static, and no other type returns it. To be implemented by
 /// [`record_type!`](crate::record_type) only.
 pub(crate) unsafe trait RecordType: Sized {
-    /// What there is once for the type.
+    /// The static data of the type.
     fn kind() -> &'static Kind<Self>;
 }
 

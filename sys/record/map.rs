@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Records by number, found without a lock.
+//! Lockless lookup of records by PID.
 //!
 //! C header: [`include/linux/xarray.h`](srctree/include/linux/xarray.h)
 
@@ -39,8 +39,8 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The records of the type `T` that are attached to a task, or just about to be, by the number of
-/// that task in the initial PID namespace. There is one map for each type, [`records`].
+/// The records of the type `T` that are attached to a task, or about to be, by the PID of that task
+/// in the initial PID namespace. There is one map for each type, [`records`].
 ///
 /// # Invariants
 ///
@@ -49,7 +49,7 @@ use kernel::{
 pub(crate) struct RecordMap<T> {
     entries: Opaque<bindings::xarray>,
     initialised: Once,
-    /// Counts the records that have been taken out.
+    /// Counts the records that were removed.
     removals: Atomic<usize>,
     _records: PhantomData<T>,
 }
@@ -63,11 +63,11 @@ pub(crate) fn records<T: TaskRecord>() -> &'static RecordMap<T> {
     T::kind().map()
 }
 
-/// Waits until nobody is about to wake the task of a record that was taken out of its map before: see
-/// [`RecordMap::with_task_found_again`]. May sleep, for some tenths of a second most often.
+/// Waits until no task is about to wake the task of a record that was removed from its map before:
+/// see [`RecordMap::with_task_found_again`]. May sleep, usually for some tenths of a second.
 pub(in crate::sys) fn wait_for_finders() {
-    // Who has found the record does not sleep before the wake-up.
-    // SAFETY: In process context with no lock held.
+    // A task that has found the record does not sleep before the wake-up. SAFETY: In process
+    // context with no lock held.
     unsafe { bindings::synchronize_rcu_tasks() };
 }
 
@@ -85,15 +85,16 @@ impl<T> RecordMap<T> {
 }
 
 impl<T: TaskRecord> RecordMap<T> {
-    /// Has the record of the current task found from now on. May sleep. The map takes over a
-    /// reference, which the caller has counted.
+    /// Inserts the record of the current task. May sleep. The map takes over a reference, which the
+    /// caller has counted.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the task has one; `ENOMEM`. Nobody has seen the record then.
+    /// `EBUSY` if the task has one; `ENOMEM`. The record was never visible then.
     pub(super) fn insert(&'static self, record: &Record<T>) -> Result {
         self.initialised.call(|| {
-            // What the map needs to hold a record is charged to the control group of who inserts it.
+            // Memory for the map's nodes is charged to the memory cgroup of the task that inserts a
+            // record.
             let flags = helpers::umcg_xarray_flags_UMCG_XA_FLAGS_ACCOUNT;
             // SAFETY: Static memory, which nobody has written to yet. Who looks something up
             // meanwhile takes no lock, and finds the same nothing.
@@ -111,8 +112,8 @@ impl<T: TaskRecord> RecordMap<T> {
         })
     }
 
-    /// Takes the record of the current task out. May sleep on PREEMPT_RT, nowhere else. The caller
-    /// has a reference of its own.
+    /// Removes the record of the current task. May sleep on PREEMPT_RT only. The caller has its own
+    /// reference.
     pub(super) fn remove(&'static self, record: &RecordRef<T>) {
         let record: &Record<T> = record;
         // SAFETY: The map has been initialised, for the record has been inserted.
@@ -132,15 +133,16 @@ impl<T: TaskRecord> RecordMap<T> {
         }
     }
 
-    /// Finds the record of a task. It is valid until the guard goes. `last_found` will know it by
-    /// `name`. Any context.
+    /// Finds the record of a task. It is valid until the guard is dropped. `last_found` caches it
+    /// under `name`. Any context.
     pub(crate) fn find<'g>(
         &'static self,
         last_found: &LastFound<T>,
         name: u32,
         target: &Target<'g>,
     ) -> Option<&'g Record<T>> {
-        // Acquire: as in `is_current()`. Read first: a removal that comes now is not missed there.
+        // Acquire: as in `is_current()`. Read first, so that a concurrent removal is not missed
+        // there.
         let removals = self.removals.load(Acquire);
         // SAFETY: A valid map, or zeroes, in which nothing is found.
         let entry = unsafe { bindings::xa_load(self.entries.get(), target.number()) };
@@ -148,8 +150,8 @@ impl<T: TaskRecord> RecordMap<T> {
         // reference, the map's among them, has gone; the target proves that this section is within.
         let record = unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() };
 
-        // A record is taken out before its task gets another number, and holds a reference to it: the
-        // number may be that of another task by now, the task itself not.
+        // A record is removed before the PID of its task changes, and holds a reference to the
+        // task: the PID may belong to another task by now, but the `task_struct` cannot be reused.
         target.is(record.task()).then(|| {
             // INVARIANT: The record was in the map after the removals were counted.
             last_found.name.set(name);
@@ -160,8 +162,8 @@ impl<T: TaskRecord> RecordMap<T> {
         })
     }
 
-    /// Calls `f` with the record that has the lowest number from `first` on, and returns that number.
-    /// `f` runs within an RCU read-side critical section. Any context.
+    /// Calls `f` with the record that has the lowest PID from `first` on, and returns that PID. `f`
+    /// runs within an RCU read-side critical section. Any context.
     pub(crate) fn with_next(
         &'static self,
         first: usize,
@@ -185,8 +187,9 @@ impl<T: TaskRecord> RecordMap<T> {
         Some(number)
     }
 
-    /// Calls `f` with each record. Those that come and go meanwhile may be missed. Each call runs
-    /// within an RCU read-side critical section of its own, for there may be very many. Any context.
+    /// Calls `f` with each record. Records that are added or removed meanwhile may be missed. Each
+    /// call runs within a separate RCU read-side critical section, because there may be very many.
+    /// Any context.
     pub(crate) fn for_each(&'static self, mut f: impl FnMut(&Record<T>)) {
         let mut next = 0;
 
@@ -195,7 +198,7 @@ impl<T: TaskRecord> RecordMap<T> {
         }
     }
 
-    /// Kills the processes of all tasks that have a record, but for the first process of the machine.
+    /// Kills the processes of all tasks that have a record, except init.
     pub(crate) fn kill_owners(&'static self) {
         self.for_each(|record| {
             // SAFETY: The record holds its task. Signals may be sent in any context in which no lock
@@ -204,8 +207,8 @@ impl<T: TaskRecord> RecordMap<T> {
         });
     }
 
-    /// The record that [`RecordMap::find`] has last found for `last_found`, if that was by `name` and
-    /// nothing has been removed since. It is valid until the guard goes. Any context.
+    /// The record that [`RecordMap::find`] has last found for `last_found`, if that was by `name`
+    /// and nothing was removed since. It is valid until the guard is dropped. Any context.
     #[inline]
     pub(crate) fn found_again<'g>(
         &'static self,
@@ -213,9 +216,9 @@ impl<T: TaskRecord> RecordMap<T> {
         name: u32,
         _: &'g rcu::Guard,
     ) -> Option<&'g Record<T>> {
-        // Acquire: pairs with the increment in `remove()`, which comes before the reference of the
-        // map is given up. Who sees the old number here has begun its critical section before that,
-        // so that the grace period waits for it.
+        // Acquire: pairs with the increment in `remove()`, which precedes the drop of the map's
+        // reference. A task that sees the old count here has begun its critical section before
+        // that, so the grace period waits for it.
         if !self.is_current(last_found, name) {
             return None;
         }
@@ -225,9 +228,9 @@ impl<T: TaskRecord> RecordMap<T> {
         unsafe { last_found.record.get().as_ref() }
     }
 
-    /// Calls `f` with the task of the record that [`RecordMap::found_again`] would find. That it is
-    /// counted makes a read-side critical section superfluous: the task may leave the map meanwhile.
-    /// If it is about to run a program with more privileges, it waits until this is over
+    /// Calls `f` with the task of the record that [`RecordMap::found_again`] would find. The task
+    /// is counted, so no read-side critical section is needed: its record may be removed meanwhile.
+    /// If it is about to run a program with more privileges, it waits until this has ended
     /// ([`wait_for_finders`]): so `f` must not sleep. Any context.
     #[inline]
     pub(crate) fn with_task_found_again<R>(
@@ -247,21 +250,21 @@ impl<T: TaskRecord> RecordMap<T> {
         Some(result)
     }
 
-    /// Whether `last_found` knows a record by `name`, which still is in the map.
+    /// Whether `last_found` caches a record under `name` that is still in the map.
     #[inline]
     fn is_current(&self, last_found: &LastFound<T>, name: u32) -> bool {
         last_found.name.get() == name && last_found.removals.get() == self.removals.load(Acquire)
     }
 }
 
-/// The number of the current task. It changes in exec only, and no task has a record there.
+/// The PID of the current task. It changes only in exec, where no task has a record.
 fn number_of(task: &Task) -> usize {
     // CAST: The PID of a user task is positive.
     task.pid() as usize
 }
 
-/// What a task has last found in the map of a type: most often it will look for the same again. It
-/// holds the task that was found, but not the record: what has left must not keep its memory pinned.
+/// The last result of a task's lookups in the map of a type, which is usually looked up again. It
+/// holds the task, but not the record: a detached record must not be kept.
 ///
 /// # Invariants
 ///
@@ -277,7 +280,7 @@ pub(crate) struct LastFound<T: TaskRecord> {
 unsafe impl<T: TaskRecord> Send for LastFound<T> {}
 
 impl<T: TaskRecord> LastFound<T> {
-    /// Nothing.
+    /// An empty cache.
     pub(crate) fn new() -> Self {
         // INVARIANT: `record` is null.
         Self {

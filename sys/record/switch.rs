@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Records that are told when their task gets a CPU and when it leaves one.
+//! Records with notifications when their task is switched in and out.
 
 use super::{
     InHook,
@@ -16,19 +16,19 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What is done when the task of a record gets a CPU or leaves one. Neither may sleep, fault, wake,
-/// lock, allocate or print. They may interrupt the task anywhere, but not each other.
+/// Called when the task of a record is switched in or out. Neither may sleep, fault, wake, lock,
+/// allocate or print. They may interrupt the task anywhere, but not each other.
 pub(crate) trait Switches: TaskRecord {
-    /// The current task has got this CPU. Preemption is off, no run-queue lock is held; interrupts
-    /// are on in most kernels.
+    /// The current task was switched in. Preemption is disabled, no run-queue lock is held;
+    /// interrupts are enabled in most kernels.
     fn switches_in(hook: &InHook<'_, Self>, cpu: u32);
 
-    /// The current task leaves its CPU, to sleep if `blocks`. The run-queue lock is held, interrupts
-    /// are off. The address space is still that of the task.
+    /// The current task is switched out, to sleep if `blocks`. The run-queue lock is held,
+    /// interrupts are disabled. The address space is still that of the task.
     fn switches_out(hook: &InHook<'_, Self>, blocks: bool);
 }
 
-/// Callbacks for the preempt notifier of a record that is told.
+/// Callbacks for the preempt notifier of such a record.
 pub(super) const fn ops<T: Switches>() -> bindings::preempt_ops {
     bindings::preempt_ops {
         sched_in: Some(sched_in::<T>),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The task works of a record: how its owner is caught on the way to user mode, and how its memory
-//! is given to the reaper in the end.
+//! The task works of a record: how its owner is caught on its return to user mode, and how its
+//! memory is finally passed to the reaper.
 
 use super::{
     Current,
@@ -30,14 +30,14 @@ use kernel::{
     types::Opaque, //
 };
 
-/// How a queued work gets its task to user mode.
+/// How a task is made to run a queued work.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notify {
-    /// When it goes there by itself; at once if it is there now.
+    /// When it next returns to user mode; at once if it is in user mode.
     Resume,
-    /// At once: an interruptible sleep that it is about to begin ends.
+    /// At once: an interruptible sleep that is about to begin ends.
     Interrupt,
-    /// Not at all: the work runs when the task runs others, or looks for signals.
+    /// Not at all: the work runs when the task runs other works, or checks for signals.
     Never,
 }
 
@@ -50,7 +50,7 @@ impl Notify {
         }
     }
 
-    /// Gets the current task there for a work that is queued already, perhaps without notice.
+    /// Makes the current task run a work that is queued already, perhaps with `Never`.
     fn again(self) {
         match self {
             // SAFETY: Changes a flag of the current task only.
@@ -87,11 +87,11 @@ pub(super) fn init(func: WorkFn) -> impl PinInit<Opaque<bindings::callback_head>
 }
 
 impl<T: TaskRecord> Current<'_, T> {
-    /// Has [`TaskRecord::returns_to_user`] called before the task is in user mode again, with
-    /// [`Notify::Never`] perhaps later. Does nothing if the task is past the point of return.
+    /// Makes the kernel call [`TaskRecord::returns_to_user`] before the task returns to user mode,
+    /// with [`Notify::Never`] perhaps later. Does nothing if the task has run its last task work.
     ///
-    /// With [`Notify::Interrupt`] any context in which no run-queue lock is held; else any context,
-    /// and it takes no lock.
+    /// With [`Notify::Interrupt`] any context without a run-queue lock; otherwise any context,
+    /// without taking a lock.
     #[inline]
     pub(crate) fn queue_work(&self, notify: Notify) {
         self.record.queue_work(notify);
@@ -109,13 +109,13 @@ impl<T: TaskRecord> InHook<'_, T> {
 impl<T: TaskRecord> Visit<'_, T> {
     /// As [`Current::queue_work`] with [`Notify::Resume`], for another task. Takes no lock.
     ///
-    /// A work of its own, because this one may be found marked as queued some time before it is on
-    /// the list: the owner must not rely on that.
+    /// A separate work, because it may be marked as queued some time before it is on the list: the
+    /// owner must not rely on that.
     pub(crate) fn nudge(&self) {
         let record = self.0;
 
-        // Full: pairs with the exchange in `run_nudge()`. Who finds it nudged, and so does nothing,
-        // has done so before that; what was written before is seen from there on.
+        // Full: pairs with the exchange in `run_nudge()`. A peer that finds it nudged, and so does
+        // nothing, has done so before that; its earlier writes are visible from there on.
         if !record.nudged.xchg(true, Full) && !record.add(&record.nudge, Notify::Resume) {
             record.nudged.store(false, Relaxed);
         }
@@ -126,7 +126,7 @@ impl<T: TaskRecord> Record<T> {
     /// Queues `work`, unless it is queued. For the owner, while the record is attached.
     #[inline]
     fn queue_work(&self, notify: Notify) {
-        // Relaxed, but one step: a scheduler hook may interrupt the owner here.
+        // Relaxed, but a single operation: a scheduler hook may interrupt the owner here.
         if self.queued.xchg(true, Relaxed) {
             notify.again();
         } else if !self.add(&self.work, notify) {
@@ -135,7 +135,7 @@ impl<T: TaskRecord> Record<T> {
     }
 
     /// Adds one of the two works, which is not on the list of the task, to it. The record is
-    /// attached, and stays so meanwhile. Returns false if the task is past its last task work.
+    /// attached, and stays so meanwhile. Returns false if the task has run its last task work.
     fn add(&self, work: &Opaque<bindings::callback_head>, notify: Notify) -> bool {
         // INVARIANT: The queue owns a reference, unless queueing fails.
         self.refs.inc();
@@ -169,7 +169,7 @@ impl<T: TaskRecord> Record<T> {
         if !record.is_attached() {
             Self::go_with_module(record);
         } else if others_wait {
-            // This one may sleep for long: the others, a last `fput()` among them, go first.
+            // This one may sleep for long: the others, such as a final `fput()`, go first.
             record.queue_work(Notify::Resume);
         } else {
             // SAFETY: Task works run where the task may sleep, and not within another entry: no
@@ -181,7 +181,7 @@ impl<T: TaskRecord> Record<T> {
         }
     }
 
-    /// The work of the peers: the owner is to queue its own, which runs before user mode as well.
+    /// The work of the peers: the owner queues its own, which also runs before user mode.
     ///
     /// # Safety
     ///
@@ -205,18 +205,18 @@ impl<T: TaskRecord> Record<T> {
         }
     }
 
-    /// Drops what may be the last reference to a record that was detached.
+    /// Drops perhaps the last reference to a detached record.
     fn go_with_module(record: RecordRef<T>) {
         let module = record.take_module_if_over();
         drop(record);
         drop(module);
     }
 
-    /// The reference to the module, if the kernel will call nothing of this record any more. For the
-    /// owner.
+    /// The reference to the module, if the kernel will not call this record's code any more. For
+    /// the owner.
     pub(super) fn take_module_if_over(&self) -> Option<ModuleRef> {
-        // Relaxed: once the record is not attached its gate is closed, so nobody nudges any more,
-        // and who has done so has passed the gate before; only this task resets either.
+        // Relaxed: once the record is detached its gate is closed, so it is not nudged any more,
+        // and earlier nudges were made in the gate; only this task resets either.
         let is_over =
             !self.is_attached() && !self.queued.load(Relaxed) && !self.nudged.load(Relaxed);
 
