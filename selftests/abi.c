@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The form of the calls: numbers, sizes, offsets, and structures that are
- * smaller or larger than the module knows.
+ * The encoding of the calls: numbers, sizes, offsets, and structures that are smaller or
+ * larger than the module knows.
  */
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -25,8 +25,8 @@ struct any_args {
 };
 
 /*
- * A call, the size of its argument in the first version and, if it has grown, today; and what it
- * returns if the form of that is right.
+ * A call, the size of its argument in the first version and, if it has grown, today; and its
+ * result if the argument is well-formed.
  */
 struct call {
 	const char *name;
@@ -73,7 +73,7 @@ FIXTURE_TEARDOWN(abi)
 {
 }
 
-/* Makes a call of which all but the size is right. */
+/* Makes a call that is valid except for the size. */
 static int call_with_size(FIXTURE_DATA(abi) *self, const struct call *call, uint32_t size)
 {
 	int err;
@@ -338,7 +338,7 @@ TEST_F(abi, the_device_is_a_character_device)
 }
 
 #ifdef __x86_64__
-/* A system call as a program of 32 bits makes it; the kernel may take none. */
+/* A system call as made by a 32-bit program; the kernel may not support them. */
 static int call_32_bits(int number, uint32_t first, uint32_t second, uint32_t third)
 {
 	int result;
@@ -352,10 +352,13 @@ static int call_32_bits(int number, uint32_t first, uint32_t second, uint32_t th
 
 #define IOCTL_32_BITS	54
 
-/* A kernel that has it runs such programs. To try is a fault, with a line in the log, on others. */
+/*
+ * A kernel with this file supports 32-bit programs. On others the attempt would be logged
+ * as a fault.
+ */
 #define SETTING_32_BITS	"/proc/sys/abi/vsyscall32"
 
-/* What a program of 32 bits has below 4 GB. */
+/* Memory of a 32-bit program, below 4 GB. */
 struct low_memory {
 	struct umcg_task task;
 	struct umcg_version_args version;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ways in which a worker blocks: each is seen at once, and the worker comes
- * back as idle with what it has waited for.
+ * The ways in which a worker blocks: each is detected at once, and the worker becomes
+ * idle with the result of its call.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #define NAP_MS		(100 * slowness())
 #define USER_BITS	0x2a000U
 
-/* What a worker blocks in. `fds[0]` and `memory` are its side, the rest ours. */
+/* What a worker blocks on. `fds[0]` and `memory` are its side, the rest is the test's. */
 struct obstacle {
 	int fds[2];
 	int file;
@@ -38,9 +38,9 @@ FIXTURE(block) {
 
 FIXTURE_VARIANT(block) {
 	bool (*prepare)(struct obstacle *obstacle);
-	/* In the worker: blocks, and returns the value that it was let through with. */
+	/* In the worker: blocks, and returns the value that it was released with. */
 	int (*enter)(struct obstacle *obstacle);
-	/* Lets the worker through with a value; NULL if it needs no help. */
+	/* Releases the worker with a value; NULL if it needs no help. */
 	bool (*release)(struct obstacle *obstacle, int value);
 };
 
@@ -101,7 +101,7 @@ static bool release_futex(struct obstacle *obstacle, int value)
 	return syscall(SYS_futex, &obstacle->futex, FUTEX_WAKE_PRIVATE, 1) == 1;
 }
 
-/* A page of a file that is not there yet: a fault waits until we provide it. */
+/* A missing page: a fault waits until the test provides it. */
 static bool prepare_fault(struct obstacle *obstacle)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -141,7 +141,7 @@ static bool release_fault(struct obstacle *obstacle, int value)
 	return !ioctl(obstacle->fds[1], UFFDIO_COPY, &copy);
 }
 
-/* A file to read from, into a page that is not there: read() blocks in the kernel. */
+/* A file to read from, into a missing page: read() blocks in the kernel. */
 static bool prepare_file_read(struct obstacle *obstacle)
 {
 	const int value = 0;
@@ -255,7 +255,10 @@ TEST_F(block, is_seen_and_the_worker_comes_back)
 		ASSERT_TRUE(SOON(thread_sleeps(worker->tid)));
 		ASSERT_EQ(i, worker->phase);
 		list = self->group.idle_workers;
-		/* Who needs no help may be back by now, if this thread has not run for long. */
+		/*
+		 * A worker that needs no help may be back by now, if this thread has not
+		 * run for long.
+		 */
 		waits = variant->release || monotonic_ns() - start < NAP_MS * NSEC_PER_MSEC;
 		seen_blocked += waits;
 		if (waits) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * More rules of SECURITY.md: programs that gain privileges, system call filters,
- * control groups, and the kernel's log. As in security.c, a process that ends
- * with a number other than 0 tells the step that went wrong.
+ * More rules of SECURITY.md: programs that gain privileges, system call filters, cgroups,
+ * and the kernel log. As in security.c, a nonzero exit status is the step that failed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -34,7 +33,7 @@
 static struct umcg_group group = UMCG_GROUP_INIT;
 static struct umcg_thread server, worker;
 static int pipe_fds[2];
-/* What is written here ends the program. */
+/* A write here ends the program. */
 static int end_fds[2];
 
 FIXTURE(confined) {
@@ -68,7 +67,7 @@ static int result_of_process(int (*body)(void *), void *argument)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The program that is owned by root: tells how it was started, and stays until it is told to go. */
+/* The program owned by root: reports how it was started, and stays until it is told to exit. */
 __attribute__((constructor)) static void run_as_setuid_program(void)
 {
 	const char *fd = getenv("UMCG_SETUID");
@@ -133,7 +132,7 @@ static int meet_a_setuid_program(void *argument)
 	if (umcg_wait(UMCG_WAIT_WAKE_ONLY, 0) != -EPERM ||
 	    umcg_ioctl(UMCG_IOC_KICK, &args) != -EPERM)
 		return 5;
-	/* Its old memory says that it is gone, and nobody writes there any more. */
+	/* Its old memory says that it has exited, and is not written any more. */
 	if (state_of(&worker.task) != NONE)
 		return 6;
 	write(end_fds[1], "x", 1);
@@ -188,8 +187,8 @@ static bool sleeps_in(pid_t tid, const char *function)
 }
 
 /*
- * Who has looked a task up, and is about to wake it, may have lost its CPU in between. As long as
- * there may be such a one, the task has the privileges that it had when it was looked up.
+ * A thread that has looked up a task, and is about to wake it, may be preempted in between. While
+ * there may be such a thread, the task keeps the privileges that it had at the lookup.
  */
 TEST_F(confined, privileges_wait_for_those_who_are_about_to_wake)
 {
@@ -212,7 +211,7 @@ static int register_under_a_filter(void *argument)
 		return 1;
 	if (!filter_ioctl(UMCG_IOC_CTL) || server_register(&server) != -EPERM)
 		return 2;
-	/* The other calls are another matter, and do nothing for who is not registered. */
+	/* The other calls have no effect for unregistered threads. */
 	if (umcg_wait(0, 0) != -EINVAL ||
 	    posix_fadvise(umcg_fd, 0, 0, UMCG_FADVISE_WAIT) != EINVAL)
 		return 3;
@@ -237,7 +236,7 @@ static void block_in_strict_mode(struct umcg_thread *self)
 	syscall(SYS_exit, 0);
 }
 
-/* The worker is reported, queued and run as any other, and started its server with its end. */
+/* The worker is reported, queued and run like any other, and starts its server when it exits. */
 static int run_in_strict_mode(void *argument)
 {
 	if (!become(USER) || server_register(&server))
@@ -296,7 +295,7 @@ static int be_killed(void *argument)
 	return 3;
 }
 
-/* Reads what is new in the log; whether a line of it is of the module. */
+/* Reads new lines of the log; whether one of them is of the module. */
 static bool log_has_umcg(int log)
 {
 	char record[8192];
@@ -354,7 +353,7 @@ static bool write_file(const char *folder, const char *name, const char *value)
 	return good;
 }
 
-/* The bytes of kernel memory that a control group uses. */
+/* The kernel memory that a cgroup uses, in bytes. */
 static long kernel_memory(const char *cgroup)
 {
 	char path[256], key[64];
@@ -371,7 +370,7 @@ static long kernel_memory(const char *cgroup)
 	return found;
 }
 
-/* In the control group. The threads are there before the memory is looked at. */
+/* In the cgroup. The threads exist before the memory is read. */
 static int register_a_crowd(void *argument)
 {
 	static struct umcg_thread crowd[CROWD];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A worker that breaks the contract, or is betrayed by its server, ends with
- * SIGKILL, is counted by its reason, and takes nobody with it but its process.
+ * Protocol violations by a worker or its server kill its process, are counted by reason,
+ * and affect no other process.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -20,7 +20,7 @@ struct suspect {
 	struct umcg_group group;
 };
 
-/* Everybody else: a server and a worker of the test itself, which must not notice. */
+/* Bystanders: a server and a worker of the test itself, which must not be affected. */
 FIXTURE(contract) {
 	struct umcg_thread server;
 	struct umcg_thread worker;
@@ -58,7 +58,7 @@ FIXTURE_TEARDOWN(contract)
 {
 }
 
-/* Whether a process of ours is unharmed, and the module still does its work for it. */
+/* Whether another process is unharmed, and the module still works for it. */
 static bool others_go_on(FIXTURE_DATA(contract) *self)
 {
 	if (server_register(&self->server))
@@ -85,7 +85,7 @@ static bool run_suspect(struct suspect *suspect)
 	       !server_run(&suspect->server, &suspect->worker);
 }
 
-/* Lets the worker go on, for which it is to be killed soon. */
+/* Lets the worker continue, for which it must be killed soon. */
 static int survived(struct suspect *suspect)
 {
 	tell_to_go(&suspect->worker);
@@ -118,7 +118,7 @@ static int survived(struct suspect *suspect)
 	EXPECT_TRUE(nothing_is_left());					\
 } while (0)
 
-/* Writes this state while the worker is blocked, without asking anybody. */
+/* Writes this state while the worker is blocked, against the protocol. */
 static int corrupt_blocked_worker(uint32_t state)
 {
 	struct suspect suspect;
@@ -174,7 +174,7 @@ static int run_without_naming_a_server(void *argument)
 	worker_start(&suspect.worker, &suspect.group, block_until_told);
 	if (server_next_worker(&suspect.server, &suspect.group) != &suspect.worker)
 		return 2;
-	/* Nobody writes next_tid of the worker. */
+	/* next_tid of the worker is not written. */
 	if (server_wake(&suspect.server, &suspect.worker, 0))
 		return 3;
 	return survived(&suspect);
@@ -210,7 +210,7 @@ static void *memory_without_access(void)
 	return mmap(NULL, sysconf(_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Has the list of the group lie at this address when the worker wakes. */
+/* Sets the address of the group's list before the worker wakes. */
 static int move_list(uint64_t address)
 {
 	struct suspect suspect;
@@ -221,7 +221,7 @@ static int move_list(uint64_t address)
 	return survived(&suspect);
 }
 
-/* The same with the word that names an idle server. */
+/* The same for the idle-server slot. */
 static int move_slot(uint64_t address)
 {
 	struct suspect suspect;
@@ -330,7 +330,7 @@ TEST_F(contract, a_worker_may_change_its_group)
 	EXPECT_COUNTED(0, 0, 0);
 }
 
-/* Publishes TIDs that are no idle servers of ours: the worker is queued all the same. */
+/* Publishes TIDs that are no idle servers of the process: the worker is queued nevertheless. */
 static int publish_wrong_servers(void *argument)
 {
 	const uint32_t tids[] = { INIT_PID, KTHREADD_PID, INT32_MAX, 1U << 31, UINT32_MAX };
@@ -359,7 +359,10 @@ TEST_F(contract, an_idle_server_that_is_none_is_passed_over)
 	EXPECT_COUNTED(0, 0, 0);
 }
 
-/* Names the thread of `arg`, or else one of another process: it is as if the server were gone. */
+/*
+ * Names the thread of `arg`, or else one of another process: treated as if the server had
+ * exited.
+ */
 static void name_another_and_block(struct umcg_thread *self)
 {
 	const struct umcg_thread *other = self->arg;
@@ -368,7 +371,7 @@ static void name_another_and_block(struct umcg_thread *self)
 	block_until_told(self);
 }
 
-/* The worker blocks, and its server sleeps on until it looks of its own accord. */
+/* The worker blocks, and its server stays asleep until it checks by itself. */
 static bool block_under_another(struct suspect *suspect)
 {
 	worker_start(&suspect->worker, &suspect->group, name_another_and_block);
@@ -390,7 +393,7 @@ static int have_a_foreign_server(void *argument)
 	return server_run_to_end(&suspect.server, &suspect.group, &suspect.worker) ? 42 : 2;
 }
 
-/* Names an idle worker where a server is to be named: the worker stays as it is. */
+/* Names an idle worker in place of a server: the worker is not changed. */
 static int have_a_worker_for_a_server(void *argument)
 {
 	struct suspect suspect = { .group = UMCG_GROUP_INIT };
@@ -455,7 +458,7 @@ static void set_reserved_bit_and_block(struct umcg_thread *self)
 	block_until_told(self);
 }
 
-/* The server sleeps until it looks of its own accord. */
+/* The server sleeps until it checks by itself. */
 static int set_reserved_bit_while_running(void *argument)
 {
 	struct suspect suspect = { .group = UMCG_GROUP_INIT };

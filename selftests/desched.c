@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Words that the kernel writes when their thread has left its CPU: which, when, and
- * what is refused.
+ * Words that the kernel writes when their thread was descheduled: which, when, and what
+ * is refused.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -146,7 +146,7 @@ static void spin(struct umcg_thread *self)
 		;
 }
 
-/* Makes way for a thread that spins on the same CPU. */
+/* Is preempted by a thread that spins on the same CPU. */
 static void be_preempted(void)
 {
 	const long before = own_switches();
@@ -188,7 +188,7 @@ TEST_F(desched, the_time_of_the_last_departure_can_be_had)
 
 		before = monotonic_ns();
 		block_once();
-		/* The next departure may come at any moment. */
+		/* The next deschedule may come at any moment. */
 		last = self->word;
 		after = monotonic_ns();
 		EXPECT_LE(before, last);
@@ -239,7 +239,7 @@ struct traced {
 	struct watch *watch;
 };
 
-/* Waits for two departures: between them the word was marked, after this call began. */
+/* Waits for two deschedules: between them the word was marked, after this call began. */
 static bool word_is_marked_again(const struct traced *traced)
 {
 	const struct iovec remote = { &traced->watch->departures, sizeof(uint64_t) };
@@ -398,7 +398,7 @@ TEST_F(desched, a_worker_that_is_held_has_its_word_written)
 	ASSERT_EQ(0, server_register(&server));
 	self->other.arg = &self->word;
 	worker_start(&self->other, &group, yield_until_switched);
-	/* It may have to wait for something before it gives way. */
+	/* It may have to wait for something before it yields. */
 	do {
 		ASSERT_EQ(&self->other, server_next_worker(&server, &group));
 		ASSERT_EQ(0, server_run(&server, &self->other));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Words that the kernel writes when their thread has left its CPU: whatever has
- * become of their memory, and at every departure.
+ * Words that the kernel writes when their thread was descheduled: whatever the state of
+ * their memory, and every time.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -52,7 +52,7 @@ TEST_F(memory, a_page_that_is_not_there_is_written)
 	ASSERT_EQ(0, add(self));
 	for (int round = 0; round < ROUNDS; round++) {
 		*self->word = MARK;
-		/* Zero, when it is read for the first time. */
+		/* Zero, when it is first read. */
 		ASSERT_EQ(0, madvise((void *)self->word, PAGE, MADV_DONTNEED));
 		block_once();
 		ASSERT_EQ(VALUE, *self->word);
@@ -154,7 +154,7 @@ TEST_F(memory, the_thread_waits_for_a_page_that_another_thread_provides)
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_REGISTER, &range));
 	self->other.arg = (void *)(intptr_t)fd;
 	thread_start(&self->other, serve_one_fault);
-	/* From here on each departure needs the other thread. */
+	/* From here on each deschedule needs the other thread. */
 	ASSERT_EQ(0, madvise((void *)self->word, PAGE, MADV_DONTNEED));
 	block_once();
 	EXPECT_EQ(1, self->other.phase);
@@ -207,7 +207,7 @@ static void drop_notification(int signal)
 
 TEST_F(memory, a_handler_of_that_signal_can_end_it)
 {
-	/* It may itself depart before it has done so. */
+	/* It may itself be descheduled before it has done so. */
 	const struct sigaction action = { .sa_handler = drop_notification, .sa_flags = SA_NODEFER };
 
 	ASSERT_EQ(0, sigaction(SIGSEGV, &action, NULL));
@@ -257,7 +257,7 @@ TEST_F(memory, that_signal_has_the_address)
 	EXPECT_EQ(SEGV_MAPERR, fault_code);
 }
 
-/* Gives the page a protection key of its own, with these rights; the key or -1. */
+/* Assigns a protection key to the page, with these rights; the key or -1. */
 static int lock_page(FIXTURE_DATA(memory) *self, unsigned int rights)
 {
 	const int key = pkey_alloc(0, rights);
@@ -280,7 +280,7 @@ TEST_F(memory, a_page_that_a_protection_key_closes_is_written)
 			ASSERT_EQ(0, madvise((void *)self->word, PAGE, MADV_DONTNEED));
 		ASSERT_EQ(0, pkey_set(key, rights[round & 1]));
 		block_once();
-		/* What the kernel has opened is closed again. */
+		/* The rights that the kernel has set are restored. */
 		ASSERT_EQ(rights[round & 1], (unsigned int)pkey_get(key));
 		ASSERT_EQ(0, pkey_set(key, 0));
 		ASSERT_EQ(VALUE, *self->word);
@@ -361,7 +361,7 @@ static void count_fault(int signal)
 
 TEST_F_TIMEOUT(memory, its_memory_may_come_and_go_at_any_time, STRESS_SECONDS)
 {
-	/* The handler departs as well, and its signal would be blocked. */
+	/* The handler is descheduled as well, and its signal would be blocked. */
 	const struct sigaction action = { .sa_handler = count_fault, .sa_flags = SA_NODEFER };
 
 	ASSERT_EQ(0, sigaction(SIGSEGV, &action, NULL));
@@ -389,7 +389,7 @@ static void disturb(struct umcg_thread *self)
 	}
 }
 
-/* A second thread on the same CPU: whoever is preempted or yields departs. */
+/* A second thread on the same CPU: a thread that is preempted or yields is descheduled. */
 TEST_F_TIMEOUT(memory, every_departure_is_seen_by_user_code, STRESS_SECONDS)
 {
 	struct watch watches[2] = {

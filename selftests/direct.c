@@ -119,7 +119,7 @@ TEST_F(direct, worker_is_queued_while_no_server_is_idle)
 	ASSERT_TRUE(thread_ends(server));
 }
 
-/* A server that serves runs several workers of which each blocks, and they all come to their end. */
+/* A server runs several workers, each of which blocks, and all of them finish. */
 TEST_F(direct, servers_run_workers_that_block)
 {
 	self->direct.fills_ring = !variant->flags;
@@ -158,7 +158,7 @@ TEST_F(direct, worker_that_blocks_starts_its_server_if_another_one_is_queued)
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));
 	direct_worker_start(blocks, &self->direct, direct_reads);
 	ASSERT_TRUE(SOON(direct_blocks(blocks)));
-	/* Queued by user space, which holds it somewhere: not for the kernel to run. */
+	/* Queued by user space: not for the kernel to run. */
 	self->direct.words->queued = 1;
 	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
 	/* It does not overtake, so the server is started. */
@@ -193,7 +193,7 @@ TEST_F(direct, kicked_worker_of_a_server_that_is_gone_starts_another_one)
 	struct umcg_kick_args kick = { .size = sizeof(kick) };
 
 	ASSERT_TRUE(start_busy_server(self, 0));
-	/* The server leaves though it has a worker: a signal could have it end so. */
+	/* The server exits although it has a worker, as by a signal. */
 	ASSERT_TRUE(state_change(&self->servers[0].task, IDLE, RUNNING));
 	{
 		struct umcg_thread me = {};
@@ -215,7 +215,7 @@ TEST_F(direct, kicked_worker_of_a_server_that_is_gone_starts_another_one)
 	ASSERT_TRUE(thread_ends(&self->servers[1]));
 }
 
-/* Registered, but no server of the group: what may watch. */
+/* Registered, but no server of the group: a watcher. */
 static void watches(struct umcg_thread *self)
 {
 	struct direct *direct = self->arg;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Direct mode, and what can go wrong: servers that die, time out or get signals while
- * they wait or have a worker; a ring and words that say what is not so; memory that
- * goes; stops and changes of credentials.
+ * Error handling in direct mode: servers that die, time out or get signals while they
+ * wait or have a worker; a ring and words with wrong contents; unmapped memory; stops and
+ * changes of credentials.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -94,7 +94,7 @@ TEST_F(direct_faults, server_that_dies_under_its_worker_leaves_it_running)
 	EXPECT_EQ(0, self->direct.words->server_tid[0]);
 	before = worker->result;
 	ASSERT_TRUE(SOON(worker->result != before));
-	/* It leaves, and nobody is there to be told. */
+	/* It exits, and there is no server to start. */
 	tell_to_go(worker);
 	ASSERT_TRUE(thread_ends(worker));
 	EXPECT_EQ(0, direct_idle_servers(&self->direct));
@@ -106,7 +106,7 @@ TEST_F(direct_faults, worker_of_a_dead_server_that_blocks_goes_on_under_another_
 
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));
 	ASSERT_TRUE(worker_blocks(self, 0));
-	/* As if it ran there still: its server dies, and comes into the set by mistake. */
+	/* As if it still ran there: its server dies, and is put into the set by mistake. */
 	ASSERT_EQ(0, thread_signal(&self->servers[0], SIGUSR2));
 	ASSERT_TRUE(thread_ends(&self->servers[0]));
 	direct_put(&self->direct, 0);
@@ -182,7 +182,7 @@ TEST_F(direct_faults, signal_that_restarts_leaves_a_server_in_the_set)
 	ASSERT_EQ(0, thread_signal(server, SIGUSR1));
 	ASSERT_TRUE(SOON(signals_handled == 1));
 	ASSERT_TRUE(SOON(direct_is_idle(server)));
-	/* It is as good as before. */
+	/* It works as before. */
 	ASSERT_TRUE(worker_blocks(self, 0));
 	EXPECT_TRUE(direct_is_idle(server));
 	EXPECT_EQ(0, server->phase);
@@ -224,7 +224,7 @@ TEST_F(direct_faults, ring_of_wrong_numbers_is_passed_over)
 		pause();
 		_exit(0);
 	}
-	/* One waits: it has given way to a server that is in user mode since. */
+	/* One waits: it has yielded to a server that is now in user mode. */
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, other, 1));
 	direct_worker_start(waits, &self->direct, yields_once);
 	ASSERT_TRUE(SOON(other->phase == 1 && thread_waits(waits)));
@@ -254,7 +254,7 @@ TEST_F(direct_faults, ring_of_wrong_numbers_is_passed_over)
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 }
 
-/* A worker that is in the ring twice runs once, and what is left of it there later hurts nobody. */
+/* A worker that is in the ring twice runs once, and its second entry does no harm later. */
 TEST_F(direct_faults, worker_that_ends_while_the_ring_names_it_is_passed_over)
 {
 	struct umcg_thread *waits = &self->workers[1], *blocks = &self->workers[2];
@@ -273,7 +273,7 @@ TEST_F(direct_faults, worker_that_ends_while_the_ring_names_it_is_passed_over)
 	tell_to_go(waits);
 	ASSERT_TRUE(thread_ends(waits));
 	ASSERT_TRUE(SOON(server->phase == 1));
-	/* The other one has blocked, and the next that does finds only a TID that is nobody's. */
+	/* The other one has blocked, and the next one that blocks finds only an unused TID. */
 	EXPECT_TRUE(direct_has_work(&self->direct));
 	tell_to_go(server);
 	ASSERT_TRUE(thread_ends(server));
@@ -320,7 +320,7 @@ TEST_F(direct_faults, wild_words_hurt_their_own_process_only)
 	for (int i = 0; i < WORKERS; i++)
 		fcntl(self->pipes[i][1], F_SETFL, O_NONBLOCK);
 	status = process_ends(process_start(scribble, self));
-	/* However it ends: it does. */
+	/* It ends in any case. */
 	EXPECT_NE(-1, status);
 	EXPECT_TRUE(nothing_is_left());
 }
@@ -349,7 +349,7 @@ TEST_F(direct_faults, change_of_credentials_reaches_servers_and_workers)
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[1], 1));
 	ASSERT_TRUE(worker_blocks(self, 0));
 	ASSERT_TRUE(worker_spins(self, 1));
-	/* glibc has every thread do it, and waits for all of them. */
+	/* glibc makes every thread do it, and waits for all of them. */
 	ASSERT_EQ(0, setresuid(-1, -1, -1));
 	ASSERT_TRUE(SOON(direct_blocks(&self->workers[0])));
 	tell_to_go(&self->workers[1]);
@@ -381,7 +381,7 @@ TEST_F(direct_faults, stop_and_continue_lose_no_worker)
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) TH_LOG("status %#x", status);
 }
 
-/* A worker in a critical section for as long as it is told to be. */
+/* A worker in a critical section until it is told to leave. */
 static void stays_in_a_section(struct umcg_thread *self)
 {
 	self->task.critical = 1;
@@ -433,7 +433,7 @@ TEST_F(direct_faults, kicked_worker_leaves_its_critical_section_first)
 	ASSERT_TRUE(SOON(worker->result > before + 1000));
 	EXPECT_EQ(RUNNING | PREEMPTED, state_of(&worker->task));
 	EXPECT_EQ(0, self->servers[0].phase);
-	/* When it has left the section, it gives way. */
+	/* When it has left the section, it is preempted. */
 	worker->phase = 1;
 	ASSERT_TRUE(SOON(self->servers[0].phase == 1));
 	ASSERT_TRUE(SOON(direct_gave_way(worker)));

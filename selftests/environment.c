@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tasks in other surroundings than threads of one process: processes that share
- * memory, PID namespaces, signal handlers, io_uring.
+ * Tasks other than threads of one process: processes that share memory, PID namespaces,
+ * signal handlers, io_uring.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -116,7 +116,7 @@ static int work_as_process(void *argument)
 	return worker_leave(self) ? 2 : 0;
 }
 
-/* Starts the worker as a process, which is on the list of idle ones soon. */
+/* Starts the worker as a process, which is soon on the idle-worker list. */
 static pid_t queue_worker_process(FIXTURE_DATA(environment) *self,
 				  void (*body)(struct umcg_thread *))
 {
@@ -265,7 +265,7 @@ TEST_F(environment, a_group_works_in_a_pid_namespace)
 	EXPECT_EQ(0, WEXITSTATUS(status));
 }
 
-/* What the signal handler of a test works with, and what its calls have returned. */
+/* Data of the signal handler of a test, and the results of its calls. */
 static FIXTURE_DATA(environment) *handled;
 static _Atomic int handler_wake, handler_wait, handler_runs;
 
@@ -291,7 +291,7 @@ static void wake_and_wait_in_handler(int signal)
 	handler_runs++;
 }
 
-/* Waits to be started, and starts the server of the test when its handler is through. */
+/* Waits to be started, and starts the server of the test when its handler has returned. */
 static void start_server_late(struct umcg_thread *self)
 {
 	self->result = server_wait(self, 0);
@@ -396,7 +396,7 @@ static _Atomic uint32_t *ring_word(struct ring *ring, uint32_t offset)
 	return (_Atomic uint32_t *)(ring->rings + offset);
 }
 
-/* Puts in the order to read a byte, and waits for @completions. */
+/* Submits a read of a byte, and waits for @completions. */
 static int ring_read(struct ring *ring, unsigned int completions)
 {
 	ring->entries[0] = (struct io_uring_sqe){
@@ -460,7 +460,7 @@ static void nap_with_request(struct umcg_thread *self)
 	self->phase = 2;
 }
 
-/* The completion is work of the worker in the kernel, which is done, and lets nobody out. */
+/* The completion is task work of the worker, which runs, and does not release the worker. */
 static void complete_while_held(struct __test_metadata *_metadata, FIXTURE_DATA(environment) *self,
 				void (*body)(struct umcg_thread *))
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that end or vanish while they are registered.
+ * Threads that unregister or exit while they are registered.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -90,7 +90,7 @@ TEST_F(leaving, a_server_that_exits_is_gone)
 
 static void lock_and_exit(struct umcg_thread *self)
 {
-	/* As a worker that is about to leave, which has told its server already. */
+	/* As a worker that is about to unregister, and has started its server already. */
 	worker_lock(self);
 	state_must_change(&self->server->task, IDLE, RUNNING);
 	set_next_tid(&self->task, self->server->tid);
@@ -147,7 +147,7 @@ TEST_F(leaving, wakes_that_meet_a_thread_that_leaves_do_no_harm)
 static void kick_without_end(struct umcg_thread *self)
 {
 	while (!self->phase) {
-		/* Who is kicked all the time comes to nothing. */
+		/* A worker that is kicked all the time makes no progress. */
 		if (!worker_kick(self->arg))
 			sleep_ms(slowness());
 		self->result++;
@@ -165,7 +165,7 @@ static void leave_and_look(struct umcg_thread *self)
 		worker_task_init(&self->task, self->group);
 		self->result = umcg_ctl(WORKER_FLAGS, &self->task) ?: worker_leave(self);
 		self->task.state_ts = RUNNING;
-		/* A kick that had begun before is over when the next one is. */
+		/* A kick that had begun before has ended when the next one has. */
 		kicks = kicker->result;
 		while (kicker->result < kicks + 2)
 			sched_yield();
@@ -202,7 +202,7 @@ TEST_F(leaving, a_kick_that_comes_too_late_changes_nothing)
 	EXPECT_EQ(0, self->other.result);
 }
 
-/* Registers with memory that it takes away. */
+/* Registers with memory that it unmaps. */
 static void unmap_own_words(struct umcg_thread *self)
 {
 	const long page_size = sysconf(_SC_PAGESIZE);
@@ -215,7 +215,7 @@ static void unmap_own_words(struct umcg_thread *self)
 	self->phase = 1;
 	while (self->phase == 1)
 		sleep_ms(1);
-	/* What the kernel has in its hand says RUNNING still. */
+	/* The page that the kernel has still says RUNNING. */
 	self->result = self->result ?: umcg_wait(0, 0);
 	self->result = self->result ?: umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
 }
@@ -278,7 +278,10 @@ static void outlive_the_main_thread(struct umcg_thread *self)
 {
 	struct umcg_thread *main_thread = self->arg;
 
-	/* The main thread has run us; now it is gone, and we are told to go on. */
+	/*
+	 * The main thread has run this worker; it has exited, and the worker is told to
+	 * continue.
+	 */
 	while (state_of(&main_thread->task) != NONE)
 		sched_yield();
 	self->phase = 1;

@@ -43,7 +43,7 @@ FIXTURE_TEARDOWN(fadvise)
 {
 }
 
-/* Zero or a negative errno. Not that of the C library, which has a timeout of the type off_t. */
+/* Zero or a negative errno. Not the C library's function, whose timeout would be an off_t. */
 static long advise(int fd, uint64_t abs_timeout, uint64_t flags, unsigned int advice)
 {
 	return syscall(SYS_fadvise64, fd, abs_timeout, flags, advice) ? -errno : 0;
@@ -273,7 +273,7 @@ static int ring_advise(struct ring *ring, uint64_t flags, unsigned int advice)
 	return completions[(*head - 1) & *ring_word(ring, ring->params.cq_off.ring_mask)].res;
 }
 
-/* It is a thread of its own that gives the advice, and that is not registered. */
+/* Another thread gives the advice, which is not registered. */
 TEST_F(fadvise, io_uring_does_not_wait_for_the_caller)
 {
 	struct ring ring;

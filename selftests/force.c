@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Removal of the module by force, while it is in use: its users end, and the machine goes on.
+ * Forced removal of the module while it is in use: its users are killed, and the machine
+ * continues.
  *
- * This taints the kernel, which gives up its checks of locks then: the runner has it come last. The
- * module is loaded when a test begins, and when it ends.
+ * This taints the kernel and disables lockdep: so the runner executes it last. The module is loaded
+ * when a test begins, and when it ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,7 +42,7 @@ FIXTURE_SETUP(force)
 
 FIXTURE_TEARDOWN(force)
 {
-	/* In case that a test has failed half-way; it is loaded already if it has not. */
+	/* In case a test has failed halfway; otherwise it is loaded already. */
 	module_load();
 }
 
@@ -119,7 +120,7 @@ static int have_a_notification(void *argument)
 		sched_yield();
 }
 
-/* The notifications of a thread that sleeps, with a slot beside. */
+/* The notifications of a sleeping thread, which also has a slot. */
 static int have_both(void *argument)
 {
 	static _Atomic uint64_t word;
@@ -130,7 +131,7 @@ static int have_both(void *argument)
 	stay_for_ever();
 }
 
-/* Nobody but a fatal signal gets this one any further. */
+/* Only a fatal signal ends this one. */
 static int stop_oneself(void *argument)
 {
 	static struct umcg_thread server;
@@ -147,7 +148,7 @@ static int (*const uses[USERS])(void *argument) = {
 	hold_workers, keep_workers_busy, have_a_slot, have_a_notification, have_both, stop_oneself,
 };
 
-/* Whether programs begin and end, and sleep and wake, as they always do. */
+/* Whether programs start and exit, sleep and wake as usual. */
 static bool machine_goes_on(void)
 {
 	for (int i = 0; i < 50; i++) {
@@ -176,7 +177,7 @@ static void block_a_moment(struct umcg_thread *self)
 	sleep_ms(1);
 }
 
-/* Whether the module can be used and unloaded as if nothing had been. */
+/* Whether the module can be used and unloaded as usual. */
 static bool module_works(void)
 {
 	static struct umcg_thread server, worker;
@@ -229,7 +230,7 @@ static int keep_a_descriptor(void *argument)
 	shared->begun++;
 	while (!shared->over)
 		sleep_ms(1);
-	/* The mapping keeps the file, and shows that nobody has a slot. */
+	/* The mapping keeps the file, and shows that no thread has a slot. */
 	close(umcg_fd);
 	return slot_state(0) ? 2 : 0;
 }
@@ -249,7 +250,7 @@ TEST_F_TIMEOUT(force, it_waits_for_open_descriptors_and_mappings, STRESS_SECONDS
 	EXPECT_TRUE(SOON(shared->begun == 1));
 	close(umcg_fd);
 	remover = process_start(remove_it, NULL);
-	/* A kernel that does not remove by force refuses soon; the other one does not come back. */
+	/* A kernel without forced removal refuses soon; the other one does not return. */
 	sleep_ms(PAUSE);
 	if (waitpid(remover, &status, WNOHANG) == remover && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == -MODULE_IN_USE) {
@@ -260,7 +261,7 @@ TEST_F_TIMEOUT(force, it_waits_for_open_descriptors_and_mappings, STRESS_SECONDS
 	EXPECT_TRUE(module_is_there());
 	EXPECT_EQ(0, waitpid(remover, &status, WNOHANG));
 	EXPECT_EQ(0, waitpid(self->users[0], &status, WNOHANG));
-	/* Nobody else gets in. */
+	/* The device cannot be opened any more. */
 	EXPECT_EQ(-1, open(UMCG_DEVICE, O_RDWR));
 	shared->over = true;
 	EXPECT_EQ(0, process_ends(self->users[0]));

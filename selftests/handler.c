@@ -38,7 +38,7 @@ TEST_F(handler, a_queued_worker_handles_signals_and_does_nothing_else)
 	EXPECT_EQ(1, self->test.worker.phase);
 }
 
-/* It is not in a system call: whatever it does next, the kernel does not see. */
+/* It is not in a system call: the kernel does not see what it does next. */
 TEST_F(handler, a_preempted_worker_handles_signals_and_does_nothing_else)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, count));
@@ -74,7 +74,7 @@ TEST_F(handler, a_wait_times_out_in_spite_of_signals)
 	EXPECT_EQ(-ETIMEDOUT, self->test.worker.result);
 }
 
-/* A server that has begun to run the worker goes on when the handler has begun. */
+/* A server that has begun to run the worker continues when the handler has begun. */
 static void be_run_in_handler(void)
 {
 	while (tested->worker.phase == 1)
@@ -117,7 +117,7 @@ TEST_F(handler, a_handler_that_a_server_does_not_wait_for_is_told_to_go_on)
 	EXPECT_EQ(1, handlers_done);
 }
 
-/* A worker that runs, and gives way within the handler, has to answer all the same. */
+/* A running worker that yields within the handler must respond nevertheless. */
 static void give_way(void)
 {
 	worker_kick(&tested->worker);
@@ -185,7 +185,7 @@ static void count_other(int signal)
 	others_handled++;
 }
 
-/* Signals with a lower and with a higher number than that of the immediate one. */
+/* Signals with lower and higher numbers than the immediate one. */
 TEST_F(handler, other_signals_wait_for_a_server)
 {
 	const int others[] = { SIGHUP, SIGUSR2, SIGRTMIN };
@@ -205,7 +205,7 @@ TEST_F(handler, other_signals_wait_for_a_server)
 	EXPECT_EQ(ARRAY_SIZE(others), others_handled);
 }
 
-/* Whichever signal the kernel takes to notice the end of a handler: most often it is the highest. */
+/* Any signal that the kernel may use as the sentinel: usually it is the highest. */
 TEST_F(handler, signals_that_are_sent_within_a_handler_are_not_lost)
 {
 	const struct sigaction action = { .sa_handler = count_other };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ways in which the handler of an immediate signal ends other than by a return
- * that the kernel notices.
+ * Handlers of immediate signals that end other than by a return that the kernel detects.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -89,7 +88,7 @@ TEST_F(handler_end, a_worker_that_jumps_out_and_leaves_signals_blocked_is_held_s
 	EXPECT_TRUE(thread_ends(&self->test.worker));
 }
 
-/* The C library does not let its own signals be blocked, but for those all. */
+/* All but the C library's own signals, which it does not allow to be blocked. */
 static void count_nearly_deaf(struct umcg_thread *self)
 {
 	sigset_t all_but_one;
@@ -112,7 +111,7 @@ TEST_F(handler_end, a_worker_that_blocks_what_it_can_handles_signals_and_does_no
 	EXPECT_TRUE(worker_ends(&self->test));
 }
 
-/* By the kernel's own call all can be blocked. */
+/* By the system call all signals can be blocked. */
 static void block_all_but(int signal)
 {
 	const uint64_t all = ~SIGNAL_BIT(signal);
@@ -150,7 +149,7 @@ static void run_worker(struct umcg_thread *self)
 		       server_run(self, &tested->worker);
 }
 
-/* The wait of the worker starts again while it is idle, and names a server that has gone since. */
+/* The wait of the worker restarts while it is idle, and names a server that has exited since. */
 TEST_F(handler_end, a_wait_that_starts_again_wakes_nobody)
 {
 	struct umcg_thread other = {};
@@ -212,7 +211,7 @@ static int time_out_and_take_a_signal(void *argument)
 		return 2;
 	if (!SOON(test->group.idle_workers) || !SOON(thread_waits(&test->worker)))
 		return 3;
-	/* Its wait starts again: it is on the list, and must not come there once more. */
+	/* Its wait restarts: it is on the list, and must not be pushed again. */
 	if (!handles_signal(&test->worker, 1))
 		return 4;
 	if (!worker_ends(test))
@@ -311,7 +310,7 @@ static void be_no_worker_any_more(struct umcg_thread *self)
 	stay_until_told(self);
 }
 
-/* The thread lives on, and has nothing of the module. */
+/* The thread continues, without any state of the module. */
 TEST_F(handler_end, a_worker_unregisters_within_a_handler)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, be_no_worker_any_more));
@@ -327,7 +326,10 @@ TEST_F(handler_end, a_worker_unregisters_within_a_handler)
 	EXPECT_TRUE(thread_ends(&self->test.worker));
 }
 
-/* What a program finds that has been executed within a handler: the signals are those of before. */
+/*
+ * The state of a program that was executed within a handler: the signal mask is the
+ * original one.
+ */
 static int look_at_signals(void)
 {
 	const long pending = number_in_file("/proc/self/status", "SigPnd:", 16);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who sends a signal to each thread and waits until all have answered: the C
- * library in setresuid() and its like, and runtimes that stop all threads.
+ * Signals sent to each thread by a sender that waits for all responses: the C library in
+ * setresuid() and the like, and runtimes that stop all threads.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define STOPS		60
 /* The C library's, by which it cancels threads. */
 #define SIGCANCEL	32
-/* Who is not to run has this long to run. */
+/* How long to wait for a thread that must not run. */
 #define STILL_MS	20
 
 FIXTURE(setresuid) {
@@ -56,7 +56,7 @@ static bool is_in_place(struct scene *scene, enum place place, uint64_t word, in
 {
 	switch (place) {
 	case BLOCKS:
-		/* The call starts again, when a server has run the worker. */
+		/* The call restarts when a server has run the worker. */
 		return state_of(&scene->worker.task) == IDLE;
 	default:
 		sleep_ms(STILL_MS);
@@ -198,8 +198,8 @@ TEST_F(signalled, a_held_worker_learns_that_it_is_cancelled)
 }
 
 /*
- * A collector: each thread answers a signal, and then sleeps in the handler of it
- * until another one comes, and answers that.
+ * A collector: each thread responds to a signal, and then sleeps in its handler until
+ * another one arrives, and responds to that.
  */
 FIXTURE(collector) {
 	struct umcg_crew crew;
@@ -263,7 +263,7 @@ static struct umcg_thread *member(struct umcg_crew *crew, unsigned int i)
 	return i < crew->worker_count ? &crew->workers[i] : &crew->servers[i - crew->worker_count];
 }
 
-/* Whether all threads of the crew answer soon. */
+/* Whether all threads of the crew respond soon. */
 static bool all_answer(struct umcg_crew *crew, int signal)
 {
 	const unsigned int members = crew->worker_count + crew->server_count;

@@ -181,7 +181,10 @@ TEST(workers_leave_in_every_way)
 	be_server_no_more();
 }
 
-/* As soon as the server has heard of the last worker, which may still be about to unregister. */
+/*
+ * As soon as umcg_run_worker() has reported the last worker, which may still be about to
+ * unregister.
+ */
 TEST(a_group_that_its_workers_have_left_is_empty)
 {
 	for (int i = 0; i < 200; i++) {
@@ -385,7 +388,7 @@ static void sleep_until_granted(struct member *self __attribute__((unused)))
 		usleep(1 << turn % 10);
 }
 
-/* A server is told of each wake-up, be there workers or not. */
+/* Each wake-up ends a wait of the server, whether there are workers or not. */
 TEST(a_server_is_told_of_every_wake_up)
 {
 	struct member server = { };

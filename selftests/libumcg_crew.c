@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that are tasks of libumcg, and servers that run whatever worker is
- * idle.
+ * Tasks of libumcg, and servers that run any idle worker.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of libumcg share: threads that are its tasks, and servers that
- * run whatever worker is idle.
+ * Common code of the tests of libumcg: its tasks, and servers that run any idle worker.
  */
 #ifndef LIBUMCG_CREW_H
 #define LIBUMCG_CREW_H
@@ -15,7 +14,7 @@
 #include "libumcg.h"
 #include "slowness.h"
 
-/* What has to happen soon has this long to happen. */
+/* Timeout for events that must happen soon. */
 #define SOON_NS			(8000000000ULL * slowness())
 
 /* For any thread: ends the process, and with it the test. */

@@ -161,7 +161,7 @@ TEST(spinning_workers_share_one_server)
 	}
 	for (int i = 0; i < SPINNERS; i++)
 		workers[i].step = 2;
-	/* Whoever spins when the others are told to end does so by itself. */
+	/* A worker that spins when the others are told to end does so by itself. */
 	for (int i = 0; i < SPINNERS; i++)
 		join(&workers[i]);
 	EXPECT_LT(10 * SPINNERS, stop_servers());

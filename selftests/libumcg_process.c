@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libumcg and processes: fork(), and what else there is in one, such as filters of system calls
- * and other libraries.
+ * libumcg and processes: fork(), seccomp filters and other libraries.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -420,7 +419,7 @@ static bool is_idle(struct member *member)
 	return (umcg_get_task_state(member->tid) & UMCG_TASK_STATE_MASK) == UMCG_TASK_IDLE;
 }
 
-/* A worker waits, and its server for workers: nobody can be woken any more. */
+/* A worker waits, and its server waits for workers: wake-ups are impossible now. */
 static int lose_the_descriptor_of_who_wakes(void)
 {
 	struct member worker = { .body = wait_once }, server = {};

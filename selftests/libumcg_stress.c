@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libumcg under load: nobody is lost, whatever workers, servers and others do at
- * the same time.
+ * libumcg under load: no task is lost, whatever workers, servers and others do
+ * concurrently.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static _Atomic int rounds[WORKERS / 2];
 static _Atomic long blocks;
 static _Atomic bool is_over;
 
-/* Nothing is set up: a fixture is what can have a time limit of its own. */
+/* Nothing is set up: only a fixture can have its own timeout. */
 FIXTURE(load) {
 };
 
@@ -94,7 +94,7 @@ static void nap(int microseconds)
 	blocks += last_change() != before;
 }
 
-/* Sends a byte to and fro, sleeps now and then, and leaves in one of three ways. */
+/* Passes a byte back and forth, sleeps at times, and leaves in one of three ways. */
 static void block_a_lot(struct member *self)
 {
 	const int i = index_of(self), partner = i ^ 1, pair = i / 2;
@@ -149,7 +149,7 @@ static void await_token(int i, int value, unsigned int *random)
 	}
 }
 
-/* Gives the token, and may swap to the partner, or wait for a while. */
+/* Passes the token, and may swap to the partner, or wait for a while. */
 static void give_token(int i, int value, unsigned int *random)
 {
 	const umcg_tid partner = workers[i ^ 1].tid;
@@ -168,7 +168,10 @@ static void give_token(int i, int value, unsigned int *random)
 	}
 }
 
-/* The even one gives first, so the odd one must not swap: nobody would swap back at the end. */
+/*
+ * The even one passes first, so the odd one must not swap: it would not be swapped back
+ * to at the end.
+ */
 static void pass_tokens(struct member *self)
 {
 	const int i = index_of(self);
@@ -202,7 +205,7 @@ TEST_F_TIMEOUT(load, tokens_by_wait_wake_swap_and_timeouts, SECONDS)
 	stop_servers();
 }
 
-/* Kicks past the library, as anybody in the process may. */
+/* Kicks without the library, as any thread of the process may. */
 static void kick_everybody(struct member *self)
 {
 	int fd = open(UMCG_DEVICE, O_RDWR | O_CLOEXEC);

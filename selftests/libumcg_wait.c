@@ -173,7 +173,7 @@ TEST(a_worker_that_waits_is_run_again_or_woken)
 	be_server_no_more();
 }
 
-/* When the wait of the worker is over. */
+/* When the timeout of the worker expires. */
 static _Atomic uint64_t deadline;
 
 static void wait_with_timeout(struct member *self)
@@ -199,7 +199,7 @@ TEST(a_worker_waits_with_a_timeout)
 
 	be_server(0);
 	start_worker(&worker);
-	/* Twice it becomes idle because its time is over. */
+	/* It becomes idle twice because its timeout expires. */
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(worker.tid, umcg_get_idle_worker(true));
 		ASSERT_EQ(0, worker.step);
@@ -225,7 +225,7 @@ static void swap_with_timeout(struct member *self)
 {
 	const umcg_tid next = ((struct member *)self->arg)->tid;
 
-	/* The other one waits, and wakes nobody. */
+	/* The other one waits, and wakes no task. */
 	MUST(umcg_swap(next, umcg_get_time_ns() + 50000000ULL * slowness()) == -1);
 	MUST(errno == ETIMEDOUT);
 	self->step = 1;
@@ -244,7 +244,7 @@ static void wait_and_swap_back(struct member *self)
 	MUST(!umcg_swap(other->tid, umcg_get_time_ns() + SOON_NS));
 }
 
-/* It gives its place at once, as without a timeout. */
+/* It switches at once, as without a timeout. */
 TEST(a_worker_swaps_with_a_timeout)
 {
 	struct member one = { .body = swap_with_timeout };
@@ -258,7 +258,7 @@ TEST(a_worker_swaps_with_a_timeout)
 	start_worker(&one);
 	ASSERT_EQ(other.tid, umcg_run_worker(umcg_get_idle_worker(true)));
 	ASSERT_EQ(1, other.step);
-	/* Its time is over. */
+	/* Its timeout has expired. */
 	ASSERT_EQ(one.tid, umcg_get_idle_worker(true));
 	ASSERT_EQ(0, one.step);
 	/* Swaps to the other one, which swaps back; then it leaves. */
@@ -284,7 +284,7 @@ static void wait_once(struct member *self)
 	self->step = 2;
 }
 
-/* Nobody has woken it, but it is not on the list either: it can run in place of another one. */
+/* It was not woken, and is not on the list: it can run in place of another one. */
 TEST(a_worker_that_was_taken_is_swapped_to)
 {
 	struct member taken = { .body = wait_once };

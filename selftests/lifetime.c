@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Workers and servers that fork, execute and go, in the middle of the work of a
- * group. That the registration itself comes and goes is told by exit and process.
+ * Workers and servers that fork, exec and exit while their group works. The registration
+ * itself is tested in exit and process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include "umcg_scene.h"
 
 #define NAPS		10
-/* Tells this program that it has been executed by a test. */
+/* Tells this program that it was executed by a test. */
 #define EXECUTED	"UMCG_EXECUTED"
 
 /* The test is the server. */
@@ -59,7 +59,7 @@ static bool run_to_end(FIXTURE_DATA(lifetime) *self)
 	return false;
 }
 
-/* A copy of the words is nothing to the kernel, whatever is written there. */
+/* A copy of the words is ignored by the kernel, whatever is written there. */
 static int scribble(void *argument)
 {
 	struct umcg_thread *self = argument;
@@ -146,7 +146,7 @@ TEST_F(lifetime, a_worker_that_vforks_is_blocked_and_the_child_is_nobody)
 	EXPECT_EQ(0, self->worker.result);
 }
 
-/* This program, executed by a test: whoever it was, it is not registered now. */
+/* This program, executed by a test: it must not be registered now. */
 static void __attribute__((constructor)) after_exec(void)
 {
 	struct umcg_thread server = {};
@@ -203,7 +203,7 @@ TEST_F(lifetime, exec_by_a_worker_of_a_busy_group)
 	EXPECT_TRUE(nothing_is_left());
 }
 
-/* Neither what is not there nor what is no program changes anything. */
+/* A missing file or one that is no program changes nothing. */
 static void execute_in_vain(struct umcg_thread *self)
 {
 	const char *path = self->arg;
@@ -232,7 +232,7 @@ TEST_F(lifetime, a_worker_whose_exec_fails_goes_on)
 	unlink(path);
 }
 
-/* Starts the worker of `arg`, does not wait for it, and goes. */
+/* Starts the worker of `arg`, does not wait for it, and exits. */
 static void start_and_unregister(struct umcg_thread *self)
 {
 	server_prepare_run(self, self->arg);
@@ -245,7 +245,7 @@ static void start_and_exit(struct umcg_thread *self)
 	pthread_exit(NULL);
 }
 
-/* Starts the worker, whose server goes while it runs. */
+/* Starts the worker, whose server exits while it runs. */
 static bool run_without_server(FIXTURE_DATA(lifetime) *self, void (*body)(struct umcg_thread *),
 			       void (*server)(struct umcg_thread *))
 {
@@ -276,7 +276,7 @@ TEST_F(lifetime, a_worker_without_its_server_can_be_preempted)
 		ASSERT_TRUE(SOON(self->worker.phase == 1));
 		EXPECT_EQ(RUNNING, state_of(&self->worker.task));
 		ASSERT_EQ(0, worker_kick(&self->worker));
-		/* No server is told: its own would be, and that is gone. */
+		/* No server is started: its own has exited. */
 		ASSERT_TRUE(SOON((taken = group_take_idle(&self->group))));
 		ASSERT_EQ(&self->worker, taken);
 		EXPECT_EQ(IDLE | PREEMPTED, state_of(&self->worker.task));
@@ -286,7 +286,7 @@ TEST_F(lifetime, a_worker_without_its_server_can_be_preempted)
 	}
 }
 
-/* A yield has nobody to give way to. A wait that is over at once puts the worker on the list. */
+/* There is no server to yield to. A wait with an expired timeout puts the worker on the list. */
 static void yield_without_server(struct umcg_thread *self)
 {
 	self->phase = 1;
@@ -329,8 +329,8 @@ static void block_and_yield(struct umcg_thread *self)
 static _Atomic bool main_has_run_one;
 
 /*
- * Its server may be gone: there is nobody to yield to, but blocking finds another one. Goes on for
- * as long as the main thread waits for a worker that nobody else has brought to its end.
+ * Its server may have exited: it cannot yield, but finds another server by blocking. Continues
+ * while the main thread waits for a worker that no other thread has finished.
  */
 static void block_only(struct umcg_thread *self)
 {
@@ -345,7 +345,7 @@ static void exit_when_workers_have(struct umcg_thread *self)
 	_exit(crew_ends(crew) && !crew->fault ? 0 : 1);
 }
 
-/* The main thread is nobody, or a server that has just started a worker. */
+/* The main thread is unregistered, or a server that has just started a worker. */
 static int go_as_main_thread(void *is_server)
 {
 	static struct umcg_thread reaper, server;

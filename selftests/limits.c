@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many threads of a process and of a user may be registered, have a slot, or have
- * notifications. The module is loaded with small limits when a test begins, and with
- * those that it has of itself when it ends.
+ * Limits of the threads of a process and of a user that are registered, have a slot, or
+ * have notifications. The module is loaded with small limits when a test begins, and with
+ * the default ones when it ends.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -47,7 +47,7 @@ FIXTURE_TEARDOWN(limits)
 
 enum phase { STARTED, TRIED };
 
-/* What is limited, each for itself: 0 or a negative errno. */
+/* What is limited, each separately: 0 or a negative errno. */
 struct limited {
 	const char *name;
 	int (*come)(struct umcg_thread *self);
@@ -143,11 +143,11 @@ static bool become(uid_t user)
 	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
 }
 
-/* What a process does as a user: it brings threads, and keeps those that could register. */
+/* A process of a user: starts threads, and keeps those that could register. */
 struct guest {
 	uid_t user;
 	int threads;
-	/* A mapping for a user namespace of its own, made by @user, in which it becomes @inner. */
+	/* A mapping for a new user namespace, created by @user, in which it becomes @inner. */
 	const char *uid_map;
 	uid_t inner;
 	_Atomic int ready;
@@ -249,7 +249,7 @@ TEST_F(limits, are_not_those_of_a_user_with_CAP_SYS_RESOURCE)
 	EXPECT_TRUE(crowd_leaves(&crowd));
 }
 
-/* Another number of the same person is not another user. */
+/* A subordinate UID of the same user is not another user. */
 TEST_F(limits, a_user_namespace_counts_for_who_has_made_it)
 {
 	struct guest *guest = new_guests(3);
@@ -267,7 +267,7 @@ TEST_F(limits, a_user_namespace_counts_for_who_has_made_it)
 		EXPECT_TRUE(guest_is_killed(pids[i]));
 }
 
-/* Who is superuser there only is not exempt. */
+/* Root in a user namespace only is not exempt. */
 TEST_F(limits, hold_for_the_superuser_of_a_user_namespace)
 {
 	struct guest *guest = new_guests(1);
@@ -280,7 +280,7 @@ TEST_F(limits, hold_for_the_superuser_of_a_user_namespace)
 	EXPECT_TRUE(guest_is_killed(pid));
 }
 
-/* A namespace that the superuser has made, for a container, has users of its own. */
+/* A namespace created by root, as for a container, has its own users. */
 TEST_F(limits, a_user_namespace_of_the_superuser_has_users)
 {
 	struct guest *guest = new_guests(2);
@@ -296,7 +296,7 @@ TEST_F(limits, a_user_namespace_of_the_superuser_has_users)
 		EXPECT_TRUE(guest_is_killed(pids[i]));
 }
 
-/* Registers as many as it can, again and again; each time from the first one on. */
+/* Registers as many as it can, repeatedly, each time from the first one on. */
 static int come_and_go(void *argument)
 {
 	static struct crowd crowd;
@@ -327,7 +327,7 @@ static void register_and_exit(struct umcg_thread *self)
 	self->result = server_register(self);
 }
 
-/* Threads that end without having left; each has the place of the one before. */
+/* Threads that exit without unregistering; each takes the place of the previous one. */
 static int exit_registered(void *argument)
 {
 	struct umcg_thread thread = {};
@@ -364,7 +364,7 @@ TEST_F(limits, a_kill_frees_all_places)
 	}
 }
 
-/* Registered, this program starts itself anew, till the environment says that it is enough. */
+/* This program registers and executes itself repeatedly, as often as the environment says. */
 static int exec_registered(void *argument)
 {
 	char *const argv[] = { "limits", NULL };
@@ -467,7 +467,7 @@ TEST_F(limits, hold_for_slots_and_notifications_each_for_itself)
 		TH_LOG("the step that went wrong");
 }
 
-/* Comes and leaves as fast as it can, as one of so many as may be there at a time. */
+/* Registers and unregisters as fast as it can, as one of as many threads as the limit allows. */
 static void come_and_leave(struct umcg_thread *self)
 {
 	const struct limited *what = self->arg;
@@ -498,8 +498,8 @@ static int come_and_leave_as_user(void *argument)
 }
 
 /*
- * What has left has memory for some time yet, and counts as long. Nobody fails for that: there are
- * never more at a time than may be.
+ * A thread that has left still has memory for some time, and counts as long. No registration fails
+ * because of that: there are never more at a time than allowed.
  */
 TEST_F(limits, what_has_left_counts_until_its_memory_is_free)
 {
@@ -534,7 +534,7 @@ static int take_a_slot(void *argument)
 	return slot_register(0);
 }
 
-/* The superuser of this machine is not exempt: there are no more. */
+/* Root is not exempt: there are no more. */
 TEST_F(limits, a_process_has_so_many_slots_and_no_more)
 {
 	static struct umcg_thread crowd[SLOTS];
@@ -563,7 +563,7 @@ TEST_F(limits, a_process_has_so_many_slots_and_no_more)
 	EXPECT_EQ(0, slot_unregister());
 }
 
-/* All that is mapped can be read; what cannot be a slot shows one and the same page. */
+/* The whole mapping can be read; beyond the last possible slot it shows the same page. */
 TEST_F(limits, pages_of_slots_are_as_many_as_slots_need_and_one)
 {
 	const int last = UMCG_SCHED_STATE_SLOTS - 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading and unloading, and what the module costs when nobody is registered.
+ * Loading and unloading, and the cost of the module while no thread is registered.
  *
  * The module is loaded when a test begins, and when it ends.
  */
@@ -29,7 +29,7 @@ FIXTURE_SETUP(module)
 
 FIXTURE_TEARDOWN(module)
 {
-	/* In case that a test has failed half-way; it is loaded already if it has not. */
+	/* In case a test has failed halfway; otherwise it is loaded already. */
 	module_load();
 }
 
@@ -38,7 +38,7 @@ static void do_nothing(struct umcg_thread *self)
 	self->phase = 1;
 }
 
-/* Has a worker run once; 0 or what went wrong. */
+/* Runs a worker once; 0 or the step that failed. */
 static int use_the_module(FIXTURE_DATA(module) *self)
 {
 	int err = server_register(&self->server);
@@ -143,7 +143,7 @@ static bool probes_are(int lifetime, int sched)
 	return umcg_stat("lifetime_probes") == lifetime && umcg_stat("sched_probe") == sched;
 }
 
-/* Probes stay for a while, for programs come and go. */
+/* Probes stay for a while, because programs come and go. */
 static bool probes_go_away(void)
 {
 	return SOON(probes_are(0, 0));

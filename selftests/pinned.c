@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What memory counts as pinned, how much of it, and until when. A process of a test ends with
- * 0, or with the number of the step that went wrong.
+ * Which memory is charged as pinned, how much of it, and until when. The exit status of a
+ * test's process is 0 or the step that failed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #define FOLIO		65536UL
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
-/* Of huge pages, of which the limit allows fewer. */
+/* The number of huge pages, more than the limit allows. */
 #define CROWD		48
 #define ALLOWED		4
 /* What other programs may do to the memory that is free, meanwhile. */
@@ -217,7 +217,7 @@ static bool words_are_found(char *memory, size_t size)
 	return good && !umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
 }
 
-/* What is at both ends of a folio counts once, and for all of it. */
+/* Words at both ends of a folio are charged once, and for all of it. */
 static int pin_both_ends(void *argument)
 {
 	const struct kind *kind = argument;

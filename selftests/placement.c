@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The CPU on which a task runs after it has been woken: half of what a switch
- * costs. The flag that asks the scheduler for the CPU of the waker is private to
- * it, so this is what proves that the module has its value right.
+ * The CPU on which a task runs after a wake-up: half of the cost of a switch. The flag
+ * that requests the waker's CPU is private to the scheduler, so this test verifies that
+ * the module uses the right value.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -16,7 +16,7 @@
 #define MOST	(TRIES * 4 / 5)
 #define HALF	(TRIES / 2)
 
-/* Tells where it wakes up. The waker runs on one CPU, and has it sleep on the other. */
+/* Reports the CPU where it wakes up. The waker runs on one CPU, and makes it sleep on the other. */
 FIXTURE(placement) {
 	struct umcg_thread waker;
 	struct umcg_thread target;

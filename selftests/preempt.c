@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preemption: a worker that runs gives way to its own server, on demand.
+ * Preemption: a running worker is preempted in favour of its own server.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +25,7 @@ FIXTURE(preempt) {
 	struct umcg_thread server;
 	struct umcg_group group;
 	struct umcg_thread worker;
-	/* An idle server that is none of this worker's business. */
+	/* An idle server that is not the worker's. */
 	struct umcg_thread bystander;
 	struct umcg_thread preempter;
 };
@@ -215,7 +215,7 @@ TEST_F(preempt, a_worker_that_kicks_itself_gives_way_before_it_goes_on)
 	EXPECT_EQ(0, self->worker.result);
 }
 
-/* Blocks after it has been asked to give way, and before it could. */
+/* Blocks after it was kicked, and before it is preempted. */
 static void be_preempted_and_block(struct umcg_thread *self)
 {
 	const int *pipe_end = self->arg;
@@ -252,7 +252,10 @@ TEST_F(preempt, a_worker_that_blocks_first_wakes_the_idle_server)
 
 #define AN_HOUR		(3600 * NSEC_PER_SEC >> UMCG_STATE_TIMESTAMP_GRANULARITY)
 
-/* Takes the clock of the worker ahead, so that every change adds one, and perhaps sets the flag. */
+/*
+ * Sets the worker's timestamp to the future, so that every change adds one, and perhaps
+ * sets the flag.
+ */
 static uint64_t stamp_ahead(struct umcg_thread *worker, uint32_t flag)
 {
 	_Atomic uint64_t *word = (_Atomic uint64_t *)&worker->task.state_ts;
@@ -578,7 +581,7 @@ TEST_F_TIMEOUT(storm, kicks_from_all_sides_do_no_harm, STRESS_SECONDS)
 	thread_start(&kickers[1], kick_all);
 	thread_start(&kickers[2], signal_all);
 	for (size_t i = 0; i < ARRAY_SIZE(kickers); i++) {
-		/* As long as the storm goes on, it may. */
+		/* Only while the storm lasts. */
 		while (self->kicks < KICKS)
 			sleep_ms(10);
 		ASSERT_TRUE(thread_ends(&kickers[i]));

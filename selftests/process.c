@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that are killed, fork, exec, or get the descriptor of another one.
+ * Processes that are killed, fork, exec, or get the descriptor of another process.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -18,7 +18,7 @@
 #define EXIT		"--exit"
 #define EXIT_STATUS	77
 
-/* A process with workers in every state, which leaves them alone if it is told to. */
+/* A process with workers in every state, which exits without them if it is told to. */
 struct crowd {
 	_Atomic int ready;
 	bool leaves;
@@ -162,7 +162,7 @@ TEST_F(process, a_forked_process_is_not_registered)
 	ASSERT_TRUE(SOON(thread_waits(&other)));
 	EXPECT_EQ(0, status_of_fork(&self->server));
 
-	/* The parent's words are what the kernel looks at, whoever writes first. */
+	/* The kernel uses the parent's words, whichever process writes first. */
 	EXPECT_EQ(0, server_wake(&self->server, &other, 0));
 	EXPECT_TRUE(thread_ends(&other));
 	EXPECT_EQ(0, other.result);
@@ -193,7 +193,7 @@ static void execute_again(void)
 	execv("/proc/self/exe", arguments);
 }
 
-/* What the program does that has been executed: nothing of before is registered. */
+/* The executed program: nothing is registered any more. */
 static int register_again(void)
 {
 	struct umcg_group group = UMCG_GROUP_INIT;
@@ -318,7 +318,7 @@ TEST_F(process, exec_in_a_child_that_shares_our_memory_changes_nothing)
 	EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 }
 
-/* A worker that is a process of its own, in the memory of the test. */
+/* A worker that is a separate process, in the memory of the test. */
 static int execute_in_shared_memory(void *argument)
 {
 	char *const arguments[] = { "exit", EXIT, NULL };
@@ -333,8 +333,8 @@ static int execute_in_shared_memory(void *argument)
 }
 
 /*
- * The server has a real-time priority and the CPU of the worker: it goes on the very moment that it
- * is started, with the worker within execve().
+ * The server has a real-time priority and the CPU of the worker: it continues the moment it is
+ * started, with the worker within execve().
  */
 TEST_F(process, a_worker_that_calls_exec_is_out_of_reach_when_its_word_says_NONE)
 {
@@ -356,7 +356,7 @@ TEST_F(process, a_worker_that_calls_exec_is_out_of_reach_when_its_word_says_NONE
 		ASSERT_EQ(0, server_run(&self->server, &worker));
 	} while (state_of(&worker.task) != NONE);
 
-	/* The memory is free for something else. */
+	/* The memory may be reused. */
 	worker.task.state_ts = RUNNING;
 	EXPECT_EQ(-ESRCH, worker_kick(&worker));
 	EXPECT_EQ(RUNNING, worker.task.state_ts);

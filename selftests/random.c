@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The protocol at random: servers and workers do whatever they may, others do
- * whatever they can to them, and everybody checks what has to be true always.
+ * A randomised test of the protocol: servers and workers make random legal steps, others
+ * disturb them, and all check the invariants.
  *
  *   UMCG_SEED=n     the numbers to begin with; it is printed
  *   UMCG_SECONDS=n  how long
@@ -28,11 +28,11 @@
 
 #define DEFAULT_SECONDS	10
 #define A_DAY		(24 * 3600)
-/* A worker that has done nothing for so long is lost. */
+/* A worker that has made no progress for this long is lost. */
 #define LOST_SECONDS	(20 * slowness())
 #define HELPERS		5
 
-/* What a worker waits for, in the hands of somebody else. */
+/* What a worker waits for, provided by another thread. */
 enum want { NOTHING, PIPE, SOCKET, FUTEX };
 
 /* What a worker has besides its thread. */
@@ -41,7 +41,7 @@ struct means {
 	int sockets[2];
 	_Atomic uint32_t futex;
 	_Atomic int want;
-	/* A page that is missing until userfaultfd brings it. */
+	/* A page that is missing until userfaultfd provides it. */
 	volatile char *page;
 };
 
@@ -65,7 +65,7 @@ static FIXTURE_DATA(protocol) *test;
 static __thread struct umcg_thread *me;
 static __thread uint64_t random_state;
 
-/* A number of its own for each thread, the same every time. */
+/* A number per thread, the same in every run. */
 static unsigned int thread_number(void)
 {
 	const pid_t tid = gettid();
@@ -116,7 +116,7 @@ static void check_own(struct umcg_thread *self)
 
 	serves = server && state_of(&server->task) == IDLE &&
 		 *(volatile uint32_t *)&server->task.next_tid == (uint32_t)self->tid;
-	/* What has been read belongs together only if nobody has run us again meanwhile. */
+	/* The fields belong together only if the worker was not run again meanwhile. */
 	if (word != state_word(&self->task) || state == (IDLE | LOCKED))
 		return;
 	if (state != RUNNING && state != (RUNNING | PREEMPTED))
@@ -147,7 +147,7 @@ static void wait_for_futex(struct means *means)
 	means->futex = 0;
 }
 
-/* Waits until somebody has seen what this worker wants. */
+/* Waits until another thread has seen what this worker wants. */
 static void block(struct umcg_thread *self, enum want want)
 {
 	struct means *means = &test->means[self - test->crew.workers];
@@ -236,7 +236,7 @@ static void play(struct umcg_thread *self)
 	}
 }
 
-/* Wakes somebody for nothing, which has to do no harm, and says how long to wait for work. */
+/* Makes a spurious wake-up, which must be harmless, and returns how long to wait for work. */
 static int idle_ms(struct umcg_thread *server)
 {
 	struct umcg_crew *crew = &test->crew;
@@ -245,7 +245,10 @@ static int idle_ms(struct umcg_thread *server)
 		set_next_tid(&server->task, crew->workers[below(crew->worker_count)].tid);
 		umcg_wait(UMCG_WAIT_WAKE_ONLY | (below(2) ? UMCG_WAIT_WF_CURRENT_CPU : 0), 0);
 	}
-	/* Every other second nobody looks before he is told: who is not told is missed. */
+	/*
+	 * Every other second servers check only when they are started: a missing start is
+	 * detected.
+	 */
 	return monotonic_ns() / NSEC_PER_SEC % 2 ? 1 + below(10) : 1000 * slowness();
 }
 
@@ -255,7 +258,7 @@ static int slice_ms(struct umcg_thread *server)
 	return below(4) ? 20000 : 1 + below(10);
 }
 
-/* Preempts at random, by both ways, and sends signals that mean nothing. */
+/* Preempts at random, in both ways, and sends signals without meaning. */
 static void kick_at_random(struct umcg_thread *self)
 {
 	(void)self;
@@ -290,7 +293,7 @@ static void kick_at_random(struct umcg_thread *self)
 	}
 }
 
-/* Gives the workers what they want. */
+/* Provides what the workers wait for. */
 static void serve_wants(struct umcg_thread *self)
 {
 	(void)self;
@@ -315,7 +318,7 @@ static void serve_wants(struct umcg_thread *self)
 	}
 }
 
-/* Brings missing pages. */
+/* Provides missing pages. */
 static void serve_faults(struct umcg_thread *self)
 {
 	struct pollfd poll_faults = { .fd = test->faults, .events = POLLIN };
@@ -336,7 +339,7 @@ static void serve_faults(struct umcg_thread *self)
 	}
 }
 
-/* Each change of a word has a later timestamp, and no word is ever impossible. */
+/* Each change of a word has a later timestamp, and no word is ever invalid. */
 static void audit_word(struct umcg_thread *thread, uint64_t *last)
 {
 	const uint64_t word = state_word(&thread->task);
@@ -424,7 +427,7 @@ FIXTURE_TEARDOWN(protocol)
 {
 }
 
-/* Tells where everybody is. */
+/* Prints the state of all threads. */
 static void report(struct __test_metadata *_metadata, FIXTURE_DATA(protocol) *self)
 {
 	for (unsigned int i = 0; i < self->crew.server_count; i++) {
@@ -445,7 +448,7 @@ static void report(struct __test_metadata *_metadata, FIXTURE_DATA(protocol) *se
 	       self->crew.group.taken, self->crew.group.idle_server_tid);
 }
 
-/* Lets the group play for its time. Whether every worker went on all the time. */
+/* Runs the group for its time. Whether every worker made progress all the time. */
 static bool watch(struct __test_metadata *_metadata, FIXTURE_DATA(protocol) *self)
 {
 	const uint64_t end = monotonic_ns() + self->seconds * NSEC_PER_SEC;

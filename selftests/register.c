@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may register with what, and what registration does to memory.
+ * Arguments of the registration, and its effects on memory.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -125,7 +125,7 @@ TEST_F(registration, zero_and_unaligned_addresses_are_EINVAL)
 		good = *self->task;
 		EXPECT_EQ(-EINVAL, umcg_ctl(flags_of_kind[k], NULL));
 		for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
-			/* All but the address is right. */
+			/* Valid except for the address. */
 			memcpy(self->page + offsets[i], &good, sizeof(good));
 			EXPECT_EQ(-EINVAL, umcg_ctl(flags_of_kind[k], self->page + offsets[i]))
 				TH_LOG("offset %u", offsets[i]);
@@ -325,7 +325,7 @@ static void register_in_the_limit(struct umcg_thread *self)
 	self->result = umcg_ctl(SERVER_FLAGS, self->arg);
 }
 
-/* As a user without privileges who may lock one page. Returns a step that went wrong, or 0. */
+/* As an unprivileged user who may lock one page. Returns the step that failed, or 0. */
 static int register_with_one_page(void *argument)
 {
 	FIXTURE_DATA(registration) *self = argument;
@@ -483,7 +483,7 @@ TEST_F(registration, the_timestamp_is_the_monotonic_clock)
 #define TIME_OFFSET	"monotonic 10000 0\n"
 #define ABOUT_OFFSET	(9000 * NSEC_PER_SEC)
 
-/* Where the clock of this process is ahead of the machine's. */
+/* With the clock of this process ahead of the machine's. */
 static int look_at_the_timestamp(void *self)
 {
 	const uint64_t now = monotonic_ns();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Workers that change their group when there is no memory for the words of the new one, or no
- * room within the limit of locked memory.
+ * Workers that change their group without enough memory for the words of the new one, or
+ * beyond the limit of locked memory.
  */
 #define _GNU_SOURCE
 #include <grp.h>
@@ -14,7 +14,7 @@
 
 #define NOBODY		65534
 
-/* A process of its own, without privileges; each group is in a page of its own. */
+/* A separate process, without privileges; each group is in its own page. */
 struct mover {
 	struct umcg_thread server;
 	struct umcg_thread worker;
@@ -115,7 +115,7 @@ static int move_beyond_the_limit(void *argument)
 	tell_to_go(&mover.worker);
 	if (!SOON(waits_for_memory(&mover.worker)))
 		return 2;
-	/* It goes on trying, runs handlers and stops as blocked workers do. */
+	/* It keeps trying, and runs handlers and stops like blocked workers. */
 	if (kill(getpid(), SIGSTOP) || !SOON(waits_for_memory(&mover.worker)))
 		return 3;
 	count_signal(SIGUSR1, 0);
@@ -131,7 +131,7 @@ static int move_beyond_the_limit(void *argument)
 	return signals_handled == 1 ? 42 : 8;
 }
 
-/* Stops itself in the test: somebody has to go on with it. */
+/* Stops itself in the test: another process must continue it. */
 static int status_of_stopped(int (*body)(void *))
 {
 	pid_t pid = process_start(body, NULL);
@@ -186,7 +186,7 @@ TEST_F(regroup, a_worker_may_change_its_group_at_the_limit_of_locked_memory)
 	EXPECT_EQ(42 << 8, process_ends(process_start(move_at_the_limit, NULL)));
 }
 
-/* Names the second group, and gives way. */
+/* Names the second group, and is preempted. */
 static void move_and_give_way(struct umcg_thread *self)
 {
 	struct umcg_kick_args args = { .size = sizeof(args), .tid = self->tid };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slots that say whether a thread is on a CPU: what they say, and how they are
- * given, taken back and given again.
+ * Slots that tell whether a thread is on a CPU: their contents, and how they are
+ * assigned, released and reused.
  */
 #define _GNU_SOURCE
 #include <errno.h>

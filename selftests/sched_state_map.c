@@ -12,8 +12,8 @@
 #include "umcg_sched.h"
 
 /*
- * As many as can be had in this time: far fewer on a kernel that watches itself, for on an
- * emulated processor one that spins as much as the test does is very slow.
+ * As many as possible in this time: far fewer on a debug kernel, because spinning on an
+ * emulated CPU is very slow there.
  */
 #define SWITCHES	1000000
 #define SWITCH_SECONDS	(20 / slowness())
@@ -88,7 +88,7 @@ TEST_F(sched_map, all_mappings_of_a_process_show_the_same)
 	ASSERT_NE(MAP_FAILED, (void *)second);
 	EXPECT_EQ(gettid(), second[slot].tid);
 	EXPECT_TRUE(show_the_same(&slots[slot], &second[slot]));
-	/* One that is split, moved and dropped in part goes on to show it. */
+	/* A mapping that is split, moved and partly unmapped still shows it. */
 	ASSERT_EQ(0, munmap((char *)slots + 2 * PAGE, PAGE));
 	second = mremap((void *)second, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 			(char *)slots + 2 * PAGE);
@@ -121,7 +121,7 @@ TEST_F(sched_map, slots_stay_without_a_mapping_and_mappings_without_a_slot)
 	EXPECT_TRUE(SOON(umcg_stat("slot_pages") == 0));
 }
 
-/* Two threads give each other one CPU, in turn by yielding and by sleeping. */
+/* Two threads on one CPU, which alternate by yielding and by sleeping. */
 struct pair {
 	_Atomic uint64_t turns;
 	_Atomic bool *over;
@@ -154,7 +154,7 @@ static bool runs_while_off(int slot, struct pair *pair)
 	if (seq % 2 || slot_state(slot) == UMCG_SCHED_ON_CPU)
 		return false;
 	turns = atomic_load(&pair->turns);
-	/* No PAUSE: at each one an emulator that runs processors in turn goes on to the next. */
+	/* No PAUSE: an emulator that runs CPUs in turn switches to the next one at each. */
 	for (int i = 0; i < 1000; i++)
 		__asm__ volatile("" : : : "memory");
 	if (atomic_load(&pair->turns) == turns)
@@ -255,7 +255,7 @@ TEST_F_TIMEOUT(sched_map, threads_on_a_cpu_have_virtual_cpus_of_their_own, STRES
 	self->over = true;
 	for (int i = 0; i < CROWD; i++)
 		EXPECT_TRUE(thread_ends(&self->crowd[i]));
-	/* All of them are free again. */
+	/* All of them are free. */
 	ASSERT_EQ(0, slot_register(UMCG_SCHED_STATE_VCPU));
 	EXPECT_EQ(0, slots[0].vcpu);
 }

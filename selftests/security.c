@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rules of SECURITY.md, each with users that have no privileges.
+ * The rules of SECURITY.md, as unprivileged users.
  *
- * Every test runs in a process of its own that gives up its privileges. It ends
- * with 0, or with the number of the step that went wrong.
+ * Every test runs in a separate process that drops its privileges. Its exit status is 0,
+ * or the step that failed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -96,7 +96,7 @@ static int cannot_open(void *argument)
 		return 1;
 	if (open(UMCG_DEVICE, O_RDONLY) >= 0 || errno != EACCES)
 		return 2;
-	/* Nor as the superuser of a namespace of its own. */
+	/* Nor as root in its own user namespace. */
 	if (unshare(CLONE_NEWUSER) || open(UMCG_DEVICE, O_RDWR) >= 0 || errno != EACCES)
 		return 3;
 	return open(STATS_FILE, O_RDONLY) >= 0 || errno != EACCES ? 4 : 0;
@@ -209,7 +209,7 @@ struct others {
 	int errors[7];
 };
 
-/* As a user who may signal none of them. */
+/* As a user without the right to signal any of them. */
 static int ask_for_others(void *argument)
 {
 	static struct umcg_thread self;
@@ -320,8 +320,8 @@ static bool write_to(const char *folder, const char *name, const char *value)
 }
 
 /*
- * How many times this thread allocates memory while it opens a file; -1 if that cannot be seen.
- * What the tracer takes to be switched off does not count.
+ * The number of allocations of this thread while it opens a file; -1 if that cannot be traced.
+ * Allocations by the tracer itself do not count.
  */
 static int allocations_of_open(const char *tracer, const char *file)
 {
@@ -346,8 +346,8 @@ static int allocations_of_open(const char *tracer, const char *file)
 }
 
 /*
- * All misc devices are opened under one lock: who opens this one must not wait there for memory of
- * its control group. A terminal shows that allocations are seen.
+ * All misc devices are opened under one lock: opening this one must not wait there for memory of a
+ * cgroup. A terminal shows that allocations are detected.
  */
 TEST_F(security, opening_the_device_allocates_no_memory)
 {

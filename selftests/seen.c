@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What tracers, root and a process itself are shown of servers and workers.
+ * Trace events, debugfs and fdinfo.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -27,7 +27,7 @@ FIXTURE(seen) {
 	struct umcg_thread worker;
 	struct umcg_group group;
 	char *text;
-	/* Where the next event is looked for. */
+	/* Where to search for the next event. */
 	char *at;
 };
 
@@ -121,7 +121,7 @@ static void time_out_once(struct umcg_thread *self)
 	self->result = worker_yield(self, realtime_in_ms(50));
 }
 
-/* Has a worker do something under a server, which is the test, from its beginning to its end. */
+/* Runs a worker with this body to its end, with the test as its server. */
 static bool run_once(FIXTURE_DATA(seen) *self, void (*body)(struct umcg_thread *self))
 {
 	self->worker = (struct umcg_thread){};
@@ -139,7 +139,10 @@ static bool run_once(FIXTURE_DATA(seen) *self, void (*body)(struct umcg_thread *
 	       nothing_is_left();
 }
 
-/* What each thread tells is in order. Who is woken elsewhere may tell so before its waker does. */
+/*
+ * The events of each thread are in order. A thread woken on another CPU may record its
+ * event before its waker does.
+ */
 TEST_F(seen, the_life_of_a_worker_is_told_in_order)
 {
 	pid_t tgid = getpid(), server, worker;
@@ -256,7 +259,7 @@ TEST_F(seen, exec_is_told)
 			       "reason=exec\n", pid, pid));
 }
 
-/* Nobody says under which server the worker runs. */
+/* The worker does not name its server. */
 static int run_without_a_server(void *argument)
 {
 	struct umcg_thread server = {}, worker = {};
@@ -384,7 +387,7 @@ TEST_F(seen, what_has_happened_is_counted_by_reason)
 	EXPECT_EQ(timed_out + 1, umcg_stat("timed_out"));
 }
 
-/* Whether the descriptor shows a reader some numbers. */
+/* Whether fdinfo of the descriptor has counts. */
 static bool shows_numbers(FIXTURE_DATA(seen) *self, const char *who, int fd)
 {
 	char path[64];
@@ -415,7 +418,7 @@ struct heir {
 	bool is_root;
 };
 
-/* What a process sees by the descriptor of its parent: 1 if there are numbers. */
+/* What a process reads from the descriptor of its parent: 1 if there are counts. */
 static int look_at_inherited(void *argument)
 {
 	struct heir *heir = argument;

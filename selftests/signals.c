@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Signals and workers, wherever the worker is: what is fatal, what waits, what
- * goes to other threads.
+ * Signals for workers in every place: fatal ones, pending ones, and those that go to
+ * other threads.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "umcg_scene.h"
 
 #define STORM_MS	(2000 * slowness())
-/* A handler that is not to run has this long to run. */
+/* How long to wait for a handler that must not run. */
 #define STILL_MS	100
 
 FIXTURE(signals) {
@@ -101,7 +101,7 @@ TEST_F(signals, what_is_fatal_for_the_worker_kills_at_once)
 	EXPECT_TRUE(nothing_is_left());
 }
 
-/* The kernel does not kill the process from outside for these: the thread has to see them. */
+/* The kernel does not kill the process directly for these: the thread must dequeue them. */
 TEST_F(signals, what_dumps_core_for_the_worker_kills_at_once)
 {
 	static const int fatal[] = { SIGQUIT, SIGABRT, SIGSEGV };

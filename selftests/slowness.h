@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How much time things may take. A kernel that watches itself is some times slower than
- * others; UMCG_SLOWNESS in the environment says how many times.
+ * Timeouts. A debug kernel is several times slower than others; UMCG_SLOWNESS in the
+ * environment has the factor.
  */
 #ifndef SLOWNESS_H
 #define SLOWNESS_H
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 /*
- * The harness takes its limit from a constant, so this one is for a slow kernel. Tests
- * have an earlier end of their own: alarm() or what they wait for.
+ * The harness takes its timeout from a constant, so this one is for a slow kernel. Tests
+ * have shorter timeouts: alarm() or those of their waits.
  */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	120

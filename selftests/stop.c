@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Workers that are stopped, traced and frozen, wherever they are, and go on.
+ * Workers that are stopped, traced and frozen, in every place, and continue.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -21,7 +21,7 @@
 #include "umcg_crew.h"
 #include "umcg_scene.h"
 
-/* Who is not to run has this long to run. */
+/* How long to wait for a thread that must not run. */
 #define STILL_MS	50
 #define STEPS		50
 #define STOPS		50
@@ -167,7 +167,7 @@ TEST_F(stop, a_tracer_attaches_to_a_worker)
 	EXPECT_TRUE(scene_ends(self->scene));
 }
 
-/* What a server does while the worker is stopped counts when it goes on. */
+/* Steps of a server while the worker is stopped take effect when it continues. */
 TEST_F(stop, a_worker_that_is_run_while_a_tracer_has_it_runs_later)
 {
 	const pid_t tid = self->scene->worker.tid;
@@ -244,7 +244,7 @@ TEST_F(stop, the_freezer_freezes_a_process_and_thaws_it)
 
 FIXTURE(stopped) {
 	struct umcg_crew *crew;
-	/* The workers are to come to their end. */
+	/* The workers are to finish. */
 	_Atomic bool *enough;
 };
 
@@ -341,7 +341,7 @@ TEST_F_TIMEOUT(stopped, a_group_at_work_is_stopped_50_times_and_does_its_work, S
 
 #define TIMEOUT_MS	(500 * slowness())
 
-/* The worker waits with a timeout and is on no list; what came of it is the exit status. */
+/* The worker waits with a timeout and is on no list; the result is the exit status. */
 static void wait_with_timeout(struct umcg_thread *self)
 {
 	self->phase = 1;
@@ -404,7 +404,7 @@ static int be_locked_under_stops(void *argument)
 TEST_F(stopped, the_timeout_of_a_worker_counts_after_a_stop)
 {
 	int (*const bodies[])(void *) = { time_out_under_stops, be_locked_under_stops };
-	/* The time passes while the process is stopped, or after that. */
+	/* The timeout expires while the process is stopped, or after that. */
 	const unsigned int stop_ms[] = { 2 * TIMEOUT_MS, 100 };
 
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(stop_ms); i++) {

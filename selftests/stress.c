@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many workers under two servers, which block in many ways; with signals, too.
- * Every block that a server hears of has to bring its worker back exactly once.
+ * Many workers under two servers, which block in many ways; with signals, too. After
+ * every block reported to a server its worker must be queued exactly once.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -18,12 +18,12 @@
 #define TURNS		(BLOCKS / WORKERS)
 #define PROCESSES	60
 
-/* Two workers that pass a number to and fro: who has it adds one. */
+/* Two workers that pass a number to each other, each adding one. */
 struct pair {
 	int first_to_second[2];
 	int second_to_first[2];
 	_Atomic uint32_t futex;
-	/* How many turns each of the two does: more, until there were enough blocks. */
+	/* How many rounds each of the two does: more, until there were enough blocks. */
 	_Atomic int turns;
 };
 
@@ -33,7 +33,7 @@ struct player {
 	bool (*turn)(struct player *player, uint32_t number);
 	/* Answers the other one of its pair. */
 	bool second;
-	/* May have the pair do more turns: nobody has to tell it so. */
+	/* May make the pair do more rounds. */
 	bool leads;
 };
 
@@ -126,7 +126,7 @@ static void play(struct umcg_thread *self)
 	while (self->phase < pair->turns) {
 		const uint64_t before = state_word(&self->task);
 
-		/* Before the last turn, which tells the other one so. */
+		/* Before the last round, which tells the other one so. */
 		if (player->leads && self->phase + 1 == pair->turns && stress->blocks < BLOCKS)
 			pair->turns++;
 		if (!player->turn(player, self->phase))
@@ -171,7 +171,7 @@ static bool make_players(FIXTURE_DATA(stress) *self)
 		player->leads = !player->second || player->turn == turn_by_sleep;
 		player->thread.idle_server_tid = &self->idle_server_tids[i / 2 % SERVERS];
 		if (!player->second) {
-			/* Before the first of them is there, who may make it more. */
+			/* Before the first of them starts, which may increase it. */
 			player->pair->turns = TURNS;
 			if (!make_pair(player->pair, kind))
 				return false;
@@ -233,7 +233,7 @@ static void send_a_signal(FIXTURE_DATA(stress) *self)
 		thread_signal(thread, SIGUSR1);
 }
 
-/* Has all workers do their turns; gives the signals that were sent meanwhile. */
+/* Makes all workers do their rounds; returns the number of signals sent meanwhile. */
 static int play_all(struct __test_metadata *_metadata, FIXTURE_DATA(stress) *self, bool signals)
 {
 	const uint64_t end = monotonic_ns() + (STRESS_SECONDS - TEST_SECONDS) * NSEC_PER_SEC;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Servers that give their place to each other.
+ * Servers that swap with each other.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -29,7 +29,7 @@ FIXTURE_TEARDOWN(swap)
 {
 }
 
-/* Gives its place back as often as it gets it, until it finds its phase negative. */
+/* Swaps back each time it runs, until its phase is negative. */
 static void swap_back(struct umcg_thread *self)
 {
 	self->result = server_wait(self, 0);
@@ -76,7 +76,7 @@ TEST_F(swap, a_swap_is_one_sleep)
 		ASSERT_EQ(0, server_swap(&self->server, &self->peer));
 	mine = thread_voluntary_switches(self->server.tid) - mine;
 	theirs = thread_voluntary_switches(self->peer.tid) - theirs;
-	/* A little more is allowed: for the look at the numbers. */
+	/* A little more is allowed, for reading the counts. */
 	EXPECT_GE(COUNTED_ROUNDS + COUNTED_ROUNDS / 10, mine);
 	EXPECT_GE(COUNTED_ROUNDS + COUNTED_ROUNDS / 10, theirs);
 	ASSERT_TRUE(stop_peer(self));

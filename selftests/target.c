@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The TID that user space names as the next one is not to be trusted.
+ * Untrusted TIDs in next_tid.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -39,8 +39,8 @@ FIXTURE_TEARDOWN(target)
 }
 
 /*
- * What a wake, a wake on this CPU and a swap say of this TID: the error if it is
- * always the same one and the word of the caller is as it was, else 1.
+ * The result of a wake, a wake on this CPU and a swap with this TID: the error if it is
+ * the same for all and the word of the caller has not changed, else 1.
  */
 static int error_of_target(struct umcg_thread *self, uint32_t tid)
 {
@@ -53,7 +53,7 @@ static int error_of_target(struct umcg_thread *self, uint32_t tid)
 	state_must_change(&self->task, RUNNING, IDLE);
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		uint64_t word = state_word(&self->task);
-		/* Were the swap to sleep, it would end by the timeout. */
+		/* If the swap slept, it would end by the timeout. */
 		int err = umcg_wait(flags[i], flags[i] ? 0 : realtime_in_ms(SOON_MS));
 
 		if (i == 0)
@@ -274,7 +274,7 @@ static void wait_and_tell_outer_tid(struct umcg_thread *self)
 	self->result = server_wait(self, 0);
 }
 
-/* In a PID namespace of its own. Returns a step that went wrong, or 0. */
+/* In a new PID namespace. Returns the step that failed, or 0. */
 static int name_threads_in_a_namespace(void *argument)
 {
 	struct umcg_thread server = {}, waiter = {};

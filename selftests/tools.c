@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * umcgtop and umcg-trace as people run them. The programs are in /tools, and so is
- * the demo, which is what they look at.
+ * umcgtop and umcg-trace as users run them. The programs are in /tools, and so is the
+ * demo, which they observe.
  *
  * The trace and the picture of the demo stay in /out.
  */
@@ -20,7 +20,7 @@
 
 #define TOP		"/tools/umcgtop"
 #define TRACE		"/tools/umcg-trace"
-/* From its own folder, so that this is what stands above the picture. */
+/* From its own folder, which is the title of the image. */
 #define DEMO		"./demo"
 #define INSTANCES	"/sys/kernel/tracing/instances"
 #define JSON		"/out/umcg-trace.json"
@@ -29,7 +29,7 @@
 #define MAX_WORDS	16
 #define DEMO_SECONDS	(60 * slowness())
 #define NOBODY		65534
-/* What env(1) and timeout(1) end with if it is their own fault, or there is no such command. */
+/* The exit status of env(1) and timeout(1) if they fail themselves, or there is no such command. */
 #define FAILED		125
 #define NOT_FOUND	127
 
@@ -87,7 +87,7 @@ static pid_t start(uid_t user, int *output, const char *const words[])
 	_exit(98);
 }
 
-/* The exit status of a program that ends of its own accord, or -1. */
+/* The exit status of a program that exits by itself, or -1. */
 static int wait_for(FIXTURE_DATA(tools) *self, pid_t pid, int output)
 {
 	int status;
@@ -232,7 +232,10 @@ static bool read_until(FIXTURE_DATA(tools) *self, int terminal, size_t *length, 
 	return count > 0;
 }
 
-/* A terminal that goes sends SIGHUP, at which the command ends well. Nobody can be told then. */
+/*
+ * A terminal that hangs up sends SIGHUP, at which the command ends normally. Nothing can
+ * be reported then.
+ */
 TEST_F(tools, a_trace_is_whole_when_the_terminal_goes)
 {
 	const char *const words[] = {
@@ -281,7 +284,7 @@ TEST_F(tools, top_shows_who_does_what)
 	EXPECT_TRUE(scene_ends(scene));
 }
 
-/* What is shown of a worker in each place; the views stay in /out/places.txt. */
+/* The view of a worker in each place; the views stay in /out/places.txt. */
 static const struct {
 	enum place place;
 	const char *state;

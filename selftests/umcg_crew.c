@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Servers that run whoever is idle, and the steps of workers that may be
- * preempted.
+ * Servers that run any idle worker, and the steps of workers that may be preempted.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,7 +11,7 @@
 #include "umcg_crew.h"
 
 #define IDLE_MS		5
-/* A worker that has been idle for so long has been overlooked by a server that waits for it. */
+/* A worker that has been idle for this long was missed by a server that waits for it. */
 #define OVERLOOKED_NS	(NSEC_PER_SEC / 2 * slowness())
 
 void crew_fault(struct umcg_crew *crew, const char *fault)
@@ -106,14 +105,14 @@ struct umcg_thread *crew_take(struct umcg_crew *crew)
 	return worker;
 }
 
-/* Makes a worker that has been taken ready to be run: the wish to preempt it is fulfilled. */
+/* Prepares a worker that was taken: clears its preemption flag. */
 static void prepare(struct umcg_crew *crew, struct umcg_thread *worker)
 {
 	state_may_change(&worker->task, IDLE | PREEMPTED, IDLE);
 	crew->taken[number_of(crew, worker)] = false;
 }
 
-/* Asks whoever runs under this server to give way; it may not be the one that was run. */
+/* Kicks the worker that runs under this server; it may not be the one that was run. */
 static void end_slice(struct umcg_thread *self)
 {
 	struct umcg_crew *crew = crew_of(self);
@@ -140,21 +139,24 @@ static void run(struct umcg_thread *self, struct umcg_thread *worker)
 			break;
 		end_slice(self);
 	}
-	/* A worker that leaves starts us first, and is not there any more if we have not slept. */
+	/*
+	 * A worker that unregisters starts this server first, and may be gone if the
+	 * server has not slept.
+	 */
 	if (err && err != -ESRCH)
 		crew_fault(crew, "a server cannot wait for its worker");
 	else if (state_of(&self->task) != RUNNING)
 		crew_fault(crew, "a server that goes on is not running");
 }
 
-/* Whether a worker is on the list that the idle server should have been told of. */
+/* Whether a worker is on the list for which the idle server should have been started. */
 static bool overlooked(struct umcg_crew *crew)
 {
 	const uint64_t node = atomic_load(&crew->group.idle_workers);
 	struct umcg_thread *worker = node ? worker_of_node(crew, node) : NULL;
 	uint64_t since;
 
-	/* One that was preempted has its own server told. */
+	/* A preempted worker starts its own server. */
 	if (!worker || state_of(&worker->task) != IDLE)
 		return false;
 	since = state_stamp(&worker->task) << UMCG_STATE_TIMESTAMP_GRANULARITY;

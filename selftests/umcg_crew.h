@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A crew: servers that run the workers of a group, whoever is idle. It checks
- * what the kernel hands over, and its servers expect workers that were preempted.
+ * A crew: servers that run any idle worker of a group. It checks the workers that the
+ * kernel queues, and its servers expect preempted workers.
  */
 #ifndef UMCG_CREW_H
 #define UMCG_CREW_H
@@ -42,18 +42,18 @@ struct umcg_crew *crew_of(struct umcg_thread *self);
 /* Takes an idle worker that nobody else has, or NULL. Not for a worker that runs unlocked. */
 struct umcg_thread *crew_take(struct umcg_crew *crew);
 
-/* Gives way to the server, behind all workers that have been taken. */
+/* Yields to the server, behind all workers that were taken. */
 int crew_yield(struct umcg_thread *self);
-/* Waits until the time is over; it is on no list meanwhile. */
+/* Waits until the timeout expires; it is on no list meanwhile. */
 int crew_sleep(struct umcg_thread *self, int ms);
-/* Gives the place under the server to another worker, if one is idle. */
+/* Switches to another worker, if one is idle. */
 int crew_swap(struct umcg_thread *self);
 /* Blocks, yields, swaps or waits: the next one of these. `phase` counts them, `result` is 0. */
 void crew_take_turn(struct umcg_thread *self);
 
-/* Has a worker give way, if it runs: 0 or -EAGAIN. */
+/* Preempts a worker, if it runs: 0 or -EAGAIN. */
 int worker_kick(struct umcg_thread *worker);
-/* The old way of that: the flag, and a signal that has a handler. */
+/* The old way: the flag, and a handled signal. */
 int worker_preempt(struct umcg_thread *worker, int signal);
 
 #endif /* UMCG_CREW_H */

@@ -324,7 +324,10 @@ int direct_wait(struct umcg_thread *self, uint64_t abs_timeout)
 	if (!state_change(&self->task, RUNNING, IDLE))
 		direct_fault(direct, "a server in user mode is not running");
 	direct_put(direct, nr);
-	/* The look comes after the change of the set: pairs with who queues and looks there. */
+	/*
+	 * The check follows the change of the set: pairs with queueing a worker and
+	 * checking the set.
+	 */
 	if (direct_has_work(direct) && direct_take_back(direct, nr)) {
 		be_running(self);
 		return 0;
@@ -357,7 +360,7 @@ static unsigned int take_kernel_list(struct direct *direct)
 	unsigned int count = 0;
 	uint64_t node;
 
-	/* Before the list is emptied: somebody always sees that there are workers. */
+	/* Before the list is emptied, so that the workers are visible all the time. */
 	atomic_store(WORD32(direct->words->queued), 1);
 	node = atomic_exchange(WORD64(direct->words->idle_workers), 0);
 	while (node) {
@@ -414,7 +417,7 @@ struct umcg_thread *direct_next_worker(struct umcg_thread *self)
 	return worker;
 }
 
-/* Lets a worker run under a server, which is idle and has no worker; all but the wake-up. */
+/* Makes a worker RUNNING under a server, which is idle and has no worker; all but the wake-up. */
 static bool give_worker(struct umcg_thread *server, struct umcg_thread *worker)
 {
 	struct direct *direct = direct_of(server);
@@ -469,7 +472,7 @@ void direct_serve(struct umcg_thread *self)
 				direct_fault(direct, "a server cannot wait");
 			continue;
 		}
-		/* Who has filled the ring or a list looks at the set after that. */
+		/* The set is checked after the ring or a list was filled. */
 		if (direct_has_work(direct) && (other = direct_take_server(direct))) {
 			if (server_wake(self, other, 0))
 				direct_fault(direct, "a server in the set cannot be started");

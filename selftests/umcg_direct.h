@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Groups in direct mode: the steps that the contract asks of servers and workers
- * there, on the UAPI header alone.
+ * Groups in direct mode: the protocol of servers and workers there, based on the UAPI
+ * header alone.
  */
 #ifndef UMCG_DIRECT_H
 #define UMCG_DIRECT_H
@@ -75,22 +75,22 @@ struct umcg_thread *direct_take_worker(struct direct *direct);
 struct umcg_thread *direct_next_worker(struct umcg_thread *self);
 /* Runs a worker until this server is started. */
 int direct_run(struct umcg_thread *self, struct umcg_thread *worker);
-/* Runs whoever is queued, first come, first served, until the group is over. */
+/* Runs queued workers, first come, first served, until the group ends. */
 void direct_serve(struct umcg_thread *self);
 
-/* Steps of a worker. It gives way to its server, which is started, and is on no list. */
+/* Steps of a worker. It yields to its server, which is started, and is on no list. */
 int direct_worker_yield(struct umcg_thread *self, uint64_t abs_timeout);
-/* The same, but the server goes to the set, if nobody is queued. */
+/* The same, but the server is put into the set, if no worker is queued. */
 int direct_worker_wait(struct umcg_thread *self, uint64_t abs_timeout);
-/* Lets a worker that waits run, under an idle server, or has it queued. Not from a worker. */
+/* Runs a worker that waits under an idle server, or queues it. Not from a worker. */
 bool direct_wake_worker(struct umcg_thread *self, struct umcg_thread *worker);
 int direct_worker_leave(struct umcg_thread *self);
 
 /* Bodies: reads bytes from the pipe `arg`, until one is a dot; `phase` counts them. */
 void direct_reads(struct umcg_thread *self);
-/* Spins until it is told to go; `result` counts. */
+/* Spins until it is told to stop; `result` counts. */
 void direct_spins(struct umcg_thread *self);
-/* Of a server: waits in the set once, `phase` is 1 then, and stays until it is told to go. */
+/* Of a server: waits in the set once, `phase` is 1 then, and stays until it is told to exit. */
 void direct_waits_once(struct umcg_thread *self);
 
 bool direct_sends(int ends[2], char byte);

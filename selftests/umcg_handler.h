@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A server and a worker for which SIGUSR1 is an immediate signal, with a handler
- * that does what a test wants.
+ * A server and a worker for which SIGUSR1 is an immediate signal, with a handler defined
+ * by the test.
  */
 #ifndef UMCG_HANDLER_H
 #define UMCG_HANDLER_H
@@ -10,7 +10,7 @@
 
 /* How often a test sends a signal. */
 #define SIGNALS		100
-/* Who is not to run has this long to run. */
+/* How long to wait for a thread that must not run. */
 #define STILL_MS	50
 
 /* The server is the test. */
@@ -22,7 +22,7 @@ struct handler_test {
 
 /* The test that goes on, for the handler. */
 extern struct handler_test *tested;
-/* What the handler does besides to count. */
+/* What the handler does in addition to counting. */
 extern void (*_Atomic in_handler)(void);
 extern _Atomic int handlers_begun, handlers_done;
 /* A worker whose body is count() comes to its end. */
@@ -35,7 +35,7 @@ bool handler_test_begin(struct handler_test *test);
 void count(struct umcg_thread *self);
 void note_that_it_runs(struct umcg_thread *self);
 void yield(struct umcg_thread *self);
-/* Its result is -ETIMEDOUT if nobody has run it, and it is not too early. */
+/* Its result is -ETIMEDOUT if it was not run, and not too early. */
 void wait_with_timeout(struct umcg_thread *self);
 
 /* Starts the worker; it is on the list then, and executes the body when it is run. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the tests look at from outside: threads, processes, signals, the module.
+ * Observation of threads, processes, signals, and the module.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -66,7 +66,7 @@ static void worker_body(struct umcg_thread *self)
 	self->phase = -1;
 }
 
-/* Has the C library do so in all threads, which it sends signals for that, and waits. */
+/* Makes the C library do so in all threads, to which it sends signals, and waits. */
 static void change_ids(struct scene *scene, _Atomic bool *wanted)
 {
 	if (*wanted && !setresuid(-1, getuid(), -1))

@@ -14,11 +14,11 @@ enum place {
 	RUNS,
 	/* Blocks in read(). */
 	BLOCKS,
-	/* On the list of idle workers. */
+	/* On the idle-worker list. */
 	QUEUED,
-	/* Waits of its own accord. */
+	/* Waits voluntarily. */
 	WAITS,
-	/* The same, with a timeout that is far away. */
+	/* The same, with a timeout in the far future. */
 	WAITS_FOR_LONG,
 	/* About to be run. */
 	IS_LOCKED,
@@ -40,7 +40,7 @@ struct scene {
 	pid_t pid;
 	/* The worker is in its place. */
 	_Atomic bool ready;
-	/* The worker may go on, to its end. */
+	/* The worker may continue, to its end. */
 	_Atomic bool go;
 	/* All threads but the worker are to exit. */
 	_Atomic bool abandon;

@@ -127,7 +127,7 @@ void stay_with_slot(struct umcg_thread *self)
 	stay_until_told(self);
 }
 
-/* Waits to be preempted, makes way, or sleeps. */
+/* Waits to be preempted, yields, or sleeps. */
 static void perhaps_depart(unsigned int round)
 {
 	if (round % 4 == 0)
@@ -136,7 +136,7 @@ static void perhaps_depart(unsigned int round)
 		sched_yield();
 }
 
-/* Whether there was a departure. */
+/* Whether it was descheduled. */
 static bool watch_once(struct watch *watch, int slot, unsigned int round)
 {
 	uint64_t value;
@@ -153,7 +153,7 @@ static bool watch_once(struct watch *watch, int slot, unsigned int round)
 			watch->lies += value != 0;
 			return true;
 		}
-		/* Written, but by whom? The departure may have come after the look at the slot. */
+		/* Written, but by whom? It may have been descheduled after the slot was read. */
 		if (value == 0) {
 			watch->lies += slot_seq(slot) == seq;
 			return true;
@@ -198,7 +198,7 @@ void block_once(void)
 	struct timespec moment = { .tv_nsec = 20000 };
 	const long before = own_sleeps();
 
-	/* If the time is over before the thread sleeps, it stays where it is. */
+	/* If the timeout expires before the thread sleeps, it is not descheduled. */
 	do {
 		nanosleep(&moment, NULL);
 		moment.tv_nsec *= 2;

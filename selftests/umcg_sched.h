@@ -23,12 +23,12 @@ int desched_remove(uint64_t cookie);
 /* The state alone, and a count of the changes. */
 uint32_t slot_state(int slot);
 uint32_t slot_seq(int slot);
-/* All fields as they were at one moment; false if they change all the time. */
+/* All fields, consistently; false if they change all the time. */
 bool slot_snapshot(int slot, struct umcg_sched_state *copy);
 
 /*
- * Runs this program anew, which ends at once: its exit status is the sum of what it has.
- * Nothing, if all is well.
+ * Executes this program, which exits at once: its exit status is the number of its slots
+ * and notifications, 0 if all is well.
  */
 #define HAS_SLOT		1
 #define HAS_NOTIFICATION	2
@@ -44,13 +44,13 @@ void stay_with_slot(struct umcg_thread *self);
 #define MARK	0x1234567890abcdefULL
 
 /*
- * A thread that sets a word again and again, and looks that the kernel writes zero to
- * it at each departure, and only then.
+ * A thread that sets a word repeatedly, and checks that the kernel writes zero to it
+ * whenever the thread was descheduled, and only then.
  */
 struct watch {
 	_Atomic uint64_t *word;
 	_Atomic bool over;
-	/* How many departures it is to see, if it is not told that it is over. */
+	/* How many deschedules it is to see, unless it is told to stop. */
 	uint64_t enough;
 	_Atomic uint64_t departures;
 	_Atomic uint64_t lies;

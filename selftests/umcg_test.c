@@ -135,7 +135,10 @@ uint32_t state_of(struct umcg_task *task)
 	return state_in(state_word(task));
 }
 
-/* Fully ordered: who sees the new state sees next_tid, and we see the list of idle workers. */
+/*
+ * Fully ordered: a thread that sees the new state sees next_tid, and this one sees the
+ * idle-worker list.
+ */
 bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to)
 {
 	return atomic_compare_exchange_strong(word_of(task), &old, stamped(old, to));
@@ -279,7 +282,7 @@ void stay_until_told(struct umcg_thread *self)
 {
 	int phase;
 
-	/* What is compared is what has been looked at: who is told in between does not sleep. */
+	/* Compares with the value read before: a change in between prevents the sleep. */
 	while ((phase = self->phase) != INT_MAX)
 		syscall(SYS_futex, &self->phase, FUTEX_WAIT_PRIVATE, phase, NULL, NULL, 0);
 }
@@ -447,7 +450,7 @@ bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,
 	do {
 		if (server_next_worker(self, group) != worker || server_run(self, worker))
 			return false;
-		/* This is how it leaves; blocked, it is never locked. */
+		/* This is how it unregisters; a blocked worker is never locked. */
 	} while (state_of(&worker->task) != (IDLE | LOCKED));
 	return thread_ends(worker);
 }
@@ -470,7 +473,7 @@ void worker_unlock(struct umcg_thread *self)
 	state_must_change(&self->task, IDLE | LOCKED, RUNNING);
 }
 
-/* Unless somebody has done so before: a server may be gone, or look for itself. */
+/* Unless another thread has done so before: a server may have exited, or check by itself. */
 static void start_own_server(struct umcg_thread *self)
 {
 	set_next_tid(&self->task, self->server->tid);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of /dev/umcg share: the calls as the kernel sees them, the
- * state word, and the steps that the contract of UMCG asks of a server and of a
- * worker. It stands on the UAPI header alone, so that no library can hide a
- * mistake of the module.
+ * Common code of the tests of /dev/umcg: the calls as the kernel sees them, the state
+ * word, and the protocol of servers and workers. It is based on the UAPI header alone, so
+ * that no library can hide a bug of the module.
  */
 #ifndef UMCG_TEST_H
 #define UMCG_TEST_H
@@ -27,9 +26,9 @@
 #define TEST_SECONDS		(20 * slowness())
 #define STRESS_SECONDS		(100 * slowness())
 
-/* What has to happen soon has this long to happen. */
+/* Timeout for events that must happen soon. */
 #define SOON_MS			(8000 * slowness())
-/* What waits for nothing has this long: less, to tell it from what came by itself. */
+/* Timeout of waits for nothing: less, to distinguish them from events that came late. */
 #define AT_ONCE_MS		(4000 * slowness())
 
 /* As this kernel has them: arm64 may have pages of 16 or 64 KB. */
@@ -64,7 +63,7 @@ struct umcg_group {
 
 #define UMCG_GROUP_INIT		{ .lock = PTHREAD_MUTEX_INITIALIZER }
 
-/* A thread, its struct umcg_task and what a test wants to know of it. */
+/* A thread, its struct umcg_task and its data for the test. */
 struct umcg_thread {
 	struct umcg_task task;
 	struct umcg_group *group;
@@ -75,7 +74,7 @@ struct umcg_thread {
 	struct umcg_thread *next;
 	pthread_t thread;
 	_Atomic pid_t tid;
-	/* How far the body has come, and what it has to report. */
+	/* The progress of the body, and its result. */
 	_Atomic int phase;
 	_Atomic long result;
 	void (*body)(struct umcg_thread *self);
@@ -92,7 +91,7 @@ extern uint64_t immediate_signals;
 /* How many signals the handler of count_signal() has got. */
 extern _Atomic int signals_handled;
 
-/* Opens the device, and has the process killed if it lives longer than @seconds. */
+/* Opens the device, and makes the process be killed after @seconds. */
 void umcg_test_begin(unsigned int seconds);
 
 /* The calls: 0 or a negative errno. */
@@ -125,17 +124,17 @@ uint64_t state_stamp(struct umcg_task *task);
 /* State and flags, without user bits and timestamp. */
 uint32_t state_of(struct umcg_task *task);
 /*
- * Makes state and flags @to if they are @from, and keeps the user bits. A step that goes on as if
- * it had been done, when it has not, loses a task: so the result cannot be ignored.
+ * Changes state and flags from @from to @to, and keeps the user bits. A step that continues
+ * although this has failed loses a task: so the result must not be ignored.
  */
 MUST_CHECK bool state_change(struct umcg_task *task, uint32_t from, uint32_t to);
-/* The same, where nothing but a bug can have come in between: that ends the test. */
+/* The same, where only a bug can make it fail: that ends the test. */
 void state_must_change(struct umcg_task *task, uint32_t from, uint32_t to);
-/* The same, where somebody else may have done it already, or something else that counts more. */
+/* The same, where another thread may have done it already, or something that takes precedence. */
 void state_may_change(struct umcg_task *task, uint32_t from, uint32_t to);
 /* Makes state and flags @to if the whole word is still @old. */
 bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to);
-/* As state_change(), where somebody has to make way for it soon. May sleep, so not for workers. */
+/* As state_change(), retried until it succeeds soon. May sleep, so not for workers. */
 MUST_CHECK bool state_change_soon(struct umcg_task *task, uint32_t from, uint32_t to);
 void set_next_tid(struct umcg_task *task, uint32_t tid);
 
@@ -149,7 +148,7 @@ int server_register(struct umcg_thread *self);
 void thread_start(struct umcg_thread *self, void (*body)(struct umcg_thread *self));
 /* Starts a thread that registers as a server, runs the body and unregisters. */
 void server_start(struct umcg_thread *self, void (*body)(struct umcg_thread *self));
-/* Starts a thread that registers as a worker, runs the body and leaves. */
+/* Starts a thread that registers as a worker, runs the body and unregisters. */
 void worker_start(struct umcg_thread *self, struct umcg_group *group,
 		  void (*body)(struct umcg_thread *self));
 /* Sleeps in the kernel until tell_to_go(), by way of the phase. */
@@ -159,14 +158,14 @@ void tell_to_go(struct umcg_thread *thread);
 /* Whether the thread ends soon; then it is joined. */
 bool thread_ends(struct umcg_thread *self);
 
-/* Gives the place of a server to another one, which waits. */
+/* Swaps from a server to another one, which waits. */
 int server_swap(struct umcg_thread *self, struct umcg_thread *next);
 /*
  * Starts a server, with these flags besides UMCG_WAIT_WAKE_ONLY. One that is not
  * asleep may be gone before the wake: then this is -ESRCH.
  */
 int server_wake(struct umcg_thread *self, struct umcg_thread *target, uint32_t flags);
-/* Becomes idle and waits until somebody makes it run; then, or on an error, it is running. */
+/* Becomes idle and waits until it is made RUNNING; then, or on an error, it is running. */
 int server_wait(struct umcg_thread *self, uint64_t abs_timeout);
 /* Takes the worker that has been idle for the longest time, or NULL. */
 struct umcg_thread *group_take_idle(struct umcg_group *group);
@@ -176,24 +175,23 @@ struct umcg_thread *server_next_worker(struct umcg_thread *self, struct umcg_gro
 bool server_prepare_run(struct umcg_thread *self, struct umcg_thread *worker);
 /* The second half of that, after the worker has become running and locked. */
 void server_finish_run(struct umcg_thread *self, struct umcg_thread *worker);
-/* Runs an idle worker until it blocks, gives way or leaves. */
+/* Runs an idle worker until it blocks, yields or unregisters. */
 int server_run(struct umcg_thread *self, struct umcg_thread *worker);
 /* Runs the only worker of a group again and again, until it has left and ended. */
 bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,
 		       struct umcg_thread *worker);
 
 /*
- * The steps of a worker. Any of them may come while it is preempted, queued and run again by
- * another server. So it takes itself out of the reach of others first: what it knows of its
- * server is true from then on.
+ * The steps of a worker. In any of them it may be preempted, queued and run again by another
+ * server. So it locks itself first: what it knows about its server is valid from then on.
  */
 void worker_lock(struct umcg_thread *self);
 void worker_unlock(struct umcg_thread *self);
-/* Gives way to the server; the worker is not put on the list of idle ones. */
+/* Yields to the server; the worker is not put on the idle-worker list. */
 int worker_yield(struct umcg_thread *self, uint64_t abs_timeout);
 /* The same, of a worker that is locked. */
 int worker_yield_locked(struct umcg_thread *self, uint64_t abs_timeout);
-/* Gives the place under the server to an idle worker. */
+/* Switches to an idle worker. */
 int worker_swap(struct umcg_thread *self, struct umcg_thread *next);
 /* Starts the server and unregisters. */
 int worker_leave(struct umcg_thread *self);
@@ -202,7 +200,7 @@ int worker_leave(struct umcg_thread *self);
 bool thread_sleeps(pid_t tid);
 /* Whether a task is idle, and its thread asleep. */
 bool thread_waits(struct umcg_thread *thread);
-/* How often a thread of this process has gone to sleep of its own accord. */
+/* The number of voluntary context switches of a thread of this process. */
 long thread_voluntary_switches(pid_t tid);
 /* Whether a signal that was sent to this very thread waits for it. */
 bool thread_has_pending(pid_t tid, int signal);
@@ -234,8 +232,8 @@ long umcg_stat(const char *key);
 bool nothing_is_left(void);
 
 /*
- * What delete_module() with O_NONBLOCK says of a module that is in use. rmmod(8)
- * does not come so far: it sees the reference count and says "in use".
+ * The error of delete_module() with O_NONBLOCK for a module in use. rmmod(8) does not
+ * call it: it checks the reference count.
  */
 #define MODULE_IN_USE	(-EWOULDBLOCK)
 
@@ -243,7 +241,7 @@ bool nothing_is_left(void);
 int module_load(void);
 int module_load_with(const char *parameters);
 int module_unload(void);
-/* Whether the module can be unloaded when who has used it has had some time to go. */
+/* Whether the module can be unloaded after its users have had some time to exit. */
 bool module_unloads_soon(void);
 
 #endif /* UMCG_TEST_H */

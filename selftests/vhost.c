@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Somebody else in the address space: the workers of vhost read and write the memory
- * of a process that has slots and notifications, be it as a kernel thread that borrows
- * the address space (kthread_use_mm()) or as a thread of the process that never
- * executes user code. Nothing is written for them, and nothing of them is seen.
+ * Foreign threads in the address space: vhost workers access the memory of a process that
+ * has slots and notifications, either as a kernel thread that borrows the address space
+ * (kthread_use_mm()) or as a thread of the process that never executes user code. Nothing
+ * is written for them, and they do not appear in slots.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,7 +29,7 @@
 #define RING	8
 #define KICKS	300
 #define CID	4711
-/* No errno of those that follow. */
+/* Not used as an errno below. */
 #define NOT_THERE	255
 
 enum worker { KERNEL_THREAD, THREAD_OF_PROCESS };
@@ -253,7 +253,7 @@ TEST_F_TIMEOUT(vhost, a_thread_without_user_code_has_nothing, STRESS_SECONDS)
 	watch_beside(_metadata, self, "/proc/self/task");
 }
 
-/* What the owner of the memory leaves behind: it ends with a slot, a word and a worker. */
+/* The owner of the memory exits with a slot, a word and a worker. */
 static int begin_and_end(void *argument)
 {
 	static uint64_t word;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waiting and waking: arguments, timeouts, signals, stops, and who comes first.
+ * Waiting and waking: arguments, timeouts, signals, stops, and races.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -341,7 +341,7 @@ TEST_F(waiting, signals_do_not_put_a_timeout_off)
 	unsigned int ms = 500;
 
 	count_signal(SIGUSR1, SA_RESTART);
-	/* The machine may stand still until the time is over. */
+	/* The machine may stall until the timeout has expired. */
 	while (signals_until_timeout(_metadata, self, ms) < 2 && ms < AT_ONCE_MS / 2)
 		ms *= 2;
 	EXPECT_LE(2, signals_handled);
@@ -363,7 +363,7 @@ static void yield_once(struct umcg_thread *self)
 {
 	self->phase = 1;
 	self->result = worker_yield(self, 0);
-	/* What a worker has been sent is handled before it goes on. */
+	/* Signals for a worker are handled before it continues. */
 	self->phase = 10 + signals_handled;
 }
 
@@ -482,7 +482,7 @@ static int wait_with_timeout(void *argument)
 	return server_wait(&server, realtime_in_ms(wait->ms)) == -ETIMEDOUT ? 0 : 2;
 }
 
-/* Whether it was over sooner after the stop than if it had begun again then. */
+/* Whether it expired sooner after the stop than if it had been restarted then. */
 static bool passes_while_stopped(struct timed_wait *wait)
 {
 	const pid_t pid = process_start(wait_with_timeout, wait);

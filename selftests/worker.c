@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of a worker: it is queued, run, gives way, swaps, waits with a
- * timeout, and outlives its server.
+ * The life of a worker: it is queued, run, yields, swaps, waits with a timeout, and
+ * outlives its server.
  */
 #define _GNU_SOURCE
 #include "kselftest_harness.h"
@@ -375,7 +375,7 @@ TEST_F(worker, a_worker_that_is_run_in_time_is_not_queued)
 #define TIMED_ROUNDS	200
 #define TIMEOUT_MS	(5 * slowness())
 
-/* Waits again and again; the deadline is in `arg`, and what came of it in `result`. */
+/* Waits repeatedly; the deadline is in `arg`, and the result in `result`. */
 static void wait_with_timeout_many_times(struct umcg_thread *self)
 {
 	uint64_t *deadline = self->arg;
@@ -386,7 +386,7 @@ static void wait_with_timeout_many_times(struct umcg_thread *self)
 	}
 }
 
-/* Runs a worker that waits of its own accord, unless its word has changed. */
+/* Runs a worker that waits voluntarily, unless its word has changed. */
 static bool run_if_unchanged(struct umcg_thread *server, struct umcg_thread *worker, uint64_t word)
 {
 	int err;
@@ -420,7 +420,7 @@ TEST_F(worker, either_the_server_or_the_timeout_wins)
 		while (state_of(&worker->task) & LOCKED)
 			sched_yield();
 		word = state_word(&worker->task);
-		/* What is seen before the end is not yet what the end makes of it. */
+		/* A state seen before the deadline may still change at the deadline. */
 		waits = realtime_in_ms(0) < deadline;
 		while (waits && realtime_in_ms(0) < end)
 			;
@@ -440,7 +440,7 @@ TEST_F(worker, either_the_server_or_the_timeout_wins)
 	EXPECT_LT(0, late);
 }
 
-/* Runs the worker of `arg` until it blocks, and leaves. */
+/* Runs the worker of `arg` until it blocks, and exits. */
 static void run_and_leave(struct umcg_thread *self)
 {
 	self->result = server_run(self, self->arg);
@@ -474,7 +474,7 @@ TEST_F(worker, a_blocked_worker_whose_server_is_gone_comes_back)
 	}
 }
 
-/* Starts the worker of `arg` and leaves without waiting for it. */
+/* Starts the worker of `arg` and exits without waiting for it. */
 static void start_and_leave(struct umcg_thread *self)
 {
 	server_prepare_run(self, self->arg);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memory that is fought over.
+ * The contested memory.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -34,7 +34,7 @@ static void forget_desched(void)
 		umcg_ioctl(UMCG_IOC_DESCHED_REMOVE, &args);
 }
 
-/* Whoever touches a page that is not there, or not writable, gets a new one. */
+/* An access to a page that is missing or read-only maps a new one. */
 static void bring_page(int signal, siginfo_t *info, void *context)
 {
 	const uintptr_t offset = (char *)info->si_addr - under_attack->arena;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the threads of an attack do, and in which order: the order depends on the
- * seed alone, whatever the kernel answers.
+ * The operations of the threads of an attack, and their order, which depends only on the
+ * seed.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -18,7 +18,7 @@
 #define NOBODY		65534
 /* Many small stacks: threads come and go. */
 #define STACK_SIZE	(64 * 1024)
-/* How long the nurse lets the others alone. */
+/* The interval between runs of the nurse. */
 #define NURSE_NS	1000000
 
 static void throw_ioctl(struct attacker *self, unsigned int command, const void *argument)
@@ -26,7 +26,7 @@ static void throw_ioctl(struct attacker *self, unsigned int command, const void 
 	THROW(self, SYS_ioctl, FIRST_FD + below(&self->dice, FDS), command, argument);
 }
 
-/* A TID: most often of this process, else of others that are none of our business. */
+/* A TID: usually of this process, else of others. */
 static uint32_t some_tid(struct attacker *self)
 {
 	static const uint32_t odd[] = { 0, 1, 2, INT_MAX, UINT32_MAX, 1U << 31 };
@@ -43,7 +43,7 @@ static uint32_t some_tid(struct attacker *self)
 	return which < ARRAY_SIZE(odd) ? odd[which] : below(&self->dice, 4096);
 }
 
-/* An address that is no good in one way or other, most often. */
+/* An address that is usually invalid in some way. */
 static void *some_address(struct attacker *self)
 {
 	static const uint64_t odd[] = {
@@ -193,7 +193,7 @@ static void op_kick(struct attacker *self)
 	throw_ioctl(self, UMCG_IOC_KICK, &args);
 }
 
-/* A call of the module whose argument is anything. */
+/* A call of the module with an arbitrary argument. */
 static void op_odd_ioctl(struct attacker *self)
 {
 	static const unsigned int commands[] = {
@@ -316,13 +316,13 @@ static void *thread_main(void *argument)
 	self->task = arena_task(self);
 	while (!self->leaves)
 		attack_once(self);
-	/* Nothing is given back: that is what the kernel is for. */
+	/* Nothing is released: the kernel must do that. */
 	self->leaves = false;
 	start_thread(self);
 	return NULL;
 }
 
-/* Begins the next generation in the place of an attacker. */
+/* Starts the next generation in place of an attacker. */
 static void start_thread(struct attacker *self)
 {
 	struct attack *attack = self->attack;
@@ -339,7 +339,7 @@ static void start_thread(struct attacker *self)
 	pthread_attr_destroy(&attributes);
 }
 
-/* Has whoever waits go on, as far as it can be reached; else nothing would happen soon. */
+/* Wakes waiting threads, as far as possible; otherwise nothing would happen soon. */
 static void heal(struct attacker *nurse, struct umcg_task *own, unsigned int number)
 {
 	struct attack *attack = nurse->attack;
@@ -379,7 +379,7 @@ static void be_a_nurse(struct attacker *nurse)
 	}
 }
 
-/* Nobody pins as much as it likes; root does. */
+/* With a limit of pinned memory, except for root. */
 static void become(int pages_allowed)
 {
 	const struct rlimit limit = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An attack: a process whose threads do what attacker.h has, at random.
+ * An attack: a process whose threads execute the operations of attacker.h at random.
  */
 #ifndef ATTACK_H
 #define ATTACK_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to the memory that is fought over, and to the descriptors.
+ * Operations on the contested memory and the descriptors.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include "attacker.h"
 
-/* Takes a page away, or puts another one of any kind in its place. */
+/* Unmaps a page, or replaces it by another one of any kind. */
 void op_map(struct attacker *self)
 {
 	char *page = arena_page(self);

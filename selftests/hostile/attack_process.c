@@ -20,7 +20,10 @@ static pid_t forked[ATTACKERS], cloned[ATTACKERS];
 static char clone_stacks[ATTACKERS][STACK_SIZE] __attribute__((aligned(64)));
 static struct attacker clones[ATTACKERS];
 
-/* Calls in a handler are part of the fun; dice are not, for nobody knows when it runs. */
+/*
+ * Calls in a handler are intended, random numbers are not: its timing would make them
+ * irreproducible.
+ */
 static void call_in_handler(int signal)
 {
 	static _Atomic unsigned int calls;
@@ -46,7 +49,7 @@ void signals_begin(void)
 	sigaction(SIGUSR2, &action, NULL);
 }
 
-/* Hits one thread of this process. The judge continues who is stopped. */
+/* Sends a signal to one thread of this process. The judge continues stopped threads. */
 void op_signal(struct attacker *self)
 {
 	static const int signals[] = { SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT };
@@ -74,7 +77,7 @@ static void execute(struct attacker *self)
 	THROW(self, SYS_execve, "/proc/self/exe", arguments, environment);
 }
 
-/* What a child does: a little of everything, and then it goes in some way. */
+/* A child: some operations, and then it exits in some way. */
 static int lone_main(void *argument)
 {
 	struct attacker *self = argument;
@@ -91,7 +94,7 @@ static int lone_main(void *argument)
 	return 0;
 }
 
-/* Waits for a child that has been killed: only this attacker does, so its number is its own. */
+/* Waits for a killed child: only this attacker does, so the PID is not reused. */
 static void end_child(pid_t *child)
 {
 	if (!*child)
@@ -101,7 +104,7 @@ static void end_child(pid_t *child)
 	*child = 0;
 }
 
-/* Does something to a child that may be gone already, but has not been waited for. */
+/* Does something to a child that may have exited, but was not waited for. */
 void op_child(struct attacker *self)
 {
 	static const int signals[] = { SIGSTOP, SIGCONT, SIGUSR1, SIGTERM, SIGKILL };

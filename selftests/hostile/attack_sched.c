@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The short form of a wait, slots that say who is on a CPU, and words that are
- * written when a thread has left one.
+ * The short form of a wait, slots, and deschedule notifications.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Those who attack: threads that throw whatever there is at the kernel, the memory that they
- * fight over, and what each of them does.
+ * Attackers: threads that make arbitrary system calls, the contested memory, and the
+ * operations.
  */
 #ifndef ATTACKER_H
 #define ATTACKER_H
@@ -17,7 +17,7 @@
 #define FIRST_FD	100
 #define FDS		8
 
-/* The memory that is fought over: pages with a few structures and words in each. */
+/* The contested memory: pages with a few structures and words in each. */
 #define ARENA_PAGES	8
 #define ARENA_SIZE	(ARENA_PAGES * PAGE)
 #define TASKS_IN_PAGE	8
@@ -29,9 +29,9 @@
 
 /* How far an attack goes. */
 enum manner {
-	/* User space keeps to the contract, as far as it is about states. */
+	/* User space follows the protocol, as far as states are concerned. */
 	BY_THE_RULES,
-	/* States change to what could be, but not now. */
+	/* States change to valid but wrong ones. */
 	RASH,
 	/* Any bits anywhere. */
 	WILD,
@@ -48,7 +48,7 @@ struct attacker {
 	/* Threads that come one after the other in this place. */
 	unsigned int generation;
 	_Atomic pid_t tid;
-	/* How many system calls it has thrown; in memory that the judge sees. */
+	/* The number of its system calls; in memory shared with the judge. */
 	_Atomic unsigned long *thrown;
 	/* Where it has registered, or tried to. */
 	struct umcg_task *task;
@@ -56,12 +56,12 @@ struct attacker {
 	bool leaves;
 };
 
-/* In memory that the judge sees. */
+/* In memory shared with the judge. */
 struct attack {
 	uint64_t seed;
 	uint64_t number;
 	enum manner manner;
-	/* Runs as nobody, with so many pages that it may pin; as root if that is negative. */
+	/* Runs as an unprivileged user who may pin this many pages; as root if that is negative. */
 	int pages_allowed;
 	char *arena;
 	int sockets[2];
@@ -74,15 +74,15 @@ struct attack {
 	void (*once_alone)(struct attacker *self);
 };
 
-/* Throws one system call. Relaxed: a count. */
+/* Makes one system call. Relaxed: a count. */
 #define THROW(self, ...) ({							\
 	atomic_fetch_add_explicit((self)->thrown, 1, memory_order_relaxed);	\
 	syscall(__VA_ARGS__);							\
 })
 
-/* arena.c: the memory that is fought over */
+/* arena.c: the contested memory */
 
-/* Has pages of the arena come back when somebody touches them. */
+/* Maps missing pages of the arena when they are accessed. */
 void arena_begin(struct attack *attack);
 char *arena_page(struct attacker *self);
 struct umcg_task *arena_task(struct attacker *self);
@@ -97,7 +97,7 @@ void op_scribble(struct attacker *self);
 void op_descriptor(struct attacker *self);
 void op_pass_descriptor(struct attacker *self);
 
-/* attack_sched.c: short waits, slots, and words that are written when a thread has left its CPU */
+/* attack_sched.c: short waits, slots, and deschedule notifications */
 
 void op_fadvise(struct attacker *self);
 void op_slot(struct attacker *self);

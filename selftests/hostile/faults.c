@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that cannot be had and user memory that cannot be copied, at every place
- * of every call: the first time the first such place fails, then the second one,
- * until the call has no more of them (fail-nth in
+ * Failing allocations and user accesses, at every place of every call: first the first
+ * such place fails, then the second one, until the call has no more of them (fail-nth in
  * Documentation/fault-injection/fault-injection.rst of the kernel).
  */
 #define _GNU_SOURCE
@@ -22,11 +21,11 @@
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
 /* More places than any call has. */
 #define MANY		2000
-/* The other ways to fail are left to themselves. */
+/* Other kinds of failures are not injected. */
 #define NO_PLACE	0
 #define ENDS		24
 
-/* What a call has come to. */
+/* The result of a call. */
 struct outcome {
 	int err;
 	/* Some place in it has failed. */
@@ -63,7 +62,7 @@ static bool fault_end(void)
 	return failed;
 }
 
-/* What may wait for memory fails as well, and single pages; none of it is told to the log. */
+/* Allocations that may wait fail as well, and single pages; nothing is logged. */
 static void set_up_faults(void)
 {
 	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
@@ -93,17 +92,17 @@ FIXTURE_SETUP(faults)
 
 FIXTURE_TEARDOWN(faults)
 {
-	/* In case that a test has failed half-way; it is loaded already if it has not. */
+	/* In case a test has failed halfway; otherwise it is loaded already. */
 	module_load();
 }
 
-/* An error that says what there was too little of, or which could not be reached. */
+/* An error that tells what was missing or inaccessible. */
 static bool is_honest(int err)
 {
 	return err == 0 || err == -ENOMEM || err == -EFAULT || err == -EAGAIN || err == -EINTR;
 }
 
-/* Has @call fail at one place after the other. The number of its places. */
+/* Makes @call fail at one place after the other. Returns the number of its places. */
 static unsigned int sweep(struct __test_metadata *_metadata, const char *name,
 			  struct outcome (*call)(unsigned int nth))
 {
@@ -259,7 +258,7 @@ static void join_group(struct umcg_thread *thread)
 	thread->phase = 1;
 }
 
-/* The caller serves a worker until its thread has come to its end. */
+/* The caller serves a worker until its thread has ended. */
 static struct outcome serve_member(unsigned int nth, void (*body)(struct member *self))
 {
 	struct umcg_thread server = {}, thread = {};
@@ -318,7 +317,7 @@ static void wait_a_moment(struct member *self)
 	fault_begin(self->nth);
 	self->outcome.err = umcg_wait(0, realtime_in_ms(2));
 	self->outcome.failed = fault_end();
-	/* The time is over, as it should be; or it has not waited, and is as it was. */
+	/* The timeout has expired, as it should; or it has not waited, and is unchanged. */
 	if (self->outcome.err == -ETIMEDOUT)
 		self->outcome.err = 0;
 }
@@ -355,8 +354,8 @@ TEST_F_TIMEOUT(faults, a_worker_blocks_waits_and_gives_way_or_gets_an_error, STR
 }
 
 /*
- * Names another group, whose words are in a page that is not pinned yet. Nobody can be told
- * that this fails: it happens on the way out of another call. So it is tried again.
+ * Names another group, whose words are in a page that is not pinned yet. A failure cannot
+ * be reported, because it happens on the return from another call. So it is retried.
  */
 static void change_group(struct member *self)
 {
@@ -424,7 +423,7 @@ static struct outcome give_slot_back(unsigned int nth)
 	return outcome;
 }
 
-/* Whoever has a slot already is told which, and keeps it. */
+/* A thread that has a slot already gets its index, and keeps it. */
 static struct outcome ask_for_slot(unsigned int nth)
 {
 	struct umcg_sched_state_args args = {
@@ -451,7 +450,7 @@ TEST_F_TIMEOUT(faults, a_slot_is_taken_and_given_back_or_there_is_an_error, STRE
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_SCHED_STATE back", give_slot_back));
 }
 
-/* A look at a page that cannot be had yet is another look, with no help of the program. */
+/* A failed fault is repeated without help of the program. */
 static struct outcome map_slots(unsigned int nth)
 {
 	struct outcome outcome = {};
@@ -508,7 +507,7 @@ TEST_F_TIMEOUT(faults, a_notification_comes_and_goes_or_there_is_an_error, STRES
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_DESCHED_REMOVE", remove_notification));
 }
 
-/* The word has lost its page: it gets another one on the way to user mode, or none. */
+/* The word has lost its page: it gets another one on the return to user mode, or none. */
 static int depart_without_page(void *argument)
 {
 	const unsigned int nth = *(unsigned int *)argument;
@@ -579,8 +578,8 @@ TEST_F_TIMEOUT(faults, the_short_wait_has_nothing_to_fail, STRESS_SECONDS)
 }
 
 /*
- * From now on this thread gets no memory for the nodes of maps. A failure at one place does not do:
- * they are tried a second time, with the lock of the map dropped.
+ * From now on this thread gets no memory for the nodes of maps. One failure does not suffice: the
+ * allocation is retried without the lock of the map.
  */
 static bool nodes_fail(bool fail)
 {
@@ -605,7 +604,7 @@ static bool nodes_fail(bool fail)
 	return good;
 }
 
-/* What a call that finds no room in the map has made does not live longer than the call. */
+/* If a call finds no room in the map, the objects that it has created are freed with it. */
 static void refuse_room_in_map(struct __test_metadata *_metadata, const char *name,
 			       struct outcome (*call)(unsigned int nth))
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hostile programs at random. Processes whose threads throw whatever they can at
- * the module come and are killed; witnesses beside them work on, and in the end
- * nothing is left.
+ * Random hostile programs. Processes whose threads make arbitrary calls of the module are
+ * started and killed; witnesses beside them keep working, and in the end nothing is left.
  *
  *   UMCG_SEED=n        the numbers to begin with; it is printed
  *   UMCG_OPERATIONS=n  how many system calls to throw; else UMCG_SECONDS=n, how long
@@ -19,11 +18,11 @@
 
 #define ATTACKS		3
 #define DEFAULT_SECONDS	6
-/* Less than this is no attack at all. */
+/* Fewer operations are no attack. */
 #define LEAST_OPERATIONS	50UL
 /* Attacks are killed after a part of this time, in milliseconds. */
 #define LIFE_MS		5000
-/* An attack that has thrown nothing for so long has taken away what it waits for. */
+/* An attack that has made no call for this long has destroyed what it waits for. */
 #define STUCK_MS	250
 
 /* One of the processes, and what the judge knows of it. */
@@ -45,7 +44,7 @@ FIXTURE(fuzz) {
 	unsigned long stuck;
 };
 
-/* This program, executed by an attack: whoever it was, it is not registered now. */
+/* This program, executed by an attack: it must not be registered now. */
 static void __attribute__((constructor)) after_exec(void)
 {
 	if (!getenv(EXECUTED))
@@ -110,7 +109,7 @@ static bool may_end_by(int signal)
 	       signal == SIGSEGV;
 }
 
-/* Whether the end of an attack is one that there may be, and all of it is gone. */
+/* Whether an attack has ended in a legal way, and completely. */
 static bool end_attack(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *self,
 		       struct defendant *defendant)
 {
@@ -129,7 +128,7 @@ static bool end_attack(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *se
 	return false;
 }
 
-/* Whether an attack is to end: it has done so, it has had its time, or it stands still. */
+/* Whether an attack is to end: it has ended, its time is up, or it makes no progress. */
 static bool attack_is_over(FIXTURE_DATA(fuzz) *self, struct defendant *defendant)
 {
 	const unsigned long thrown = thrown_by(defendant->attack);
@@ -149,7 +148,7 @@ static bool attack_is_over(FIXTURE_DATA(fuzz) *self, struct defendant *defendant
 	return false;
 }
 
-/* A long run is seen to go on, in the log of the kernel. */
+/* Shows the progress of a long run in the kernel log. */
 static void tell_progress(unsigned long thrown, uint64_t *next_ns)
 {
 	char line[64];
@@ -161,7 +160,7 @@ static void tell_progress(unsigned long thrown, uint64_t *next_ns)
 	write_file("/dev/kmsg", line);
 }
 
-/* Goes on until enough has been thrown, or the time is over. Whether all is well. */
+/* Continues until enough calls were made, or the time is up. Whether all is well. */
 static bool judge(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *self,
 		  unsigned long operations, uint64_t end)
 {

@@ -99,7 +99,7 @@ bool gang_leader_ended(pid_t leader)
 	return !waitid(P_PID, leader, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid == leader;
 }
 
-/* Says where a task is that should be gone. */
+/* Prints where a task is that should have exited. */
 static void show_file(pid_t pid, const char *name)
 {
 	char path[64], line[256];

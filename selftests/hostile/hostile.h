@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests by hostile programs share: numbers that a seed determines,
- * gangs of processes that can be killed as one, and witnesses that have nothing
- * to do with all that.
+ * Common code of the hostile tests: random numbers determined by a seed, gangs of
+ * processes that are killed together, and uninvolved witnesses.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -13,7 +12,7 @@
 
 /* A long run has its own limits; this one is for the harness. */
 #define A_DAY		(24 * 3600)
-/* A killed process that is not gone after so many seconds is a fault of the kernel. */
+/* A killed process that has not exited after this many seconds is a bug of the kernel. */
 #define GONE_SECONDS	(30 * slowness())
 
 /* A line that is shown even if the test passes. */
@@ -39,16 +38,16 @@ bool write_file(const char *path, const char *text);
 /* Memory that all processes share which are started from now on. */
 void *shared_memory(size_t size);
 
-/* Has this process be the parent of all that lose theirs below it. */
+/* Makes this process the subreaper of its descendants. */
 void adopt_orphans(void);
 /* Starts a process that leads a gang; all that it starts belong to it. */
 pid_t gang_start(int (*body)(void *argument), void *argument);
-/* Whether the leader has come to its end. */
+/* Whether the leader has ended. */
 bool gang_leader_ended(pid_t leader);
-/* Kills the whole gang. Whether it is gone soon; then *status is that of the leader. */
+/* Kills the whole gang. Whether it exits soon; then *status is that of the leader. */
 bool gang_kill(pid_t leader, int *status);
 
-/* A process that works by the rules, and counts its rounds. */
+/* A process that follows the protocol, and counts its rounds. */
 struct witness {
 	pid_t pid;
 	_Atomic bool enough;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What happens to the machine under busy groups: processors go and come, processes
- * are stopped and frozen, numbers are used again, memory is moved.
+ * Events of the machine under busy groups: CPU hotplug, stopped and frozen processes,
+ * reused PIDs, page migration.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,8 +42,8 @@ FIXTURE_SETUP(machine)
 }
 
 /*
- * A processor that is not online fires no tracepoints, so that the models of a debug kernel miss
- * who wakes up there. They do not look meanwhile, and begin anew after that.
+ * A CPU that is not online fires no tracepoints, so the monitors of a debug kernel miss wake-ups
+ * there. They are disabled meanwhile, and restarted after that.
  */
 static bool set_online(const char *online)
 {
@@ -91,7 +91,7 @@ static bool all_go_on(FIXTURE_DATA(machine) *self)
 	return goes_on(self->mobs[0]) && goes_on(self->mobs[1]);
 }
 
-/* Whether nobody runs, a moment after everybody was told to stand still. */
+/* Whether no thread runs, a moment after all were stopped. */
 static bool all_stand_still(FIXTURE_DATA(machine) *self)
 {
 	unsigned long runs[2];
@@ -163,7 +163,7 @@ TEST_F_TIMEOUT(machine, groups_that_were_frozen_go_on, STRESS_SECONDS)
 	EXPECT_TRUE(kill_all(self));
 }
 
-/* The test is a server; others come and go, all with the same number. */
+/* The test is a server; others come and go, all with the same PID. */
 FIXTURE(number) {
 	struct umcg_thread server;
 	struct umcg_thread other;
@@ -201,14 +201,14 @@ static int be_nobody(void *argument)
 	return 0;
 }
 
-/* In memory that is not shared, so nobody can tell it that it is enough. */
+/* In memory that is not shared, so it cannot be told to end. */
 static int be_a_server_elsewhere(void *argument)
 {
 	server_register(argument);
 	return pause();
 }
 
-/* Starts a process whose number is @number, or any if that is zero. */
+/* Starts a process with the PID @number, or any if that is zero. */
 static pid_t start_as(FIXTURE_DATA(number) *self, int (*body)(void *argument), int flags,
 		      pid_t number)
 {
@@ -225,7 +225,7 @@ static pid_t start_as(FIXTURE_DATA(number) *self, int (*body)(void *argument), i
 		pid = clone(body, self->stack + STACK_SIZE, flags | SIGCHLD, &self->other);
 		if (pid < 0 || !number || pid == number)
 			return pid;
-		/* Somebody else was faster. */
+		/* Another process was faster. */
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 	}
@@ -278,7 +278,7 @@ TEST_F_TIMEOUT(number, of_one_who_is_gone_means_another_one, STRESS_SECONDS)
 	end_process(number);
 }
 
-/* Aims at the number all the time. */
+/* Targets the PID all the time. */
 static void wake_and_kick(struct umcg_thread *self)
 {
 	struct umcg_thread *target = self->arg;
@@ -321,7 +321,7 @@ TEST_F_TIMEOUT(number, may_be_used_again_between_the_search_and_the_wake, STRESS
 	EXPECT_TRUE(nothing_is_left());
 }
 
-/* Where a page is; zero if it is nowhere. */
+/* The physical address of a page; zero if it has none. */
 static uint64_t frame_of(const void *address)
 {
 	const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

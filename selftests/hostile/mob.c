@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Servers that run whoever is idle, dead workers or not, and workers that block
- * and are preempted.
+ * Servers that run any idle worker, dead or not, and workers that block and are
+ * preempted.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "umcg_crew.h"
 
 #define STACK_SIZE	(64 * 1024)
-/* A worker that runs for so long is preempted. */
+/* A worker that runs for this long is preempted. */
 #define SLICE_MS	5
 
 static struct mob *mob;
@@ -67,7 +67,7 @@ static void work(struct umcg_thread *self)
 			worker_kick(self);
 			break;
 		case 2:
-			/* It is on the list when the time is over. */
+			/* It is on the list when the timeout expires. */
 			worker_yield(self, realtime_in_ms(below(&dice, 3)));
 			break;
 		default:
@@ -112,7 +112,7 @@ int mob_run(void *argument)
 		else if (clone(live, stacks[i] + STACK_SIZE, CLONE_VM | SIGCHLD, &members[i]) < 0)
 			return 1;
 	}
-	/* Nobody is waited for, so that the number of a dead one stays its own. */
+	/* No process is waited for, so that the PID of a dead one is not reused. */
 	for (;;)
 		pause();
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Mobs: groups of servers and workers that are busy by the rules until somebody
- * kills them.
+ * Mobs: groups of servers and workers that follow the protocol until they are killed.
  */
 #ifndef MOB_H
 #define MOB_H
@@ -12,7 +11,7 @@
 #define MOB_WORKERS	5
 #define MOB_MEMBERS	(MOB_SERVERS + MOB_WORKERS)
 
-/* In memory that the judge sees. */
+/* In memory shared with the judge. */
 struct mob {
 	/* The members are processes that share their memory, not threads: each can be killed. */
 	bool of_processes;

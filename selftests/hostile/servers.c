@@ -67,7 +67,7 @@ static bool run_each_once(struct umcg_thread *self)
 	return true;
 }
 
-/* Has workers, and does nothing with them any more. */
+/* Has workers, and does not run them any more. */
 static int spin(void *argument)
 {
 	struct umcg_thread *self = argument;
@@ -79,7 +79,7 @@ static int spin(void *argument)
 		self->result++;
 }
 
-/* Says that it waits for workers, and does not run whom it is started for. */
+/* Announces that it waits for workers, and does not run those it is started for. */
 static int publish_and_spin(void *argument)
 {
 	struct umcg_thread *self = argument;
@@ -93,7 +93,7 @@ static int publish_and_spin(void *argument)
 		self->result++;
 }
 
-/* Sleeps for ever, and is not started by a worker. */
+/* Sleeps forever, and is not started by a worker. */
 static int sleep_for_ever(void *argument)
 {
 	struct umcg_thread *self = argument;
@@ -109,7 +109,7 @@ FIXTURE_VARIANT_ADD(bad_server, that_is_called_and_spins) { .body = publish_and_
 FIXTURE_VARIANT_ADD(bad_server, that_sleeps) { .body = sleep_for_ever };
 FIXTURE_VARIANT_ADD(bad_server, that_is_killed) { .body = spin, .dies = true };
 
-/* Gives all workers to the other server, which lets them down. */
+/* Leaves all workers to the other server, which does not run them. */
 static bool let_down(FIXTURE_DATA(bad_server) *self, const FIXTURE_VARIANT(bad_server) *variant)
 {
 	for (int i = 0; i < WORKERS; i++)
@@ -139,7 +139,7 @@ TEST_F(bad_server, leaves_its_workers_to_another_one)
 		EXPECT_TRUE(thread_ends(&self->workers[i]));
 }
 
-/* The fields of a file of a thread are as a person who looks for it would find them. */
+/* The fields in the /proc files of a thread are as expected. */
 static bool is_held(const struct umcg_thread *worker)
 {
 	char path[64], text[4096];

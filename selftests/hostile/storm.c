@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Storms: thousands of kills at random moments, and the module loaded and
- * unloaded while its users come and go. Nothing stays behind.
+ * Storms: thousands of kills at random moments, and the module loaded and unloaded while
+ * its users come and go. Nothing is left behind.
  *
  *   UMCG_SEED=n   the numbers to begin with; it is printed
  *   UMCG_KILLS=n  how many servers, workers and whole processes to kill
@@ -21,11 +21,11 @@
 #define DEFAULT_LOADS	5
 /* A mob lives for so many milliseconds at most before it is hit, and between two hits. */
 #define LIFE_MS		30
-/* What the kernel keeps for the next time may change by so much, in kB. */
+/* The memory cached by the kernel may change by this much, in kB. */
 #define SLAB_NOISE	2048
 #define MEMORY_NOISE	16384
 
-/* What there is of the things that a leak would add to. */
+/* Counts that a leak would increase. */
 struct usage {
 	/* Pins of pages that have not been given back. */
 	long pins;
@@ -58,7 +58,7 @@ FIXTURE_SETUP(storm)
 
 FIXTURE_TEARDOWN(storm)
 {
-	/* In case that a test has failed half-way; it is loaded already if it has not. */
+	/* In case a test has failed halfway; otherwise it is loaded already. */
 	module_load();
 }
 
@@ -72,7 +72,7 @@ static void begin_mob(FIXTURE_DATA(storm) *self, struct mob *mob)
 	mob->pid = gang_start(mob_run, mob);
 }
 
-/* Kills the whole mob. Whether it is gone. */
+/* Kills the whole mob. Whether it has exited. */
 static bool end_mob(FIXTURE_DATA(storm) *self, struct mob *mob)
 {
 	int status;
@@ -85,7 +85,7 @@ static bool end_mob(FIXTURE_DATA(storm) *self, struct mob *mob)
 	return true;
 }
 
-/* Hits a mob at its moment: a member of it, or all. Whether who is to be gone is gone. */
+/* Kills a member of a mob, or all of it, when its time has come. Whether they have exited. */
 static bool hit(FIXTURE_DATA(storm) *self, struct mob *mob)
 {
 	const unsigned int which = below(&self->dice, MOB_MEMBERS);
@@ -100,7 +100,7 @@ static bool hit(FIXTURE_DATA(storm) *self, struct mob *mob)
 	return true;
 }
 
-/* Goes on until there have been so many kills; nobody is left then. */
+/* Continues until there were enough kills; no process is left then. */
 static bool rage(FIXTURE_DATA(storm) *self, unsigned long kills)
 {
 	bool good = true;
@@ -125,7 +125,7 @@ static struct usage usage_now(void)
 {
 	sync();
 	write_file("/proc/sys/vm/drop_caches", "3");
-	/* The counts of each processor come together. */
+	/* The per-CPU counts are folded. */
 	write_file("/proc/sys/vm/stat_refresh", "1");
 	return (struct usage){
 		.pins = number_in_file("/proc/vmstat", "nr_foll_pin_acquired", 10) -

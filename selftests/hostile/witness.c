@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Witnesses: processes that do ordinary work by the rules beside the hostile
- * ones, and notice whatever goes wrong with it.
+ * Witnesses: processes that do ordinary work beside the hostile ones, and detect whatever
+ * goes wrong with it.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -12,7 +12,7 @@
 #include "hostile.h"
 
 #define BLOCK_WORDS	512
-/* A witness that has done nothing for so long has been stopped by somebody. */
+/* A witness that has made no progress for this long was disturbed. */
 #define STILL_SECONDS	(20 * slowness())
 #define SERVERS		2
 #define WORKERS		4
