@@ -23,7 +23,7 @@ kdir    := $(KDIR)
 in_root :=
 # A kernel that clang has built takes modules of clang only.
 llvm    := $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf),LLVM=1)
-# The folder of a kernel that watches the module says which one it is.
+# The folder of a debug kernel says which one it is.
 kind    := $(shell cat $(dir $(KDIR:%/=%))kind 2>/dev/null)
 else
 kdir     = $$(qemu/kernel.sh)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What one turn of threads that share a mutex costs, for two kinds of mutexes. */
+/* The cost of a critical section of threads that share a mutex, for two kinds of mutexes. */
 #ifndef MUTEX_H
 #define MUTEX_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module costs threads that have nothing to do with it: before it is
- * loaded, while nobody uses it, while another process does, and after that.
+ * The cost of the module for unrelated threads: before it is loaded, while it is unused,
+ * while another process uses it, and after that.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define MODULE		"/umcg.ko"
 #define STATS		"/sys/kernel/debug/umcg/stats"
 #define CROWD		100
-/* More than the time that the module leaves its probes after the last task has gone. */
+/* More than the time that the module leaves its probes attached after the last task has left. */
 #define LINGER_US	3000000
 
 static long umcg_stat(const char *wanted)

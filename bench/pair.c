@@ -7,7 +7,7 @@
 #include "bench.h"
 #include "pair.h"
 
-/* Turns of one side that the other one may have missed: at the begin and at the end. */
+/* Turns of one side that the other one may have missed: at the beginning and at the end. */
 #define TURNS_MISSED 4
 
 struct pair {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Two threads that take turns: kinds to do so, each the best there is of its sort. */
+/* Two threads that alternate by various mechanisms, each implemented efficiently. */
 #ifndef PAIR_H
 #define PAIR_H
 
@@ -15,7 +15,7 @@ struct side {
 	/* What the kind needs. */
 	void *data;
 	pthread_t thread;
-	/* How often it has had its turn. */
+	/* The number of its turns. */
 	unsigned long turns;
 	bool is_first;
 };
@@ -28,7 +28,7 @@ struct pair_kind {
 	const char *row;
 	/* Makes what both sides need. Returns false if this kernel does not have it. */
 	bool (*open)(struct side *first, struct side *second);
-	/* Gets ready; returns when it is the side's turn. @first always begins. */
+	/* Prepares; returns when it is the side's turn. @first always begins. */
 	void (*enter)(struct side *side);
 	/* Gives the turn to the peer and waits until it comes back. */
 	void (*swap)(struct side *side);
@@ -46,7 +46,7 @@ extern const struct pair_kind yield_pair, futex_pair, pipe_pair, eventfd_pair, c
 extern const struct pair_kind seccomp_pair, io_uring_pair;
 extern const struct pair_kind server_swap_pair, worker_swap_pair, run_yield_pair;
 
-/* Measures one way of a kind; adds samples. Returns false if the kernel has it not. */
+/* Measures one switch of a kind; adds samples. Returns false if the kernel does not support it. */
 bool pair_measure(const struct pair_kind *kind, struct samples *samples);
 
 /* Waits until the peer is here too. */

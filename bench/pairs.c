@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one way of a pair of threads costs, for all the ways there are. In the time
- * mode the kinds take turns, so that what disturbs the machine disturbs all of them.
+ * The cost of one switch of a pair of threads, for all mechanisms. In the time mode the
+ * kinds are interleaved, so that disturbances affect all of them.
  */
 #define _GNU_SOURCE
 #include <errno.h>

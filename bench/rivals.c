@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The usual ways for two threads to take turns. */
+/* The usual mechanisms to switch between two threads. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static bool open_nothing(struct side *first, struct side *second)
 	return true;
 }
 
-/* sched_yield(): no wake-up at all, the least that any switch of threads costs. */
+/* sched_yield(): no wake-up, the lower bound of a thread switch. */
 
 static void yield_swap(struct side *side)
 {

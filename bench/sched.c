@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What slots and deschedule notifications cost a switch: of threads that have them,
- * and of threads that have not while others do. In the time mode: what it is worth to
- * know whether the owner of a mutex runs.
+ * The cost of slots and deschedule notifications per switch: for threads with and without
+ * them while others have some. In the time mode: the benefit of knowing whether the owner
+ * of a mutex runs.
  */
 #define _GNU_SOURCE
 #include <signal.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A thread whose system call another thread answers: seccomp's user notification,
+ * A thread whose system call is handled by another thread: seccomp's user notification,
  * with synchronous wake-ups, which keep both on one CPU.
  */
 #define _GNU_SOURCE

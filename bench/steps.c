@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The steps of UMCG that are not on the way of what is measured. */
+/* The steps of UMCG that are not in the measured path. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

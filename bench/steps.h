@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The steps that /dev/umcg asks of its users, as fast as they can be. Each reads
- * the clock once. They end the program where the contract is not kept.
+ * The user-space side of the protocol, optimised. Each step reads the clock once. Exits
+ * on a protocol error.
  */
 #ifndef STEPS_H
 #define STEPS_H
@@ -100,7 +100,7 @@ static inline void change(struct umcg_thread *thread, uint32_t from, uint32_t to
 		bench_die("the state of a thread is %#x, not %#x", state_of(thread), from);
 }
 
-/* Takes an idle worker, to run it. One who is about to sleep is still locked for a moment. */
+/* Claims an idle worker, to run it. One that is about to sleep is still locked for a moment. */
 static inline void claim(struct umcg_thread *worker, uint64_t now)
 {
 	while (!try_change(worker, IDLE, RUNNING | LOCKED, now))
@@ -125,7 +125,7 @@ static inline void umcg_call_wake(void)
 		bench_die_errno("fadvise64() for UMCG_WAIT_WAKE_ONLY", -error);
 }
 
-/* Gives the place of a server to another one, which is idle. task::next_tid names it already. */
+/* Swaps from a server to another one, which is idle. task::next_tid names it already. */
 static inline void server_swap(struct umcg_thread *self, struct umcg_thread *next)
 {
 	uint64_t now = umcg_clock();
@@ -135,7 +135,7 @@ static inline void server_swap(struct umcg_thread *self, struct umcg_thread *nex
 	umcg_call_wait();
 }
 
-/* Runs an idle worker until it blocks, gives way or leaves. */
+/* Runs an idle worker until it blocks, yields or unregisters. */
 static inline void server_run(struct umcg_thread *self, struct umcg_thread *worker)
 {
 	uint64_t now = umcg_clock();
@@ -149,7 +149,7 @@ static inline void server_run(struct umcg_thread *self, struct umcg_thread *work
 	umcg_call_wait();
 }
 
-/* Gives way to the own server. task::next_tid names it already. */
+/* Yields to the own server. task::next_tid names it already. */
 static inline void worker_yield(struct umcg_thread *self)
 {
 	uint64_t now = umcg_clock();
@@ -159,7 +159,7 @@ static inline void worker_yield(struct umcg_thread *self)
 	umcg_call_wait();
 }
 
-/* Gives the place under the server to an idle worker. */
+/* Switches to an idle worker. */
 static inline void worker_swap(struct umcg_thread *self, struct umcg_thread *next)
 {
 	struct umcg_thread *server = self->server;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The ways of UMCG for two threads to take turns. */
+/* UMCG's mechanisms to switch between two threads. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -65,7 +65,7 @@ const struct pair_kind server_swap_pair = {
 	.close = umcg_pair_close,
 };
 
-/* Two workers that give each other the place under their server. */
+/* Two workers that swap with each other. */
 
 static void worker_pair_enter(struct side *side)
 {
@@ -84,7 +84,7 @@ static void worker_pair_leave(struct side *side)
 	worker_leave(side->data);
 }
 
-/* The server gets its turn back when a worker leaves. The second one is the first to do so. */
+/* The server runs again when a worker unregisters. The second one is the first to do so. */
 static void worker_pair_host(struct side *first, struct side *second)
 {
 	struct umcg_thread *idle[2];
@@ -108,7 +108,7 @@ const struct pair_kind worker_swap_pair = {
 	.close = umcg_pair_close,
 };
 
-/* A server runs its worker, which gives way at once. */
+/* A server runs its worker, which yields at once. */
 
 static void run_yield_enter(struct side *side)
 {

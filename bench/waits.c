@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long a thread of others waits for the CPU that a busy process has as well: a
+ * How long an unrelated thread waits for a CPU that it shares with a busy process: a
  * server and its workers, or plain threads that do the same work.
  *
  * The other one is asleep most of the time, or always has something to do. A sample is
@@ -38,7 +38,7 @@ struct member {
 static struct member members[THREADS];
 static struct umcg_group group;
 static struct umcg_thread server;
-/* Never: who measures kills them all. */
+/* Never reached: the parent kills them all. */
 static volatile bool over;
 
 static void work(void)
@@ -89,7 +89,7 @@ static void run_swaps(void)
 	server_run(&server, &members[0].thread);
 }
 
-/* Workers that give way to the server, which runs the next one. */
+/* Workers that yield to the server, which runs the next one. */
 
 static void *yielding_worker(void *argument)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A mutex whose waiters spin while its owner is on a CPU, for then it will be free
- * soon, and sleep on a futex otherwise. An unlock that finds sleepers wakes one; the
- * next unlocks need no system call until that one has had the mutex, or sleeps again.
+ * A mutex whose waiters spin while its owner is on a CPU, because it will be free soon,
+ * and sleep on a futex otherwise. An unlock with sleepers wakes one; the next unlocks
+ * need no system call until that one has had the mutex, or sleeps again.
  *
- * The word of the mutex names the slot of its owner, so that whoever reads the one
- * knows where to look for the other; and as slots are never unmapped, it does not
- * matter that the owner may have left in between.
+ * The word of the mutex has the slot index of its owner, so that a waiter can read the
+ * slot; as slots are never unmapped, it does not matter if the owner has exited in
+ * between.
  */
 #ifndef ADAPTIVE_MUTEX_H
 #define ADAPTIVE_MUTEX_H
@@ -20,11 +20,11 @@
 
 #include <umcg_sched.h>
 
-/* Bits of the word: the number of the owner's slot plus one, and whether somebody sleeps. */
+/* Bits of the word: the index of the owner's slot plus one, and whether a thread sleeps. */
 #define ADAPTIVE_SLEEPERS	0x80000000U
 /*
- * So many pauses a thread makes between two sleeps: a section that takes longer is no
- * short one, and those who sleep get their turn.
+ * The number of pauses between two sleeps: a longer section is not short, and sleeping
+ * threads must get the mutex, too.
  */
 #define ADAPTIVE_PAUSES		3000
 /* The most of them between two looks: each look takes the word away from its owner. */
@@ -72,7 +72,7 @@ static inline bool adaptive_owner_runs(const struct adaptive_thread *self, uint3
 	return umcg_on_cpu(&self->slots[(word & ~ADAPTIVE_SLEEPERS) - 1]);
 }
 
-/* Waits for a moment at which the mutex is free; false if that is not worth while. */
+/* Spins until the mutex is free; false if that is not worthwhile. */
 static inline bool adaptive_spin(struct adaptive_mutex *mutex, struct adaptive_thread *self)
 {
 	int wait = 1;
@@ -116,7 +116,7 @@ static inline void adaptive_lock(struct adaptive_mutex *mutex, struct adaptive_t
 						      memory_order_relaxed)) {
 		if (word && !adaptive_spin(mutex, self)) {
 			adaptive_sleep(mutex, self);
-			/* There may be others who sleep: whoever has slept sees to them. */
+			/* Others may sleep: a thread that has slept takes care of them. */
 			wanted = self->name | ADAPTIVE_SLEEPERS;
 		}
 		word = 0;

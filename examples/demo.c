@@ -2,8 +2,8 @@
 /*
  * Two servers schedule sixteen workers that block in six ways.
  *
- * A worker is an ordinary thread with ordinary system calls. Whenever it
- * blocks, its server gets control back, and runs another worker meanwhile.
+ * A worker is an ordinary thread with ordinary system calls. Whenever it blocks, its
+ * server is woken, and runs another worker meanwhile.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -89,7 +89,7 @@ static void *serve(void *arg)
 		struct worker *worker;
 		umcg_tid stopped;
 
-		/* Somebody wants this server to look at what it is told. */
+		/* This server was woken to check its instructions. */
 		if (idle == UMCG_NONE)
 			continue;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the servers have seen: the list of it, what it adds up to, and whether
- * it can be true.
+ * The events seen by the servers: recording, summary, and consistency check.
  */
 #include <stdio.h>
 #include <stdlib.h>

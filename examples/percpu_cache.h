@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A cache of free objects for each CPU, without locks and atomic instructions on the
- * usual way.
+ * A cache of free objects for each CPU, without locks and atomic instructions in the fast
+ * path.
  *
- * Each thread has a word with the address of the cache of its CPU. The kernel resets
- * the word when the thread has left the CPU: so the word is zero, or right. That it
- * stays right while an object is taken is seen to by a restartable sequence (rseq):
- * a thread that is interrupted in it begins anew, and finds the word reset.
+ * Each thread has a word with the address of the cache of its CPU. The kernel resets the
+ * word when the thread was descheduled: so the word is zero, or correct. A restartable
+ * sequence (rseq) ensures that it stays correct while an object is taken: a thread that
+ * is interrupted in it starts over, and finds the word reset.
  *
  * The CPUs are virtual ones: as many as threads run at the same time, and no more.
  */
@@ -28,7 +28,7 @@
 #define PERCPU_NONE		((uintptr_t)0)
 #define PERCPU_LOOKING		((uintptr_t)1)
 
-/* Changed by the thread that is on the virtual CPU, and by nobody else. */
+/* Changed only by the thread on the virtual CPU. */
 struct percpu_cache {
 	_Alignas(64) uint64_t count;
 	void *objects[PERCPU_CAPACITY];
@@ -54,8 +54,8 @@ enum percpu_result {
 };
 
 /*
- * Has the kernel reset the word of the calling thread. @caches has one cache for each
- * CPU. Returns false if that cannot be; errno says why.
+ * Makes the kernel reset the word of the calling thread. @caches has one cache for each
+ * CPU. Returns false with errno set if this fails.
  */
 static inline bool percpu_thread_init(struct percpu_thread *self, struct percpu_cache *caches)
 {
@@ -71,7 +71,7 @@ static inline void percpu_thread_exit(struct percpu_thread *self)
 	umcg_desched_remove(self);
 }
 
-/* If the thread leaves its CPU in between, the word is reset, and the last step fails. */
+/* If the thread is descheduled in between, the word is reset, and the last step fails. */
 static inline void percpu_look_up(struct percpu_thread *self)
 {
 	uintptr_t expected;

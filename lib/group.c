@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Idle workers, and the servers that wait for them.
+ * Idle workers, and servers that wait for them.
  *
- * The kernel pushes an idle worker on a list of its own, and then starts the
- * one server whose TID it finds in the group. So of the servers that wait, one
- * at a time is announced to the kernel. What holds whenever the lock is free:
- * while servers wait, no worker that is idle goes unseen. Either the list of
- * the library is empty, and a server is announced; or a server has been started
- * and not come back yet. Every server that comes back restores this by
- * umcg_server_to_start(), so that a start is passed on as long as there is work.
+ * The kernel pushes an idle worker on its list, and then starts the one server whose TID
+ * it finds in the group. So one of the waiting servers at a time is announced to the
+ * kernel. Invariant while the lock is free: while servers wait, no idle worker is missed.
+ * Either the list of the library is empty, and a server is announced; or a server has
+ * been started and has not returned yet. Every server that returns restores this by
+ * umcg_server_to_start(), so a start is passed on while there is work.
  *
- * A server that was announced is started by the kernel only, unless its TID
- * could be taken back before the kernel took it. So a late start by the kernel
- * never meets a server that waits for something else.
+ * An announced server is started only by the kernel, unless its TID was withdrawn before
+ * the kernel took it. So a late start by the kernel never hits a server that waits for
+ * something else.
  *
  * The caller of each of these functions has the lock, except for
  * umcg_add_idle_worker().
@@ -34,7 +33,7 @@ static struct thread *next_idle(struct thread *worker)
 	return (struct thread *)next;
 }
 
-/* Relaxed: only who has the lock reads it, or the kernel after the worker has been run. */
+/* Relaxed: read only with the lock held, or by the kernel after the worker was run. */
 static void point_to(struct thread *worker, void *target)
 {
 	atomic_store_explicit(&worker->words.idle_workers_ptr, (uintptr_t)target,
@@ -103,7 +102,7 @@ static void mark_taken(struct thread *worker)
 	} while (!change_thread(worker, bits, (bits & ~QUEUED) | TAKEN));
 }
 
-/* Takes the worker that has been idle for longest, or returns NULL. */
+/* Takes the worker that has been idle longest, or returns NULL. */
 struct thread *umcg_take_idle_worker(struct umcg_group *group)
 {
 	struct thread *worker;
@@ -121,9 +120,9 @@ struct thread *umcg_take_idle_worker(struct umcg_group *group)
 }
 
 /*
- * Tells the kernel whom to start. Sequentially consistent, as is the look at
- * the kernel's list that has to follow: the kernel pushes a worker and then
- * takes the TID, both fully ordered. It finds the TID, or we find the worker.
+ * Tells the kernel which server to start. Sequentially consistent, like the check of the
+ * kernel's list that must follow: the kernel pushes a worker and then takes the TID, both
+ * fully ordered. It finds the TID, or this thread finds the worker.
  */
 static void announce(struct umcg_group *group, struct thread *server)
 {
@@ -209,9 +208,8 @@ void umcg_server_polls(struct umcg_group *group, struct thread *server)
 }
 
 /*
- * Whether a server that waited runs again: because somebody has started it, or,
- * if nobody has, because it is taken back now. If not, the kernel is about to
- * start it.
+ * Whether a server that waited runs again: because it was started, or because its TID is
+ * withdrawn now. If not, the kernel is about to start it.
  */
 bool umcg_server_is_back(struct umcg_group *group, struct thread *server)
 {

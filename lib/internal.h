@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * What the files of the library share.
+ * Internal declarations of the library.
  *
- * Rule of locks: a worker takes the mutex of a group, and workers from it, only
- * while it is LOCKED, so that the kernel does not take it off its server
- * meanwhile. The same holds for the lock of unused records, which may be taken
- * while that of a group is held. Nobody holds either across a call that sleeps.
+ * Locking: a worker takes the mutex of a group, and workers from it, only while it is
+ * LOCKED, so that it cannot be preempted meanwhile. The same holds for the lock of unused
+ * records, which nests inside that of a group. Neither is held across a call that sleeps.
  */
 #ifndef _UMCG_INTERNAL_H
 #define _UMCG_INTERNAL_H
@@ -67,8 +66,8 @@ enum thread_kind {
  * @next_member: the next member of its group
  * @member_link: what points to this member of the group
  *
- * Memory of a record is never unmapped, so an old umcg_tid can do no worse than
- * name another thread. In a child all records are zeros, which is to say unused.
+ * Memory of a record is never unmapped, so an old umcg_tid can only name another thread.
+ * In a child all records are zero, which means unused.
  */
 struct thread {
 	struct task_words words;
@@ -86,12 +85,12 @@ struct thread {
 };
 
 /**
- * struct process - what a child does not inherit
+ * struct process - data that a child does not inherit
  * @has_opened: whether this process has opened the device; looked at when no call is made any more
  * @registered: how many threads are registered, and those that have ended without unregistering
  * @records_lock: for @unused. A thread that is registered has a record, so no worker needs one;
  *	see also the rule of locks
- * @unused: records that nobody uses, linked by next_waiting
+ * @unused: unused records, linked by next_waiting
  * @slots_lock: for the mapping of the slots
  * @slots: that mapping, or NULL
  *
@@ -201,9 +200,9 @@ static inline enum thread_kind kind_of(struct thread *thread)
 }
 
 /*
- * Wake-ups for a task that does not wait. Each one that is given is taken once, by the task for a
- * wait that ends by it, or by a waker who finds that the task waits by now. So none is lost, and
- * it does not matter whose a taker gets. Sequentially consistent; see state_bits().
+ * Pending wake-ups for a task that does not wait. Each one is consumed once, by the task for a
+ * wait that it ends, or by a waker that finds the task waiting by now. So none is lost.
+ * Sequentially consistent; see state_bits().
  */
 static inline bool has_wakeup(struct thread *thread)
 {
@@ -215,7 +214,7 @@ static inline void give_wakeup(struct thread *thread)
 	atomic_fetch_add(&thread->wakeups, 1);
 }
 
-/* Takes a wake-up, if there is one. */
+/* Consumes a pending wake-up, if there is one. */
 static inline bool take_wakeup(struct thread *thread)
 {
 	uint64_t wakeups = atomic_load(&thread->wakeups);
@@ -238,7 +237,7 @@ static inline bool change_thread(struct thread *thread, uint32_t from, uint32_t 
 	return change_state(&thread->words.state_ts, from, to, monotonic_ns());
 }
 
-/* Whether a worker has been asked to give way, and nobody has run it again since. */
+/* Whether a worker was kicked, and was not run again since. */
 static inline bool is_preempted(struct thread *worker)
 {
 	return atomic_load(&worker->words.state_ts) & PREEMPTED;

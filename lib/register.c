@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Groups and their members: who comes, who leaves.
+ * Groups and their members: registration and exit.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -66,15 +66,15 @@ static void leave_group(struct thread *thread)
 }
 
 /*
- * Whether a thread has ended without unregistering: its kind says that it is a
- * task, but the kernel has set its state to NONE.
+ * Whether a thread has exited without unregistering: its kind is that of a task, but the
+ * kernel has set its state to NONE.
  */
 static bool has_ended(struct thread *thread)
 {
 	return kind_of(thread) != UNREGISTERED && thread_bits(thread) == NONE;
 }
 
-/* Release: whoever finds another thread in the record of this one sees that it has left. */
+/* Release: a thread that finds another thread in this record sees that this one has left. */
 static void leave_server(struct thread *worker)
 {
 	struct thread *server = atomic_load(&worker->server);
@@ -149,13 +149,13 @@ int umcg_destroy_group(umcg_t umcg)
 
 static _Atomic uint64_t immediate_signals;
 
-/* Relaxed: a word of its own. */
+/* Relaxed: an independent word. */
 void umcg_set_immediate_signals(uint64_t signals)
 {
 	atomic_store_explicit(&immediate_signals, signals, memory_order_relaxed);
 }
 
-/* Release: pairs with kind_of(), so that whoever sees the kind sees the rest. */
+/* Release: pairs with kind_of(), so that a thread that sees the kind sees the rest. */
 static void prepare(struct thread *self, enum thread_kind kind, struct umcg_group *group,
 		    intptr_t tag)
 {
@@ -246,7 +246,7 @@ int umcg_unregister_task(void)
 		errno = EINVAL;
 		return -1;
 	}
-	/* The kernel would go on with the words of a thread that it could not be asked to forget. */
+	/* The kernel would continue to use the words of a thread that it failed to unregister. */
 	if (!umcg_enabled())
 		return -1;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Slots and deschedule notifications. The mapping of the slots is made once, and
- * stays: what points to a slot is good for as long as the process lives.
+ * Slots and deschedule notifications. The mapping of the slots is made once, and stays:
+ * pointers to slots are valid as long as the process exists.
  */
 #include <errno.h>
 

@@ -12,7 +12,7 @@ static void start(struct thread *self, struct thread *server)
 		umcg_wake_thread(self, server, 0);
 }
 
-/* Sleeps until somebody sets the state of the server to RUNNING, or fails. */
+/* Sleeps until the state of the server is set to RUNNING, or fails. */
 static int sleep_idle(struct thread *self)
 {
 	atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
@@ -20,9 +20,8 @@ static int sleep_idle(struct thread *self)
 }
 
 /*
- * Waits until something happens: a worker may be idle, or somebody wants to
- * wake this server. The caller has the lock. Returns 0, or why the wait has
- * failed: EINTR after a signal.
+ * Waits for an event: a worker may be idle, or this server is woken. The caller has the
+ * lock. Returns 0, or the error of the wait: EINTR after a signal.
  */
 static int wait_for_work(struct umcg_group *group, struct thread *self)
 {
@@ -31,7 +30,7 @@ static int wait_for_work(struct umcg_group *group, struct thread *self)
 
 	umcg_server_polls(group, self);
 	other = umcg_server_to_start(group);
-	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
+	/* A waker either sees that it waits, or has left the wake-up before this check. */
 	if ((other == self || has_wakeup(self)) && umcg_server_is_back(group, self)) {
 		pthread_mutex_unlock(&group->lock);
 		start(self, other);
@@ -52,8 +51,8 @@ static int wait_for_work(struct umcg_group *group, struct thread *self)
 }
 
 /*
- * Takes an idle worker, or tells why there is none. Wake-ups come first: a server
- * that always finds workers has to hear of them, too. The caller has the lock.
+ * Takes an idle worker, or returns why there is none. Wake-ups come first, so that they
+ * also reach a server that always finds workers. The caller has the lock.
  */
 static struct thread *next_worker(struct umcg_group *group, struct thread *self, bool wait)
 {
@@ -99,10 +98,10 @@ umcg_tid umcg_get_idle_worker(bool wait)
 }
 
 /*
- * Who ran under the server until it was started again. Only that worker, or the
- * kernel for it, starts the server; what they wrote before is seen. One that
- * has ended is buried by whichever server comes first, and then is not
- * found any more at the second look.
+ * The worker that ran under the server until it was started again. Only that worker, or
+ * the kernel for it, starts the server; what they wrote before is visible. A worker that
+ * has exited is removed by the first server that finds it, and is not found any more in
+ * the second check.
  */
 static umcg_tid worker_that_stopped(struct thread *self)
 {

@@ -20,8 +20,8 @@
 #define PREEMPTED UMCG_TF_PREEMPTED
 
 /*
- * Three of the five bits for user space say more about an idle task; the other
- * two are the program's own, and stay as they are.
+ * Three of the five bits for user space have additional states of an idle task; the other
+ * two belong to the program, and are preserved.
  *
  * TAKEN:  a worker that was taken off the list of its group, to be run
  * WAITS:  it is in umcg_wait() or umcg_swap(), and may be woken
@@ -78,8 +78,8 @@ static inline uint64_t state_time_ns(uint64_t word, uint64_t now_ns)
 }
 
 /*
- * State, lock and the library's own bits. PREEMPTED is not one of them: anybody
- * may add it to RUNNING at any time, and it changes nothing for the library.
+ * State, lock and the library's bits. Without PREEMPTED: any thread may set it in RUNNING
+ * at any time, and it changes nothing for the library.
  */
 static inline uint32_t bits_of(uint64_t word)
 {
@@ -87,10 +87,10 @@ static inline uint32_t bits_of(uint64_t word)
 }
 
 /*
- * Reads the bits of a word. Sequentially consistent: where one side changes its
- * word and then looks at a second one, and the other side does it the other way
- * round, one of them sees what the other did. Pairs with change_state() and
- * with the fully ordered changes by the kernel.
+ * Reads the bits of a word. Sequentially consistent: if one side changes its word and
+ * then reads a second one, and the other side does the reverse, one of them sees the
+ * other's change. Pairs with change_state() and with the fully ordered changes by the
+ * kernel.
  */
 static inline uint32_t state_bits(const _Atomic uint64_t *word)
 {
@@ -113,9 +113,9 @@ static inline bool replace_bits(_Atomic uint64_t *word, uint32_t from, uint32_t 
 }
 
 /*
- * Changes the word from @from to @to, or leaves it if it is not @from. PREEMPTED
- * stays until the worker has given way, whatever it does before.
- * Sequentially consistent; see state_bits().
+ * Changes the word from @from to @to, or leaves it if it is not @from. PREEMPTED stays
+ * until the worker was preempted, whatever it does before. Sequentially consistent; see
+ * state_bits().
  */
 static inline bool change_state(_Atomic uint64_t *word, uint32_t from, uint32_t to,
 				uint64_t now_ns)
@@ -124,8 +124,8 @@ static inline bool change_state(_Atomic uint64_t *word, uint32_t from, uint32_t 
 }
 
 /*
- * Takes an idle worker, whose bits are @from, to run it. It has given way by
- * now, so PREEMPTED goes. Sequentially consistent; see state_bits().
+ * Takes an idle worker, whose bits are @from, to run it. It does not run any more, so
+ * PREEMPTED is cleared. Sequentially consistent; see state_bits().
  */
 static inline bool claim_state(_Atomic uint64_t *word, uint32_t from, uint64_t now_ns)
 {

@@ -11,14 +11,14 @@
 
 #include "internal.h"
 
-/* The device is opened once, by whoever needs it first. */
+/* The device is opened once, on first use. */
 static _Atomic int device = -1;
 static _Atomic dev_t device_number;
 
 /*
- * Whether a descriptor is still one of the device. A program may have closed it, as by
- * closefrom(3), and opened something else, which got its number. No call of ours does
- * anything to another file; this is for who wants to know why a call has failed.
+ * Whether a descriptor is still one of the device. The program may have closed it, as by
+ * closefrom(3), and reused it for another file. The calls of the library do not affect
+ * another file; this is to find out why a call has failed.
  */
 static bool is_device(int fd)
 {
@@ -97,7 +97,7 @@ bool umcg_enabled(void)
 	return fd >= 0;
 }
 
-/* A call of the module. What another file says to it is EBADF. */
+/* A call of the module. Errors of another file become EBADF. */
 static int call(unsigned long command, const void *args)
 {
 	int fd = device_fd();
@@ -146,7 +146,7 @@ int umcg_sys_ctl(uint32_t flags, void *self)
 	return result;
 }
 
-/* Of calls that name a thread: a TID that one of another process has by now is as good as none. */
+/* For calls that name a thread: a TID reused by another process is as good as none. */
 static int checked(int result)
 {
 	if (result && errno == EPERM)
@@ -188,7 +188,7 @@ int umcg_sys_kick(pid_t tid)
 	return checked(call(UMCG_IOC_KICK, &args));
 }
 
-/* A module that knows nothing of slots and notifications. */
+/* A module without slots and notifications. */
 static int too_old(int result)
 {
 	if (result && errno == ENOTTY)
@@ -235,8 +235,8 @@ static bool map_at(const void *place, int flags, int fd)
 }
 
 /*
- * Whether there are slots now, or nothing where there is no memory for them. Something else
- * may have been mapped there in the meantime, by another library's handler for fork().
+ * Whether the slots are mapped now; otherwise nothing is mapped there. Another library's
+ * handler for fork() may have mapped something else there meanwhile.
  */
 bool umcg_sys_map_slots_again(const struct umcg_sched_state *place)
 {

@@ -33,10 +33,13 @@ static struct thread *take_unused(struct process *process)
 	return thread;
 }
 
-/* LeakSanitizer, if it is in the process: memory that it has to look for pointers in. */
+/* LeakSanitizer, if present: memory to be scanned for pointers. */
 void __lsan_register_root_region(const void *region, size_t size) __attribute__((weak));
 
-/* A new page of records, for others but the first; the kernel pins pages, so they lie close. */
+/*
+ * A new page of records, all but the first for others; the kernel pins pages, so records
+ * are packed.
+ */
 static struct thread *map_threads(struct process *process)
 {
 	struct thread *threads = umcg_map_page();
@@ -76,14 +79,14 @@ static void thread_ends(void *thread)
 {
 	umcg_unregister_task();
 	own_thread = NULL;
-	/* If that has failed, the kernel writes to the record when the thread is gone. */
+	/* If that has failed, the kernel writes to the record when the thread exits. */
 	if (kind_of(thread) == UNREGISTERED)
 		umcg_free_thread(thread);
 }
 
 /*
- * The child of fork() has all that its parent had but for the registration, so its only thread
- * has the tag again, unless another handler has given it one. No other thread there has its record.
+ * The child of fork() inherits all but the registration, so its only thread gets its tag again,
+ * unless another handler has set one. No other thread there has its record.
  */
 static _Thread_local intptr_t tag_at_fork;
 
@@ -108,10 +111,10 @@ static void initialize(void)
 }
 
 /*
- * An object that the static library is part of is unloaded, as plugins are, or the process ends.
- * Threads that live on must not call thread_ends() when they end; whoever unloads it sees to it
- * that none is just ending. The device stays open for those who are registered, as some may be at
- * the end of a process.
+ * An object that contains the static library is unloaded, like a plugin, or the process exits.
+ * Remaining threads must not call thread_ends() when they exit; the program must ensure that none
+ * is just exiting. The device stays open for registered threads, which may exist at the end of a
+ * process.
  */
 __attribute__((destructor)) static void unload(void)
 {
@@ -156,7 +159,7 @@ umcg_tid umcg_get_utid(void)
 	return utid_of(umcg_own_thread());
 }
 
-/* Relaxed: a tag is a value of its own; what it may point to is the program's business. */
+/* Relaxed: a tag is independent; the program must order what it points to. */
 void umcg_set_task_tag(umcg_tid utid, intptr_t tag)
 {
 	atomic_store_explicit(&thread_of(utid)->tag, tag, memory_order_relaxed);
@@ -174,7 +177,10 @@ uint64_t umcg_get_task_state(umcg_tid utid)
 	const uint64_t word = atomic_load(&thread->words.state_ts);
 	uint64_t state = word & (UMCG_TASK_STATE_MASK | LOCKED | PREEMPTED | PROGRAM_BITS);
 
-	/* The word is prepared before the registration: till then other calls know no such task. */
+	/*
+	 * The word is prepared before the registration: until then it is no task for
+	 * other calls.
+	 */
 	if (kind == UNREGISTERED || (word & UMCG_TASK_STATE_MASK) == NONE)
 		return UMCG_TASK_NONE;
 	if (kind == WORKER && word & WAITS)

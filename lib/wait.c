@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Wait, wake and swap: for servers and basic tasks, and the way to those of
- * workers.
+ * Wait, wake and swap: for servers and basic tasks; calls those of workers.
  */
 #include <errno.h>
 
 #include "internal.h"
 
 /*
- * Wakes a task whose state says already that it runs. If it is not there any
- * more (ESRCH), it was awake and has run. The caller is LOCKED if it is a worker:
- * next_tid has to name its server while it is not.
+ * Wakes a task whose state is already RUNNING. If it does not exist any more (ESRCH), it
+ * was awake and has run. The caller is LOCKED if it is a worker, because otherwise
+ * next_tid must name its server.
  */
 int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
 {
@@ -44,9 +43,9 @@ static void end_polling(struct thread *self, struct thread *server)
 }
 
 /*
- * Lets a server or basic task run that waits, or gives it the wake-up for later.
+ * Makes a waiting server or basic task RUNNING, or leaves it a pending wake-up.
  *
- * Returns: whether it waited, and is to be woken by the kernel now.
+ * Returns: whether it waited, and must be woken by the kernel now.
  */
 static bool let_run(struct thread *task)
 {
@@ -54,7 +53,7 @@ static bool let_run(struct thread *task)
 		if (change_thread(task, IDLE | WAITS, RUNNING))
 			return true;
 
-		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
+		/* The task writes its state, then checks for a wake-up; here it is the reverse. */
 		give_wakeup(task);
 		if (thread_bits(task) != (IDLE | WAITS) || !take_wakeup(task))
 			return false;
@@ -93,8 +92,8 @@ int umcg_wake(umcg_tid next, bool wf_current_cpu)
 }
 
 /*
- * The kernel remembers a call that a signal has interrupted, for it may be made
- * again, and wakes the same task once only. The next call of a task is a new one.
+ * The kernel remembers a call that was interrupted by a signal, because it may be
+ * restarted, and wakes the same task only once. The next call of a task is a new one.
  */
 static void forget_interrupted_call(struct thread *self)
 {
@@ -113,9 +112,9 @@ static int task_wait(struct thread *self, struct thread *next, uint64_t timeout)
 	if (next && !runs_next && thread_bits(next) == (IDLE | POLLS))
 		end_polling(self, next);
 
-	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
+	/* A waker either sees that it waits, or has left the wake-up before this check. */
 	if (take_wakeup(self)) {
-		/* Two have woken it, and this ends one wait. */
+		/* It was woken twice, and this ends one wait. */
 		if (!change_thread(self, IDLE | WAITS, RUNNING))
 			give_wakeup(self);
 		if (runs_next)
@@ -126,13 +125,13 @@ static int task_wait(struct thread *self, struct thread *next, uint64_t timeout)
 	atomic_store_explicit(&self->words.next_tid, runs_next ? next->tid : 0,
 			      memory_order_relaxed);
 	result = umcg_sys_wait(0, timeout);
-	/* The other one was awake, has run, and is gone. */
+	/* The other one was awake, has run, and has exited. */
 	if (result && errno == ESRCH) {
 		atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
 		result = umcg_sys_wait(0, timeout);
 	}
 	is_interrupted = result && errno == EINTR;
-	/* Somebody may have woken it when it was about to give up. */
+	/* It may have been woken when its timeout was about to expire. */
 	if (result && !change_thread(self, IDLE | WAITS, RUNNING))
 		result = 0;
 	if (is_interrupted)

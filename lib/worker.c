@@ -2,8 +2,8 @@
 /*
  * Workers: how they wait, swap, and are woken.
  *
- * A RUNNING worker may lose its server at any instruction, by blocking, and go
- * on under another one. So its server is looked at only while it is LOCKED.
+ * A RUNNING worker may lose its server at any instruction, by blocking, and continue
+ * under another one. So its server is read only while it is LOCKED.
  */
 #include <errno.h>
 #include <sched.h>
@@ -11,8 +11,8 @@
 #include "internal.h"
 
 /*
- * Locks the caller if it is a worker: the kernel leaves it alone until it is
- * released. Nobody takes other tasks off the CPU, so they need no lock.
+ * Locks the caller if it is a worker: the kernel does not change its state until it is
+ * released. Other tasks are not preempted by UMCG, so they need no lock.
  */
 void umcg_hold_worker(struct thread *self)
 {
@@ -21,8 +21,8 @@ void umcg_hold_worker(struct thread *self)
 }
 
 /*
- * A worker that is LOCKED, in state @from, goes on. If somebody wanted it to
- * give way, the kernel has looked at it in vain meanwhile, and is to look again.
+ * A worker that is LOCKED, in state @from, continues. If it was kicked meanwhile, the
+ * kernel could not preempt it, and must check again.
  */
 static bool go_on(struct thread *self, uint32_t from)
 {
@@ -40,7 +40,7 @@ void umcg_release_worker(struct thread *self)
 		go_on(self, IDLE | LOCKED);
 }
 
-/* The server of a worker runs from now on; it still is to be woken. */
+/* The server of a worker is RUNNING from now on; it must still be woken. */
 void umcg_start_own_server(struct thread *self)
 {
 	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
@@ -48,18 +48,18 @@ void umcg_start_own_server(struct thread *self)
 	change_thread(server, IDLE, RUNNING);
 }
 
-/* Takes an idle worker, in state @from, to be run. The kernel holds it until umcg_run_under(). */
+/* Claims an idle worker, in state @from, to be run. The kernel holds it until umcg_run_under(). */
 static bool claim_worker(struct thread *worker, uint32_t from)
 {
 	return claim_state(&worker->words.state_ts, from, monotonic_ns());
 }
 
 /*
- * Claims a worker that was taken off the list, or waits. One that is on its way
- * to sleep drops its lock soon. One that is idle for another reason is on the
- * list, or is being put there by the kernel.
+ * Claims a worker that was taken off the list, or waits. One that is about to sleep
+ * clears its lock soon. One that is idle for another reason is on the list, or is being
+ * put there by the kernel.
  *
- * Returns: its bits TAKEN and WAITS of before, or zero.
+ * Returns: its previous bits TAKEN and WAITS, or zero.
  */
 uint32_t umcg_claim_idle_worker(struct thread *worker)
 {
@@ -75,7 +75,7 @@ uint32_t umcg_claim_idle_worker(struct thread *worker)
 	}
 }
 
-/* Lets a claimed worker run. The change of its state releases what is written before it. */
+/* Runs a claimed worker. The change of its state releases what is written before it. */
 void umcg_run_under(struct thread *worker, struct thread *server)
 {
 	atomic_store_explicit(&worker->server, server, memory_order_relaxed);
@@ -85,7 +85,7 @@ void umcg_run_under(struct thread *worker, struct thread *server)
 	change_thread(worker, RUNNING | LOCKED, RUNNING);
 }
 
-/* Whether a worker waits to be woken. It may be on its way to sleep, LOCKED. */
+/* Whether a worker waits to be woken. It may be about to sleep, LOCKED. */
 static bool waits(uint32_t bits)
 {
 	return (bits & ~LOCKED) == (IDLE | WAITS);
@@ -107,7 +107,10 @@ static bool queue_waiting_worker(struct thread *self, struct thread *worker, uin
 	return true;
 }
 
-/* Wakes a worker. The caller is held, if it is a worker. Fails if no server can be started for it. */
+/*
+ * Wakes a worker. The caller is LOCKED, if it is a worker. Fails if no server can be
+ * started for it.
+ */
 int umcg_wake_worker(struct thread *self, struct thread *worker)
 {
 	for (;;) {
@@ -118,7 +121,7 @@ int umcg_wake_worker(struct thread *self, struct thread *worker)
 				return umcg_add_idle_worker(worker->group, self, worker);
 			continue;
 		}
-		/* The task writes its state, then looks for a wake-up; here it is the reverse. */
+		/* The task writes its state, then checks for a wake-up; here it is the reverse. */
 		give_wakeup(worker);
 		if (!waits(thread_bits(worker)) || !take_wakeup(worker))
 			return 0;
@@ -126,9 +129,9 @@ int umcg_wake_worker(struct thread *self, struct thread *worker)
 }
 
 /*
- * The time of a worker that waits is over: the kernel has locked it, so that nobody can run it,
- * and has let it go on for this. If nobody has woken it before, it puts itself on the list. Then it
- * waits until a server runs it.
+ * The timeout of a waiting worker has expired: the kernel has locked it, so that it cannot be run,
+ * and lets it continue here. Unless it was woken before, it puts itself on the list. Then it waits
+ * until a server runs it.
  */
 static int times_out(struct thread *self)
 {
@@ -142,9 +145,9 @@ static int times_out(struct thread *self)
 }
 
 /*
- * Wakes the task that goes on in place of the worker, which is next_tid, and
- * sleeps until a server runs the worker. That task may have run and left before
- * the call (ESRCH); then nobody is to be woken.
+ * Wakes the task that continues in place of the worker, which is next_tid, and sleeps
+ * until a server runs the worker. That task may have run and exited before the call
+ * (ESRCH); then there is no task to wake.
  */
 static int give_way(struct thread *self, uint64_t timeout)
 {
@@ -167,11 +170,11 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
 		return 0;
 
 	change_thread(self, RUNNING, IDLE | LOCKED | WAITS);
-	/* Whoever wakes it either sees that it waits, or has left the wake-up before this look. */
+	/* A waker either sees that it waits, or has left the wake-up before this check. */
 	if (take_wakeup(self)) {
 		if (go_on(self, IDLE | LOCKED | WAITS))
 			return 0;
-		/* Two have woken it, one by way of the list, and this ends one wait. */
+		/* It was woken twice, once through the list, and this ends one wait. */
 		give_wakeup(self);
 	}
 
@@ -181,9 +184,9 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
 
 /*
  * Claims a worker that is to run in place of the caller: one that waits, or that was taken off the
- * list and has not been run yet. If it is about to wait, that is left to its wake-up.
+ * list and has not been run yet. One that is about to wait gets the wake-up instead.
  *
- * One that was taken does not wait: it gets the wake-up besides. Not so if it has never run: it
+ * One that was taken does not wait: it gets the wake-up as well, unless it has never run and
  * waits in its registration.
  */
 static bool claim_next(struct thread *next)
@@ -218,7 +221,7 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 
 	change_thread(self, IDLE | LOCKED, IDLE | LOCKED | WAITS);
 	server = atomic_load_explicit(&self->server, memory_order_relaxed);
-	/* With a wake-up it gives its place away all the same, but wants another one at once. */
+	/* With a wake-up it still switches, but is queued again at once. */
 	if (take_wakeup(self) && !queue_waiting_worker(self, self, IDLE | LOCKED | WAITS))
 		give_wakeup(self);
 
@@ -232,7 +235,7 @@ int umcg_preempt_worker(umcg_tid utid)
 {
 	struct thread *worker = thread_of(utid);
 
-	/* The worker may leave, and its group be destroyed, between the two looks. */
+	/* The worker may leave, and its group be destroyed, between the two checks. */
 	if (kind_of(worker) != WORKER ||
 	    !(worker->group_flags & UMCG_GROUP_ENABLE_PREEMPTION)) {
 		errno = EINVAL;

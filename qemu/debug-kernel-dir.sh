@@ -21,8 +21,8 @@ kernel_make()
 	make -C "$source" O="$folder/build" LLVM=1 LOCALVERSION="-umcg-$kind" "$@"
 }
 
-# Prints what the fragments ask for and the configuration does not have. An option whose
-# dependencies are not met goes away without a word, and with it what it would have found.
+# Prints options of the fragments that the configuration does not have. An option whose
+# dependencies are not met disappears silently.
 lost_options()
 {
 	local line name

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# debug-kernel.sh KIND: prints the KDIR of a kernel that watches itself, and so the module:
-# built from the sources of the stock kernel that kernel.sh finds, with guest.config and
-# KIND.config. It is made once and lives in the cache, in a folder like that of a stock
-# kernel; the file "kind" there tells it from one.
+# debug-kernel.sh KIND: prints the KDIR of a debug kernel: built from the sources of the
+# stock kernel that kernel.sh finds, with guest.config and KIND.config. It is built once
+# and kept in the cache, in a folder like that of a stock kernel, plus the file "kind".
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh

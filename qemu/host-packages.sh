@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Sees to the few programs that the host itself needs. All others are in the
-# build root.
+# Checks the few programs that the host itself needs. All others are in the build root.
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"

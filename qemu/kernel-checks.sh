@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the module needs of a kernel, and of the tools that build it. Source it after
-# lib.sh. Each check ends the script with one plain reason. CONFIG is a .config or
-# an auto.conf; WHO names the kernel in the message.
+# Requirements of the module for a kernel, and for the tools that build it. Source it
+# after lib.sh. Each check exits with a reason. CONFIG is a .config or an auto.conf; WHO
+# names the kernel in the message.
 
 # option CONFIG NAME: the value of an option, without quotes.
 option()

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prints the KDIR of a stock Debian kernel: a folder to build Rust modules with.
-# It is made once and lives in the cache, in the folder of its kernel (see
-# kernel-dir.sh). Which kernel: see choose_kernel(). With KERNEL=debug or kcsan it is
-# the KDIR of one that watches the module (see debug-kernel.sh).
+# Prints the KDIR of a stock Debian kernel: a folder to build Rust modules with. It is
+# made once and lives in the cache, in the folder of its kernel (see kernel-dir.sh). Which
+# kernel: see choose_kernel(). With KERNEL=debug or kcsan it is the KDIR of a debug kernel
+# (see debug-kernel.sh).
 #
 # KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release, KERNEL_SERIES=7.2 and
 # KERNEL_FLAVOUR=rt-amd64 for the newest one of these. The choice stands until

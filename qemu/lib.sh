@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the scripts of this folder share. Source it.
+# Common functions of the scripts of this folder. Source it.
 
 # Other users read what is made here: those of the guest, of the build root, of this machine.
 umask 022
@@ -71,8 +71,7 @@ log_with_dots()
 	done >"$log"
 }
 
-# Where the processor has no virtualization a guest dies under KVM, though the
-# device may be there.
+# If the CPU has no virtualization a guest crashes under KVM, though the device may exist.
 kvm_works()
 {
 	[[ -z $foreign ]] && { [[ $arch == arm64 ]] || grep -qwE 'vmx|svm' /proc/cpuinfo; } && (: <>/dev/kvm) 2>/dev/null
@@ -90,7 +89,7 @@ tested_series()
 	tested_kernels | cut -d ' ' -f 1 | sort -urV
 }
 
-# What the tests in the guest find in their environment, as words.
+# The environment of the guest tests, as words.
 guest_environment()
 {
 	local name

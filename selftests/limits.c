@@ -83,7 +83,10 @@ static const struct limited limited[] = {
 	{ "notifications", add_notification, remove_notification },
 };
 
-/* Threads that try to come, and stay until all are asked to leave. They do not poll meanwhile. */
+/*
+ * Threads that try to register, and stay until all are told to leave. They do not poll
+ * meanwhile.
+ */
 struct crowd {
 	struct umcg_thread threads[MANY];
 	int count;

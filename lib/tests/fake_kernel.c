@@ -38,7 +38,7 @@ static struct fake_task {
 static _Thread_local struct fake_task *_Atomic current;
 static _Thread_local uint32_t noise;
 
-/* Whoever is on the other side of a race gets time for it. */
+/* Gives the other side of a race some time. */
 static void dawdle(void)
 {
 	if (!noise)
@@ -220,7 +220,7 @@ static struct fake_task *enter(void)
 	return self;
 }
 
-/* A signal that comes after the last look finds the thread out of the kernel. */
+/* A signal that arrives after the last check finds the thread out of the kernel. */
 static int leave(struct fake_task *self, int result)
 {
 	const int error = errno;
@@ -244,7 +244,7 @@ static int fail(struct fake_task *self, int error)
 	return leave(self, -1);
 }
 
-/* Block detection: nobody but who preempts may change the word meanwhile, and once only. */
+/* Block detection: only a preemption may change the word meanwhile, and only once. */
 static void block(struct fake_task *self)
 {
 	uint64_t word = state_of(self);
@@ -346,7 +346,7 @@ static void unlock(struct fake_task *self)
 					   word & PREEMPTED));
 }
 
-/* Locks a worker whose time is over, unless somebody runs it. */
+/* Locks a worker whose timeout has expired, unless it is being run. */
 static bool lock(struct fake_task *self)
 {
 	uint64_t word;

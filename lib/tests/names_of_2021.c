@@ -55,7 +55,7 @@ ASSERT((~0ULL & ~UMCG_TASK_STATE_MASK_FULL) >> (64 - UMCG_STATE_TIMESTAMP_BITS) 
        (1ULL << UMCG_STATE_TIMESTAMP_BITS) - 1);
 ASSERT((~0ULL & ~UMCG_TASK_STATE_MASK) == ~0x3fULL && (~0ULL & ~UMCG_TF_LOCKED) == ~0x40ULL);
 
-/* A word that a program has made by itself. */
+/* A word made by the program itself. */
 static uint64_t state_now(const struct umcg_task *task, uint64_t state)
 {
 	struct timespec now;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The library on the fake kernel: nobody is lost, whatever happens at the same
- * time.
+ * The library on the fake kernel: no task is lost, whatever happens concurrently.
  */
 #include <errno.h>
 #include <sched.h>
@@ -64,7 +63,7 @@ static void await_token(int i, int value)
 	}
 }
 
-/* The odd ones do not swap: in the end nobody would swap back. */
+/* The odd ones do not swap: at the end they would not be swapped back to. */
 static void pass_tokens(struct member *self)
 {
 	const int i = self - workers;
@@ -169,7 +168,10 @@ static void leave_at_once(struct member *self)
 	self->done++;
 }
 
-/* As soon as the server has heard of the last worker, which may still be about to unregister. */
+/*
+ * As soon as umcg_run_worker() has reported the last worker, which may still be about to
+ * unregister.
+ */
 static void a_group_that_its_workers_have_left_is_empty(void)
 {
 	fake_kernel_start();
@@ -202,7 +204,7 @@ static void preempt_once_a_slice(struct member *self)
 	}
 }
 
-/* A worker that is asked while it is in a call of the library gives way after it. */
+/* A worker that is kicked in a call of the library is preempted after it. */
 static void one_request_is_enough(void)
 {
 	struct member preempter = { .body = preempt_once_a_slice };

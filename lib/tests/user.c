@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * Uses every name of libumcg.h and umcg_sched.h, as C and as C++, on a machine without the
- * module: each call says so, and none does harm.
+ * module: each call fails accordingly, and none does harm.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -42,7 +42,7 @@ static void hear_everybody(struct member *self)
 	}
 }
 
-/* Each of many who wake one worker is heard, though most find it woken already. */
+/* Each wake-up by one of many threads counts, though most find the worker woken already. */
 static void many_wake_one_worker(void)
 {
 	fake_kernel_start();
@@ -59,7 +59,7 @@ static void many_wake_one_worker(void)
 	stop_servers();
 }
 
-/* Wakes the first task, whatever it does, and does not look whether it was heard. */
+/* Wakes the first task, whatever it does, without checking the result. */
 static void wake_again_and_again(struct member *self)
 {
 	for (int i = 0; i < ROUNDS; i++) {
@@ -236,7 +236,7 @@ static void *wait_once_and_leave(void *arg)
 	return NULL;
 }
 
-/* Whoever swaps to a task waits, even if that is gone before the swap is through. */
+/* A task that swaps to another one waits, even if that exits before the swap is complete. */
 static void a_task_is_swapped_to_and_leaves(void)
 {
 	struct member leaver = { 0 };

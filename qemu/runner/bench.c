@@ -10,7 +10,7 @@
 #include "runner.h"
 
 #define BENCH_LIMIT_SECONDS 200
-/* After boot the kernel tests its ciphers for some seconds, and does more that it has put off. */
+/* After boot the kernel tests its ciphers for some seconds, and does other deferred work. */
 #define SETTLE_MILLISECONDS 1000
 #define QUIET_MILLISECONDS 500
 #define QUIET_PERCENT 98
@@ -91,7 +91,7 @@ static bool processor_time(unsigned long long *all, unsigned long long *idle)
 	return true;
 }
 
-/* Waits until the guest has nothing to do but this. */
+/* Waits until the guest is otherwise idle. */
 static bool becomes_quiet(void)
 {
 	unsigned long long all, idle, all_before, idle_before;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Watches the kernel's log for faults; /log-patterns says what is one. A report of a data
- * race is one if the module has a part in it.
+ * Scans the kernel log for faults, which /log-patterns defines. A report of a data race
+ * is one if the module is involved.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,8 +75,8 @@ void kernel_log_note(const char *text)
 }
 
 /*
- * Whether a report ends here that the module has a part in. The kernel has data races of its
- * own, so it is known at its end only what a report is.
+ * Whether a report ends here that involves the module. The kernel itself has data races, so
+ * this is known only at the end of a report.
  */
 static bool race_of_ours_ends(const char *message)
 {
@@ -117,7 +117,7 @@ unsigned int kernel_log_report_faults(void)
 		ssize_t length = read(kmsg, record, sizeof(record) - 1);
 		char *message;
 
-		/* What was overwritten before it could be read may have told of a fault. */
+		/* Records that were overwritten before they were read may have reported a fault. */
 		if (length < 0 && errno == EPIPE) {
 			fprintf(results, "# kernel log: lines were lost\n");
 			continue;

@@ -15,7 +15,7 @@
 #include "runner.h"
 
 #define DEMO_LIMIT_SECONDS	100
-/* A task that sleeps longer than this where no signal can wake it is a fault. */
+/* An uninterruptible sleep longer than this is a fault. */
 #define HUNG_TASK_SECONDS	40
 
 static void mount_at(const char *type, const char *path)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The first process of the test guest: runs the demo or the tests, watches the
- * kernel and tells the host over virtio-serial ports, which the kernel's
- * console cannot garble.
+ * The init process of the test guest: runs the demo or the tests, monitors the kernel and
+ * reports to the host over virtio-serial ports, separate from the kernel's console.
  */
 #ifndef RUNNER_H
 #define RUNNER_H
@@ -16,7 +15,7 @@
 /* Writes to a file of the kernel; says so if that fails. */
 bool write_setting(const char *path, const char *value);
 
-/* How many times longer than on a stock kernel everything may take. */
+/* The factor for timeouts, relative to a stock kernel. */
 unsigned int slowness(void);
 
 /* Copies the value of "key=value" on the kernel's command line; empty if it is not there. */
@@ -40,12 +39,12 @@ void kernel_log_open(const char *copy_path);
 void kernel_log_note(const char *text);
 
 /*
- * Reads what is new in the kernel's log. Lines that tell of a fault go to
- * @results as "# kernel log: ..."; returns how many there were.
+ * Reads new lines of the kernel log. Lines that report a fault go to @results as "#
+ * kernel log: ..."; returns their number.
  */
 unsigned int kernel_log_report_faults(void);
 
-/* Data races reported so far that the module has no part in. */
+/* Data races reported so far that do not involve the module. */
 extern unsigned int races_of_the_kernel;
 
 /* process.c: programs with a time limit */
@@ -82,29 +81,29 @@ int ensure_umcg_loaded(void);
 int remove_umcg(void);
 
 /*
- * Waits a moment for the module to forget all that has been registered.
- * Returns false, and says what is left on @results, if it does not.
+ * Waits a moment until nothing is registered with the module. Otherwise returns false,
+ * and reports what is left on @results.
  */
 bool nothing_left_registered(void);
 
-/* watch.c: what a debug kernel watches */
+/* watch.c: the checks of a debug kernel */
 
-/* Returns false if a watch that the kernel has cannot be set up. */
+/* Returns false if a check that the kernel has cannot be set up. */
 bool watch_begin(void);
 
 bool kernel_finds_leaks(void);
 
-/* Looks for memory that nobody refers to; tells of it on @results. */
+/* Scans for leaked memory; reports it on @results. */
 bool nothing_leaked(void);
 
 bool kernel_proves_locks(void);
 
-/* Whether it has done so to the end: after a fault, or out of memory, it leaves off. */
+/* Whether it was enabled to the end: it disables itself after a fault, or without memory. */
 bool locks_still_proved(void);
 
 bool kernel_finds_races(void);
 
-/* Whether it has looked for them to the end; tells on @results what it has seen. */
+/* Whether it was enabled to the end; reports on @results what it has seen. */
 bool races_still_found(void);
 
 /* tests.c */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the kernel is told by its files, and what its command line tells us. */
+/* Files and command line of the kernel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Finds the tests of all programs in /tests and runs them one by one, once or in rounds. */
+/* Lists the tests of all programs in /tests and runs them one by one, once or in rounds. */
 #include <ctype.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -19,7 +19,7 @@
 #define MAX_OUTPUT_LINES	200
 #define HARNESS_SKIP		4
 #define OUTPUT_PATH		"/tmp/output"
-/* A test that has failed so often is not repeated any more: enough is known of it. */
+/* A test that has failed this often is not repeated any more. */
 #define ENOUGH_FAILURES		5
 
 struct test {
@@ -178,8 +178,8 @@ static void show_output(FILE *output)
 }
 
 /*
- * A test that is skipped ends like one that passed; the harness tells it in the
- * line of the result. Copies that, from the "#" on; returns false if there is none.
+ * A skipped test exits like one that passed; the harness reports it in the result line.
+ * Copies that, from the "#" on; returns false if there is none.
  */
 static bool find_skip(FILE *output, char *reason, size_t size)
 {
@@ -197,7 +197,7 @@ static bool find_skip(FILE *output, char *reason, size_t size)
 	return false;
 }
 
-/* What a test has measured is worth to be known even if it passed. */
+/* Measurements of a test are shown even if it passed. */
 static void show_figures(FILE *output)
 {
 	char line[1024];
@@ -216,7 +216,7 @@ static unsigned int random_seconds(void)
 	return seconds ? strtoul(seconds, NULL, 10) : 0;
 }
 
-/* Runs the program for one test, and tells what it printed if it failed. */
+/* Runs the program for one test, and shows its output if it failed. */
 static bool test_passes(const struct test *test, FILE *output, struct outcome *outcome)
 {
 	const char *const argv[] = { test->program, "-r", test->name, NULL };
@@ -235,7 +235,10 @@ static bool test_passes(const struct test *test, FILE *output, struct outcome *o
 	return false;
 }
 
-/* The test's own verdict is not enough: the kernel must be well, and nothing may be left. */
+/*
+ * The test's own result is not enough: the kernel must be intact, and nothing may be left
+ * behind.
+ */
 static bool kernel_is_well(const struct outcome *outcome)
 {
 	bool good = true;
@@ -367,7 +370,7 @@ static unsigned int run_in_rounds(unsigned int rounds)
 	return failed;
 }
 
-/* Removal is a test of its own: it shows that no reference was lost. */
+/* Removal is a separate test: it shows that no reference was lost. */
 static bool module_is_removed(void)
 {
 	int error = ensure_umcg_loaded();
@@ -380,8 +383,8 @@ static bool module_is_removed(void)
 }
 
 /*
- * Removal by force taints the kernel, and that ends its proof of locks. Where the kernel is not built
- * for it, the program skips its tests.
+ * Forced removal taints the kernel, which disables lockdep. If the kernel does not support it, the
+ * program skips its tests.
  */
 static bool force_is_survived(void)
 {

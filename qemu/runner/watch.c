@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a debug kernel watches besides its log: memory that nobody refers to any more, the
- * order of locks, data races, and the scheduler's steps. Other kernels have nothing of it.
+ * Checks of a debug kernel besides its log: leaked memory, lock order, data races, and
+ * runtime verification of the scheduler. Other kernels have none of these.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,15 +30,16 @@ bool kernel_finds_races(void)
 }
 
 /*
- * Models of the scheduler that hold for this kernel. Three more react to it without the
- * module, too: opid to wake-ups with interrupts on, sts to switches after interrupts
- * were on within the scheduler, snroc to the idle task of a processor that comes back.
+ * Runtime verification monitors of the scheduler that hold for this kernel. Three more
+ * react even without the module: opid to wake-ups with interrupts enabled, sts to
+ * switches after interrupts were enabled within the scheduler, snroc to the idle task of
+ * a CPU that comes online.
  */
 static const char *const monitors[] = { "nrp", "sco", "scpd", "snep", "sssw" };
 
 /*
- * Reactions go to the log, where a pattern makes them a fault of the test that runs: the
- * other reactor would end the boot, and with it all that comes after the first one.
+ * Reactions go to the log, where a pattern makes them a failure of the running test: the
+ * other reactor would panic.
  */
 static bool start_monitor(const char *name)
 {
@@ -52,10 +53,10 @@ static bool start_monitor(const char *name)
 }
 
 /*
- * Functions of the kernel that race with their own kind, whoever calls them. KCSAN says nothing
- * of what they do themselves; the module, which calls them, would be held to have a part in it.
- * queue_delayed_work_on() looks at whether an item is disabled while another CPU queues it, too.
- * ktime_get_mono_fast_ns() reads one of two copies, and once more if that was written meanwhile.
+ * Kernel functions that race with themselves. KCSAN reports these races with the module in the
+ * stack, which only calls them. queue_delayed_work_on() checks whether an item is disabled while
+ * another CPU queues it, too. ktime_get_mono_fast_ns() reads one of two copies, and retries if
+ * that was written meanwhile.
  */
 static const char *const racing[] = { "queue_delayed_work_on", "ktime_get_mono_fast_ns" };
 

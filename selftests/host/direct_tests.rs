@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of direct mode: the set of servers and the ring, wild words among them.
+//! Tests of direct mode: the set of servers and the ring, also with invalid words.
 
 use crate::{
     abi::{
@@ -231,10 +231,10 @@ fn a_server_that_leaves_is_out_of_the_set() {
     group.idle_servers.store(0b11, Relaxed);
     group.queued.store(1, Relaxed);
 
-    // It was there, so nobody relies on it.
+    // It was there, so no thread relies on it.
     assert!(!leave(&group, server(0)));
     assert_eq!(group.set(), 0b10);
-    // Whoever has taken this one may have queued a worker.
+    // The thread that has taken this one may have queued a worker.
     assert!(leave(&group, server(7)));
     group.queued.store(0, Relaxed);
     assert!(!leave(&group, server(8)));
@@ -325,7 +325,7 @@ fn a_worker_goes_to_the_ring_if_no_other_one_is_queued_elsewhere() {
     assert!(!queue_ready(&group, 3));
 }
 
-/// Numbers that look random, the same in each run.
+/// Pseudo-random numbers, the same in each run.
 fn numbers() -> impl FnMut() -> u64 {
     let mut state = 1u64;
 

@@ -26,7 +26,7 @@ mod protocol;
 #[path = "../../umcg/state.rs"]
 mod state;
 
-/// Who is on a CPU.
+/// Scheduling state.
 mod sched {
     #[path = "../../../umcg/sched/numbers.rs"]
     mod numbers;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the transitions: every state with every flag, and words that others change meanwhile.
+//! Tests of the transitions: every state with every flag, and words that change concurrently.
 
 mod races;
 
@@ -72,7 +72,7 @@ impl SharedWord for AtomicU64 {
     }
 }
 
-/// A word that somebody else changes right before each compare-exchange, as long as `next` says so.
+/// A word that changes concurrently right before each compare-exchange, as long as `next` says so.
 struct Fought<F> {
     value: Cell<u64>,
     attempts: Cell<usize>,
@@ -122,7 +122,7 @@ fn stamp(word: u64) -> u64 {
     word >> UMCG_STATE_TIMESTAMP_SHIFT
 }
 
-/// The state, with the reserved bits, with which it is none that there is.
+/// The state, including the reserved bits, which make it invalid.
 fn state(word: u64) -> u32 {
     word as u32 & (UMCG_TASK_STATE_MASK | UMCG_TASK_RESERVED_MASK)
 }

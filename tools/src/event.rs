@@ -48,7 +48,7 @@ pub enum What {
     },
     /// The thread is woken by another one.
     Wake(u32),
-    /// The thread is asked to give way by another one.
+    /// The thread is kicked by another one.
     Kick(u32),
     /// The thread begins to wait.
     Wait(Role),
@@ -61,7 +61,7 @@ pub enum What {
         /// For how long it had been RUNNING before, in nanoseconds.
         delay_ns: u64,
     },
-    /// The process of the thread is killed, because of this.
+    /// The process of the thread is killed, for this reason.
     Broken(String),
 }
 
@@ -112,7 +112,7 @@ fn parse_lost(line: &str) -> Option<u64> {
 }
 
 fn parse_event(line: &str) -> Option<Event> {
-    // A thread may be called as it likes, so the name of the event is looked for from the end.
+    // A thread may have any name, so the name of the event is searched from the end.
     let (head, rest) = line.rsplit_once(": umcg_")?;
     let (name, fields) = rest.split_once(": ")?;
     let field = |key: &str| {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `umcgtop` and `umcg-trace` are made of. The way of a trace: [`tracefs`] has lines,
-//! [`event`] takes them apart, [`timeline`] makes threads of them, [`chrome`] and [`svg`] write
-//! those.
+//! The parts of `umcgtop` and `umcg-trace`. Processing of a trace: [`tracefs`] reads lines,
+//! [`event`] parses them, [`timeline`] builds threads, [`chrome`] and [`svg`] write these.
 
 #![deny(missing_docs)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files that are there as a whole or not at all, and what people are told.
+//! Atomic output files, and messages.
 
 use std::{
     ffi::OsString,
@@ -54,7 +54,7 @@ fn replace(
     written
 }
 
-/// Tells people something. Their terminal may be gone: then nobody is told, and all else goes on.
+/// Prints a message. If the terminal is gone, it is dropped.
 pub fn tell(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

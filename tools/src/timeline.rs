@@ -8,15 +8,15 @@ use std::collections::{HashMap, HashSet};
 /// What a thread does for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Runs, or may run.
+    /// Runs or is runnable.
     Running,
-    /// Has been made to run, and has not come so far.
+    /// Was made RUNNING, and has not run yet.
     Starting,
     /// A worker that is blocked in the kernel.
     Blocked,
     /// A worker that is on the list of idle workers.
     Queued,
-    /// Waits of its own accord; a server most often for its worker.
+    /// Waits voluntarily; a server mostly for its worker.
     Waiting,
 }
 
@@ -127,7 +127,7 @@ impl Timeline {
         ends.map(|span| span.end).max().unwrap_or(0)
     }
 
-    /// Forgets wakes by who is not here, and those of who had no time to do anything then.
+    /// Drops wakes by unknown threads, and by those without a span at that time.
     fn forget_loose_wakes(&mut self) {
         let mut here = HashSet::new();
         let mut begun = HashSet::new();
@@ -286,7 +286,7 @@ impl Builder {
                 self.enter(index, State::Starting, 0, "wake");
                 self.now
             }
-            // It is told a moment later than it happens: what it has begun may be here before it.
+            // It is recorded slightly late: its consequence may have been recorded before it.
             [.., last] if last.state == State::Starting => last.start,
             [.., before, last] if last.state == State::Running && is_asleep(before) => last.start,
             _ => return,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `umcgtop` knows at a moment.
+//! A snapshot of `umcgtop`.
 
 use crate::{
     event::{Event, Line, Role, What},
@@ -69,7 +69,7 @@ impl Process {
 pub struct Snapshot {
     /// By their numbers.
     pub processes: Vec<Process>,
-    /// How many processes have been killed for a broken contract since the module was loaded.
+    /// The number of processes killed for protocol violations since the module was loaded.
     pub killed: u64,
     /// How many events did not fit into the trace buffer.
     pub lost: u64,
@@ -238,7 +238,7 @@ fn rate(count: u64, seconds: f64) -> u64 {
     (count as f64 / seconds.max(1e-3)).round() as u64
 }
 
-/// How often a thread has left a CPU, of its own accord or not; never, if it is gone by now.
+/// The number of context switches of a thread, voluntary or not; zero if it has exited.
 fn switches(path: &str) -> u64 {
     let text = text_of(path);
     let counts = text.lines().filter_map(|line| {
@@ -263,7 +263,7 @@ fn text_of(path: &str) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// What is missing when the files of the module cannot be read.
+/// What is missing if the files of the module cannot be read.
 fn explain(error: std::io::Error) -> String {
     use std::{io::ErrorKind, path::Path};
 

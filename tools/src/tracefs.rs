@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A trace buffer of our own, which only the events of the module go to.
+//! A separate trace buffer for the events of the module.
 
 use crate::{
     event::{parse, Line},
@@ -182,7 +182,7 @@ fn remove_orphans(root: &Path, kind: &str) {
             pid.parse::<u32>().ok()
         });
         if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            // Somebody may look at it: then it stays.
+            // It may be in use: then it stays.
             let _ = fs::remove_dir(instance.path());
         }
     }

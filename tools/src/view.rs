@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `umcgtop` shows: lines of text, of whatever width there is.
+//! The view of `umcgtop`: lines of text of any width.
 
 use crate::{
     event::Role,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the transitions with several threads at the same words.
+//! Tests of the transitions with several threads on the same words.
 
 use super::*;
 use std::{
@@ -71,7 +71,7 @@ fn no_push_is_lost_among_many() {
         .eq(FIRST_NODE..FIRST_NODE + PUSHERS * PUSHES));
 }
 
-/// Lets two sides act on a fresh word at the same time, many times over.
+/// Lets two sides act on a fresh word concurrently, many times.
 fn race<A: Send, B: Send>(
     start: u64,
     first: impl Fn(&AtomicU64) -> A + Sync,

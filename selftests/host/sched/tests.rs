@@ -64,7 +64,7 @@ impl FakeSlot {
         self.read32(offset_of!(umcg_sched_state, state))
     }
 
-    /// The fields as they were at one moment, if they stood still.
+    /// The fields, if they were consistent.
     fn snapshot(&self) -> Option<umcg_sched_state> {
         let seq = self.seq();
         let copy = umcg_sched_state {

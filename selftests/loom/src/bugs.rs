@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What may be wrong with a model. See `found.rs` for the tests that find each of it.
+//! Seeded bugs of a model. See `found.rs` for the tests that find each of them.
 
 use crate::{
     direct::{
@@ -12,26 +12,26 @@ use crate::{
     state::StateWord, //
 };
 
-/// What is wrong with a model.
+/// A seeded bug of a model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// A task that goes to sleep looks at its word, and marks itself as asleep then.
+    /// A task that goes to sleep checks its word before it marks itself as asleep.
     SleeperLooksTooEarly,
-    /// A server that has published itself does not look at the list again.
+    /// A server that has published its TID does not check the list again.
     ServerDoesNotLookAgain,
-    /// Who wakes a task looks whether it sleeps without a barrier before.
+    /// A waker checks whether the task sleeps without a barrier before.
     WakerHasNoBarrier,
-    /// Who starts a server wakes it before the word says so.
+    /// A server is woken before its word is changed.
     WakerWritesTooLate,
     /// The kernel does not mark a node whose link it has not written yet.
     PushIsNotPending,
-    /// A word that has the preemption flag gets a new timestamp when somebody asks for it again.
+    /// A word with the preemption flag gets a new timestamp when the worker is kicked again.
     PreemptionIsStampedAnew,
-    /// Wake detection looks whether the worker has a server, and at its state then.
+    /// Wake detection checks whether the worker has a server before it reads the state.
     ServerIsReadTooEarly,
-    /// Who puts a server back into the set does not look for workers after that.
+    /// No check for workers after a server was put back into the set.
     NoLookAfterPutBack,
-    /// Who queues a worker looks at the set before that.
+    /// The set is checked before the worker is queued.
     SetIsReadTooEarly,
     /// A server is taken out of the set by a load and a store.
     ServerIsTakenTwice,
@@ -39,11 +39,11 @@ pub(crate) enum Bug {
     RingIsPoppedTwice,
     /// A worker that wakes takes a server although others are queued.
     WorkerOvertakes,
-    /// A worker that is to give way does so in a critical section.
+    /// A worker is preempted in a critical section.
     SectionIsIgnored,
-    /// Who queues a worker, and finds no server, does not look for the watcher.
+    /// No check for the watcher after a worker was queued and no server found.
     WatcherIsForgotten,
-    /// The watcher does not look for workers after it has published itself.
+    /// The watcher does not check for workers after it has published its TID.
     WatcherDoesNotLook,
     /// A server that leaves does not pass on that it was taken.
     StartDiesWithServer,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Direct mode: `umcg/direct_worker.rs` around `umcg/direct.rs`, and servers that keep the contract.
+//! Direct mode: `umcg/direct_worker.rs` around `umcg/direct.rs`, and servers that follow the
+//! protocol.
 
 use crate::{
     bugs::{
@@ -161,7 +162,7 @@ impl World {
     }
 }
 
-/// A program that keeps the contract.
+/// A program that follows the protocol.
 impl World {
     /// Takes a worker off the ring or the list; the other ones are left where the kernel finds them.
     /// For one server at a time: there is no lock.
@@ -171,7 +172,7 @@ impl World {
             return Some(tid.into());
         }
 
-        // Somebody always sees that there are workers.
+        // The workers are visible all the time.
         group.queued.exchange(1);
         let mut node = group.idle_workers.exchange(0);
         let mut first = None;
@@ -192,7 +193,7 @@ impl World {
             }
         }
         group.queued.exchange(0);
-        // Who has filled the ring looks at the set after that.
+        // The set is checked after the ring was filled.
         if others > 0 {
             self.starts_idle_server();
         }

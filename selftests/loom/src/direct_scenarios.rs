@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who meets whom in direct mode. Four tasks at most, as in [`crate::scenarios`].
+//! Scenarios of direct mode. Four tasks at most, as in [`crate::scenarios`].
 
 use crate::{
     abi::*,
@@ -34,11 +34,11 @@ const fn under(server: Tid) -> Start {
 }
 /// A worker that waits.
 const ASLEEP: Start = (UMCG_TASK_IDLE, 0);
-/// A worker that is registering, or whose blocking is over.
+/// A worker that is registering, or was blocked.
 const WAKES: Start = (UMCG_TASK_BLOCKED, 0);
 
-/// A worker blocks for good while another one wakes: the only server has to find that, or to be
-/// found by it.
+/// A worker blocks forever while another one wakes: the only server must find it, or be found by
+/// it.
 pub(crate) fn put_back_against_queue(bug: Option<Bug>) {
     let group = Group::new(&[], &[], false);
 
@@ -172,7 +172,7 @@ fn a_worker_that_is_kicked_in_a_critical_section_gives_way_behind_it() {
     explore(|| kick_in_a_section(None));
 }
 
-/// A worker is queued, and no server is idle: whoever watches hears of it, or sees it.
+/// A worker is queued, and no server is idle: the watcher is started, or sees it.
 pub(crate) fn queue_against_watcher(bug: Option<Bug>) {
     let group = Group::new(&[], &[], false);
 
@@ -205,7 +205,7 @@ fn a_server_that_dies_in_the_set_passes_a_start_on() {
     explore(|| queue_against_death(None));
 }
 
-/// The ring under everybody who may use it: two that push, two that pop.
+/// The ring with concurrent users: two that push, two that pop.
 #[test]
 fn what_is_pushed_to_the_ring_is_popped_once() {
     explore_preemptions(3, || {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module does around the protocol, and what the kernel does below it.
+//! The module around the protocol, and the kernel below it.
 //!
-//! Left out are signals, and what a process can do to break the contract: what would have it killed
-//! fails the model.
+//! Signals and protocol violations are left out: what would kill the process fails the model.
 
 use crate::{
     bugs::{
@@ -56,7 +55,7 @@ impl World {
         if !self.has(Bug::WakerHasNoBarrier) {
             fence(SeqCst);
         }
-        // The look takes no lock; who finds it asleep then has the lock to wake it, once.
+        // The check takes no lock; a waker that finds it asleep takes the lock to wake it, once.
         if task.asleep.load(Relaxed) && task.asleep.swap(false, Relaxed) {
             task.thread
                 .get()
@@ -75,15 +74,15 @@ impl World {
         fence(SeqCst);
     }
 
-    /// `schedule()`: sleeps if nobody has taken the mark away.
+    /// `schedule()`: sleeps unless the mark was removed.
     fn schedule(&self, task: &Task) {
         while task.asleep.load(Relaxed) {
             thread::park();
         }
     }
 
-    /// A deadline passes as soon as the task sleeps. That is any moment for the others, since they
-    /// may have come as far as they like until then.
+    /// A deadline passes as soon as the task sleeps. For the others this is any moment, since they
+    /// may be anywhere by then.
     fn sleep_until(&self, me: Tid, has_deadline: bool, done: impl Fn() -> bool) -> Ended {
         let task = self.task(me);
         let mut expired = false;
@@ -235,7 +234,7 @@ impl World {
                 Resume::Hold => {
                     self.hold(me, false);
                 }
-                // If the word has changed, it is looked at again.
+                // If the word has changed, it is evaluated again.
                 Resume::Queue { seen, preempted } => self.queue(me, seen, preempted),
                 Resume::Broken => panic!("killed: its word says what cannot be"),
             }

@@ -2,14 +2,13 @@
 
 //! The protocol under loom.
 //!
-//! What is under test is `umcg/state.rs` and `umcg/protocol.rs`, the very files that the module is
-//! made of. [`kernel`] stands for what calls them in the module, and for the sleeping and waking of
-//! the kernel; [`user`] for a program that keeps the contract. The scenarios let a few servers and
-//! workers meet, and loom runs each of them in every order in which their accesses can follow each
-//! other, and with every value that a read may return where the memory order leaves a choice.
+//! Under test are `umcg/state.rs` and `umcg/protocol.rs`, the same files as in the module.
+//! [`kernel`] models their callers in the module, and sleeping and waking in the kernel; [`user`] a
+//! program that follows the protocol. The scenarios combine a few servers and workers, and loom
+//! runs each of them in all interleavings of their accesses, and with every value that a read may
+//! return under the memory model.
 //!
-//! A lost wake-up shows as a deadlock: all threads sleep. What else must not happen is asserted
-//! where it could.
+//! A lost wake-up shows as a deadlock: all threads sleep. Other invariants are asserted.
 //!
 //! Most scenarios are explored whole. Those in which tasks live on for long are explored up to a
 //! number of preemptions, which they name; `LOOM_MAX_PREEMPTIONS` sets another one for all of them.

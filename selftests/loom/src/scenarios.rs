@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who meets whom. Four tasks at most: loom has no more threads.
+//! Scenarios. Four tasks at most: loom has no more threads.
 
 use crate::{
     abi::*,
@@ -110,7 +110,7 @@ fn a_preemption_and_a_wake_up_do_not_disturb_two_workers_that_block() {
     });
 }
 
-/// Two tasks ask a worker to give way when it is about to block.
+/// Two tasks kick a worker when it is about to block.
 pub(crate) fn preempt_against_block(bug: Option<Bug>) {
     World::new([WAITS, SERVES, under(S1), ABSENT], bug).run([
         |world| assert!(!world.waits_for_its_worker(S1)),
@@ -138,7 +138,7 @@ fn a_worker_that_is_preempted_while_it_dies_starts_its_server() {
     });
 }
 
-/// A worker becomes idle when a server is about to sleep for want of one.
+/// A worker becomes idle when a server is about to sleep for lack of one.
 pub(crate) fn idle_against_sleep(bug: Option<Bug>) {
     World::new([SERVES, ABSENT, NEW, ABSENT], bug)
         .run([|world| world.sends_next(S1), |world| world.registers(W1)]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A program that keeps the contract: the steps of a transition, in their order.
+//! A program that follows the protocol: the steps of a transition, in their order.
 
 use crate::{
     abi::*,
@@ -36,7 +36,7 @@ fn successor(old: StateWord, state: State, flags: u32) -> StateWord {
 }
 
 impl World {
-    /// Changes a state that nobody else changes now, but for adding the preemption flag.
+    /// Changes a state that others do not change now, except for setting the preemption flag.
     pub(crate) fn change(&self, task: Tid, from: State, to: State, flags: u32) {
         let word = &self.task(task).state_ts;
 
@@ -59,7 +59,7 @@ impl World {
 
 /// Servers.
 impl World {
-    /// Calls, and sleeps until somebody has made it RUNNING. It has been IDLE before that.
+    /// Calls, and sleeps until it was made RUNNING. It has been IDLE before that.
     pub(crate) fn server_sleeps(&self, me: Tid, next: Tid) {
         self.server_waits(me, next);
         assert!(self.task(me).state_ts.read().runs());
@@ -73,13 +73,14 @@ impl World {
     }
 
     pub(crate) fn looks_at_desk(&self, me: Tid) -> bool {
-        // SAFETY: loom checks that nobody else is there.
+        // SAFETY: loom checks for exclusive access.
         self.task(me)
             .desk
             .with_mut(|desk| unsafe { desk.replace(false) })
     }
 
-    /// Lets a worker run that was IDLE in `seen`, up to the call. Returns false if it has changed.
+    /// Makes a worker RUNNING that was IDLE in `seen`, up to the call. Returns false if it has
+    /// changed.
     fn lets_run(&self, me: Tid, worker: Tid, seen: StateWord) -> bool {
         self.change(me, State::Running, State::Idle, 0);
         let claimed = self.claim(worker, seen);
@@ -93,8 +94,7 @@ impl World {
         claimed
     }
 
-    /// Lets a worker run as [`World::lets_run`] does, and wakes it. That is all that this server
-    /// does.
+    /// Runs a worker as [`World::lets_run`] does, and wakes it. That is all that this server does.
     pub(crate) fn sends(&self, me: Tid, worker: Tid, seen: StateWord) -> bool {
         let runs = self.lets_run(me, worker, seen);
 
@@ -139,8 +139,8 @@ impl World {
                 self.idle_server.wait_until(|tid| tid == 0);
             }
 
-            // The kernel pushes a worker and then looks for a server. Here it is the other way
-            // round, so one of them sees what the other did.
+            // The kernel pushes a worker and then checks for a server. Here it is the reverse, so
+            // one of them sees the other's change.
             fence(SeqCst);
             let found = !self.has(Bug::ServerDoesNotLookAgain) && self.idle_workers.load() != 0;
             if found && self.idle_server.replace(me, 0) {
@@ -202,7 +202,7 @@ impl World {
         let server = task.next_tid.load_relaxed();
 
         assert!(task.state_ts.read().runs() && server != 0);
-        // SAFETY: loom checks that nobody else is there.
+        // SAFETY: loom checks for exclusive access.
         self.task(server)
             .desk
             .with_mut(|desk| unsafe { *desk = finished });
@@ -221,14 +221,14 @@ impl World {
         self.works(me);
     }
 
-    /// Spins in user mode until an interrupt has taken the processor away.
+    /// Spins in user mode until it is preempted by an interrupt.
     pub(crate) fn spins_until_kicked(&self, me: Tid) {
         self.task(me).work.wait_until(|work| work != 0);
         self.returns_to_user(me);
         self.works(me);
     }
 
-    /// Gives the processor back to its server, and waits until it is run again.
+    /// Yields to its server, and waits until it is run again.
     pub(crate) fn yields(&self, me: Tid) {
         let server = self.gives_back(me, false);
         self.worker_waits(me, server);
@@ -242,7 +242,7 @@ impl World {
         self.works(me);
     }
 
-    /// Gives its place to another worker, which was IDLE in `seen`, and waits.
+    /// Switches to another worker, which was IDLE in `seen`, and waits.
     pub(crate) fn swaps(&self, me: Tid, next: Tid, seen: StateWord) {
         assert!(self.claim(next, seen));
         self.change(me, State::Running, State::Idle, UMCG_TF_LOCKED);
@@ -255,7 +255,8 @@ impl World {
         self.works(me);
     }
 
-    /// Has finished: locks itself, so that the kernel leaves it alone, and starts its server.
+    /// Has finished: locks itself, so that the kernel does not touch its state, and starts its
+    /// server.
     pub(crate) fn finishes(&self, me: Tid) {
         let server = self.gives_back(me, true);
         self.wakes_only(server);
@@ -270,9 +271,9 @@ impl World {
     }
 }
 
-/// Servers that are tasks of their own.
+/// Servers without workers.
 impl World {
-    /// Gives its place to another task, which waits, and waits for its turn.
+    /// Swaps with another task, which waits.
     pub(crate) fn swaps_to(&self, me: Tid, next: Tid) {
         self.change(me, State::Running, State::Idle, 0);
         self.change(next, State::Idle, State::Running, 0);

@@ -31,7 +31,7 @@ use std::cell::{
 /// A word of any meaning.
 pub(crate) struct Word {
     value: AtomicU64,
-    /// What was written last, and who waits for the next change: known to the model alone.
+    /// The last value, and waiters for the next change: known to the model only.
     last: Cell<u64>,
     waiting: RefCell<Vec<Thread>>,
 }
@@ -47,8 +47,8 @@ impl Word {
 
     /// Waits in user mode for a value that is `awaited`, and returns it.
     ///
-    /// Stands for a loop, which for loom has no end if two threads that loop are run in turns. Who
-    /// has slept here sees all that the writer did; who has not sees what the word releases.
+    /// Models a loop, which would never end in loom if two looping threads alternate. A thread that
+    /// has slept here sees all writes of the writer; one that has not sees what the word releases.
     pub(crate) fn wait_until(&self, awaited: impl Fn(u64) -> bool) -> u64 {
         loop {
             let now = self.load();
@@ -88,8 +88,8 @@ impl Word {
         self.has_become(value);
     }
 
-    /// The compare-exchange of a program: acquire and release, not fully ordered. So whoever relies
-    /// on a barrier of the kernel after it has to have one there.
+    /// The compare-exchange of a program: acquire and release, not fully ordered. So code that
+    /// relies on a barrier of the kernel after it must have one there.
     pub(crate) fn replace(&self, old: u64, new: u64) -> bool {
         let result = self.value.compare_exchange(old, new, AcqRel, Relaxed);
         if result.is_ok() {
@@ -127,7 +127,7 @@ impl SharedWord for Word {
     }
 }
 
-/// A word of 32 bits, which is no different.
+/// A 32-bit word, likewise.
 pub(crate) struct Word32(pub(crate) Word);
 
 impl Word32 {

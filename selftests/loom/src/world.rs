@@ -34,7 +34,7 @@ use std::{
     time::Instant,
 };
 
-/// Names a task; zero is nobody.
+/// Names a task; zero is none.
 pub(crate) type Tid = u64;
 
 /// The tasks of the scenarios.
@@ -58,11 +58,11 @@ pub(crate) struct Task {
     pub(crate) thread: OnceLock<Thread>,
     /// Whether task work waits for its return to user mode.
     pub(crate) work: Word,
-    /// Whether it is idle by the rules, see `umcg/worker.rs`.
+    /// Whether it is legitimately idle, see `umcg/worker.rs`.
     pub(crate) idles: Cell<bool>,
-    /// Whether it has been queued; it alone looks at it.
+    /// Whether it was queued; accessed only by itself.
     pub(crate) gave_way: Cell<bool>,
-    /// Whether it is a worker in a critical section; it alone looks at it.
+    /// Whether it is a worker in a critical section; accessed only by itself.
     pub(crate) critical: Cell<bool>,
 
     /// Of a server: whether the worker that ran under it has finished. The server and that worker
@@ -71,14 +71,14 @@ pub(crate) struct Task {
     pub(crate) desk: UnsafeCell<bool>,
 }
 
-/// What all tasks of a process share.
+/// Shared by all tasks of a process.
 pub(crate) struct World {
     tasks: [Task; 4],
     /// The list that the kernel pushes idle workers on.
     pub(crate) idle_workers: Word,
     /// The server that the kernel is to start when it has pushed one.
     pub(crate) idle_server: Word,
-    /// What is wrong with this model.
+    /// The seeded bug of this model.
     bug: Option<Bug>,
     /// The words of their group, if they are in direct mode.
     pub(crate) group: Option<Group>,

@@ -31,7 +31,7 @@ const NOT_FOUND: u8 = 127;
 
 /// How often the trace buffer is emptied.
 const DRAIN: Duration = Duration::from_millis(10);
-/// How often people are told how far it has come.
+/// How often the progress is shown.
 const PROGRESS: Duration = Duration::from_millis(500);
 
 fn command() -> Command {
@@ -127,9 +127,9 @@ fn main() -> ExitCode {
     })
 }
 
-/// The help and the version are asked for like that, too, and are no failure.
+/// Help and version are reported in the same way, and are no failure.
 fn explain_usage(error: &clap::Error) -> ExitCode {
-    // Nobody may be there to read it.
+    // The reader may be gone.
     let _ = error.print();
 
     match error.use_stderr() {
@@ -138,7 +138,7 @@ fn explain_usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// What to tell people, and the exit status.
+/// The message, and the exit status.
 type Failure = (u8, String);
 
 fn failed(text: impl ToString) -> Failure {

@@ -115,7 +115,7 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
             Ok(mut terminal) => screen.run(&mut terminal),
             Err(e) => Err(e.to_string()),
         };
-        // If the terminal is gone, nobody minds what state it is in.
+        // If the terminal is gone, its state does not matter.
         let _ = ratatui::try_restore();
         result
     }
