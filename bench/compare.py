@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""compare.py BASELINE.json NEW.json: fails where a ratio has got worse."""
+"""compare.py BASELINE.json NEW.json: fails if a ratio is worse."""
 
 import json
 import pathlib
@@ -24,7 +24,7 @@ def as_ratio(key, value):
 
 
 def ratios(path):
-    """All that has a goal, so that less is better and equal is 1. A change of 0 is a ratio of 1."""
+    """All rows with a target: less is better, equal is 1; a change of 0 is a ratio of 1."""
     result = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     found = {key: as_ratio(key, value) for key, value in result["ratios"].items()}
     return found | {"task_bytes": result["task_bytes"]}

@@ -390,7 +390,7 @@ static void critical_section(void *argument)
 	self->task.critical--;
 	__asm__ volatile("" : : : "memory");
 	if (*(volatile uint8_t *)&self->task.state_ts & PREEMPTED)
-		bench_die("nobody kicks");
+		bench_die("cannot kick");
 }
 
 static void no_section(void *argument)

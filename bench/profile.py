@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Says in which functions the instructions of an operation are executed, and by which ways.
+"""Shows in which functions the instructions of an operation are executed, and by which paths.
 
 profile.py OUT PROGRAMS ROW: OUT has the files of a boot with profile_plugin.c.
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Turns what the benchmarks have written into a table, out/bench.json and out/bench.svg.
+"""Turns the output of the benchmarks into a table, out/bench.json and out/bench.svg.
 
 report.py INSTRUCTIONS.txt [TIME.txt]: the files are made where both are given.
 """
@@ -26,11 +26,11 @@ TITLES = {
     "futex_wake": "futex wake only",
     "register_unregister": "UMCG register and unregister",
     "kick": "UMCG kick of a spinning worker",
-    "yield_plain": "sched_yield, nobody has a slot",
+    "yield_plain": "sched_yield, no slots",
     "yield_slot_elsewhere": "the same, a thread of another process has a slot",
     "yield_slot": "the same, both threads have slots",
     "yield_slot_vcpu": "the same, and virtual CPUs",
-    "yield_desched_1": "sched_yield, a word is written at each departure",
+    "yield_desched_1": "sched_yield, a word is written at each switch",
     "yield_desched_8": "the same, 8 words",
     "yield_slot_desched_1": "the same, a word, and both threads have slots",
     "mutex_short_alone": "one thread, sections of 300 ns",
@@ -109,7 +109,7 @@ CHANGES = {
 
 
 class Run:
-    """What one boot has measured."""
+    """The measurements of one boot."""
 
     def __init__(self, path):
         self.facts, self.medians, self.spread, self.bytes = {}, {}, {}, {}
@@ -159,14 +159,14 @@ def print_rows(run, unit):
 
 
 def print_compared(run):
-    """What was compared round by round, and how far the rounds differ."""
+    """The comparisons by rounds, and their spread."""
     print(f"\n{'round by round':<34}{'median':>9}{'5 %':>9}{'95 %':>9}")
     for key, values in run.ratios.items():
         print(f"{key:<34}" + "".join(f"{value:9.3f}" for value in values))
 
 
 def picture(medians, kernel):
-    """Bars, the shortest one first. Colours that all eyes tell apart; names say it too."""
+    """Bars, the shortest one first, in colours that are distinct with any colour vision."""
     rows = sorted((row for row in PICTURE if row in medians), key=medians.get)
     longest = max(medians[row] for row in rows)
     left, width, step, top = 280, 420, 30, 74
@@ -181,7 +181,7 @@ def picture(medians, kernel):
         ".faint{fill:#9198a1}.umcg{fill:#56b4e9}}</style>",
         f'<rect class="paper" width="780" height="{height}" rx="6"/>',
         '<text class="text" x="20" y="30" font-size="17" font-weight="600">'
-        "Instructions from one thread to another one, less is better</text>",
+        "Instructions of a switch between two threads, less is better</text>",
         f'<text class="faint" x="20" y="52" font-size="12">one CPU, Linux {kernel},'
         " counted by QEMU; median</text>",
     ]
@@ -199,7 +199,7 @@ def picture(medians, kernel):
         ]
     lines += [
         f'<text class="faint" x="20" y="{height - 14}" font-size="12">'
-        "sched_yield switches without waking anybody: the least that a switch can cost</text>",
+        "sched_yield switches without a wake-up: the lower bound of a switch</text>",
         "</svg>",
     ]
     return "\n".join(lines) + "\n"

@@ -42,7 +42,7 @@ check_kernel()
 	oldest=$(tested_series | tail -n 1)
 	[[ -n $series ]] || die "'$release' is not the release of a kernel"
 	! is_older_than "$series" "$oldest" ||
-		die "kernel $release is too old: Linux $oldest has what the module needs"
+		die "kernel $release is too old: the module needs Linux $oldest"
 	[[ -r $headers/.config && -r $headers/Module.symvers ]] ||
 		die "the headers of kernel $release are not installed" \
 			"(apt install linux-headers-$release)"

@@ -250,7 +250,7 @@ check "the device belongs to its group" device_belongs_to_group
 check "a program builds with pkg-config" program_builds
 check "two users are made" make_users
 check "a member of the group runs it" member_runs_it
-check "others are refused, and told why" stranger_is_refused
+check "others are refused with a reason" stranger_is_refused
 check "umcgtop shows a view" umcgtop_shows_a_view
 check "umcg-trace records a program" umcg_trace_records_it
 check "trace-cmd decodes the events" trace_cmd_decodes_the_events

@@ -210,22 +210,22 @@ verdict()
 
 	cd "$repository"
 	end=$(tail -n 1 "$results")
-	console_is_clean || die "the kernel complained, see the lines above; it ended at $(last_of_console)"
+	console_is_clean || die "the kernel reported a fault, see the lines above; last output at $(last_of_console)"
 	((status != 124 && status != 137)) ||
-		die "the guest did not come to its end within $limit s, it stands at $(last_of_console)"
+		die "the guest did not finish within $limit s, last output at $(last_of_console)"
 	((status == 0)) || die "QEMU ended with status $status"
 	[[ $end == "# end of results: "* ]] ||
-		die "the guest ended before it was through, at $(last_of_console)"
+		die "the guest ended early, last output at $(last_of_console)"
 	cpio -idu --quiet --no-absolute-filenames -D "$out" <"$build/files.cpio" ||
-		die "the files of the guest did not arrive whole"
+		die "the files of the guest did not arrive completely"
 	[[ $end == *passed ]] || die "the run in the guest failed, see the lines above"
 }
 
 find_cache
-[[ -e $kernel/vmlinuz ]] || die "$kernel has no kernel image: leave KDIR= out to boot"
+[[ -e $kernel/vmlinuz ]] || die "$kernel has no kernel image: omit KDIR= to boot"
 release=$(<"$kernel/build/include/config/kernel.release")
 repeat=${REPEAT:-1}
-[[ $repeat =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$repeat is no number of runs"
+[[ $repeat =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$repeat is not a number of runs"
 slowness=1
 # A kernel that watches itself takes longer for everything.
 case $kind in

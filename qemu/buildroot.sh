@@ -64,7 +64,7 @@ esac
 find_cache
 root=$cache/root-$({ echo "$suite"; list_packages; declare -f "make_${foreign:+foreign_}root" prepare_apt; } | key_of_stdin)
 if [[ ! -e $root ]]; then
-	[[ $(id -u) == 0 ]] || die "the build root can be made by root only; alone with KDIR=… it is not needed"
+	[[ $(id -u) == 0 ]] || die "only root can make the build root; with KDIR=… it is not needed"
 	"$here/host-packages.sh"
 	take_cache_lock
 fi

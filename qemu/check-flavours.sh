@@ -40,7 +40,7 @@ count_kernel()
 		tr -dc '0-9 \n') || true
 	if ((${#numbers[@]} < 3)); then
 		numbers=(0 1 0)
-		totals="the check did not come to its end, see $log"
+		totals="the check did not finish, see $log"
 	fi
 	passed=$((passed + numbers[0]))
 	failed=$((failed + numbers[1]))
@@ -55,7 +55,7 @@ check_kernel()
 
 	if [[ -n $seconds ]] && ((SECONDS + seconds_a_kernel > seconds)); then
 		skipped=$((skipped + 1))
-		echo "ok kernel $name # SKIP no time is left for it"
+		echo "ok kernel $name # SKIP no time left"
 		return
 	fi
 	echo "kernel $name"

@@ -59,7 +59,7 @@ count_results()
 	failed=$((failed + $(grep -c '^not ok ' "$results" || true)))
 	if [[ $(tail -n 1 "$results") != "# end of results" ]]; then
 		failed=$((failed + 1))
-		echo "not ok the guest did not come to its end (status $1), it stands at" \
+		echo "not ok the guest did not finish (status $1), last output at" \
 			"${console#"$repository"/}:$(wc -l <"$console"): $(tail -n 1 "$console")"
 	fi
 }

@@ -16,6 +16,6 @@ config=$kdir/include/config/auto.conf
 [[ -r $config ]] || die "$kdir is not a prepared kernel folder"
 check_options "$config" "the kernel of $kdir"
 [[ -e $kdir/rust/libkernel.rmeta ]] ||
-	die "$kdir has no Rust crates (Debian's headers come without): 'make kdir' makes a folder that has"
+	die "$kdir has no Rust crates (Debian's headers lack them): 'make kdir' makes a folder with them"
 check_rustc "$config" "the kernel of $kdir" \
 	"'make modules' without KDIR uses the build root, which has the right one"

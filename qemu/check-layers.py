@@ -4,7 +4,7 @@
 # check-layers.py [TABLE]: does every file use files of lower layers only? Prints a line for each
 # use that does not go down. qemu/layers is the table, and says what it means.
 
-"""Holds what the files of the sources use of each other against the table of layers."""
+"""Checks the uses between source files against the table of layers."""
 
 import pathlib
 import re
@@ -24,7 +24,7 @@ def code_of(path):
 
 
 def without_suffix(path):
-    """How a file is called in the table."""
+    """The name of a file in the table."""
     return str(path).rsplit(".", 1)[0]
 
 
@@ -71,11 +71,11 @@ class RustPart:
             self._add((*module, name), found, whole)
 
     def members(self):
-        """All that need a place in the table."""
+        """All files that must be in the table."""
         return [*self.names.values(), *map(without_suffix, self.programs)]
 
     def uses(self):
-        """Yields who uses what of whom."""
+        """Yields the uses: file, used file, and what is used."""
         for module, file in self.files.items():
             if file:
                 yield from self._uses_of(module, self.names[module], code_of(file))
@@ -175,11 +175,11 @@ class CPart:
         self.by_stem = {pathlib.Path(unit).name: unit for unit in self.headers}
 
     def members(self):
-        """All that need a place in the table."""
+        """All files that must be in the table."""
         return list(self.includes)
 
     def uses(self):
-        """Yields who uses what of whom."""
+        """Yields the uses: file, used file, and what is used."""
         owners, own = self._definitions()
         for unit, included in self.includes.items():
             for stem in included:
@@ -237,7 +237,7 @@ def read_table(path):
 
 
 def levels_of(members, layers):
-    """The level of each file, and what is wrong with the table."""
+    """The level of each file, and errors of the table."""
     levels, faults, rest = {}, [], None
     for level, names in enumerate(layers):
         for name in names:
@@ -255,7 +255,7 @@ def levels_of(members, layers):
 
 
 def check(part, layers):
-    """What does not go down, and how many uses there are."""
+    """The uses that do not go down, and the number of all uses."""
     levels, faults = levels_of(set(part.members()), layers)
     if faults:
         return faults, 0

@@ -133,5 +133,5 @@ fi
 if $built; then
 	guest_tests "$kdir"
 else
-	echo "not booted: what is tested there could not be built"
+	echo "not booted: the build of the guest tests has failed"
 fi

@@ -43,7 +43,7 @@ configure()
 	cat "${fragments[@]}" >"$folder/wanted"
 	kernel_make -s KCONFIG_ALLCONFIG="$folder/wanted" allnoconfig
 	lost=$(lost_options)
-	[[ -z $lost ]] || die "the $kind kernel would not have:" "$lost"
+	[[ -z $lost ]] || die "the $kind kernel would lack:" "$lost"
 }
 
 # Modules are built with headers, scripts and the crates' metadata: what went into the

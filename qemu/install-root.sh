@@ -156,7 +156,7 @@ firmware_is_made()
 	[[ $(cat "$folder/firmware/whole" 2>/dev/null) == "$(declare -f make_firmware)" ]]
 }
 
-[[ $(id -u) == 0 ]] || die "this can be made by root only"
+[[ $(id -u) == 0 ]] || die "only root can make this"
 "$here/host-packages.sh"
 [[ -e $folder/whole ]] || take_cache_lock
 if [[ ! -e $root.whole ]]; then

@@ -64,7 +64,7 @@ check_config()
 	local changes
 
 	changes=$(diff <(grep -v CC_VERSION_TEXT config) <(grep -v CC_VERSION_TEXT build/.config)) ||
-		die "the configuration of $release does not hold with these tools:" "$changes"
+		die "the configuration of $release changes with these tools:" "$changes"
 }
 
 prepare()

@@ -317,7 +317,7 @@ TEST_F(environment, the_handler_of_a_waiting_server_may_wake_and_wait)
 	ASSERT_TRUE(SOON(thread_waits(&self->other)));
 	thread_start(&signaller, signal_server_of_arg);
 	EXPECT_EQ(0, server_wait(&self->server, 0))
-		TH_LOG("the wait goes on after the handler");
+		TH_LOG("the wait continues after the handler");
 	EXPECT_EQ(0, handler_wake);
 	EXPECT_EQ(-ETIMEDOUT, handler_wait);
 	EXPECT_EQ(1, handler_runs);
@@ -353,7 +353,7 @@ TEST_F(environment, the_handler_of_a_worker_may_yield)
 	EXPECT_EQ(0, handler_runs);
 
 	ASSERT_EQ(0, server_run(&self->server, &self->worker))
-		TH_LOG("the handler gives way before the first yield has come back");
+		TH_LOG("the handler yields before the first yield has returned");
 	EXPECT_EQ(1, handler_runs);
 	EXPECT_EQ(0, self->worker.phase);
 	ASSERT_EQ(0, server_run(&self->server, &self->worker));

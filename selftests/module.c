@@ -155,7 +155,7 @@ TEST_F(module, probes_are_there_while_they_are_needed)
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, server_register(&self->server));
 		EXPECT_TRUE(probes_are(1, 0))
-			TH_LOG("a server does not need to be watched in the scheduler");
+			TH_LOG("a server does not need the scheduler probe");
 		self->worker = (struct umcg_thread){};
 		worker_start(&self->worker, &self->group, do_nothing);
 		ASSERT_EQ(&self->worker, server_next_worker(&self->server, &self->group));

@@ -216,7 +216,7 @@ static void take_turn(struct umcg_thread *self)
 		if (err == -ETIMEDOUT)
 			err = 0;
 		else
-			fault("a wait that nobody ends has ended");
+			fault("a wait has ended without a reason");
 		break;
 	case 11:
 		err = worker_kick(self);
@@ -285,7 +285,7 @@ static void kick_at_random(struct umcg_thread *self)
 		if (!err)
 			test->preemptions++;
 		else if (err != -EAGAIN && !test->enough)
-			fault("nobody can be preempted");
+			fault("preemption fails");
 		if (below(4) == 0)
 			sleep_ms(below(3));
 		else

@@ -84,7 +84,7 @@ comes_next(FIXTURE_DATA(seen) *self, const char *format, ...)
 	if (found)
 		self->at = found + strlen(wanted);
 	else
-		fprintf(stderr, "not told: %s\n%s", wanted, self->at);
+		fprintf(stderr, "missing: %s\n%s", wanted, self->at);
 	return found;
 }
 

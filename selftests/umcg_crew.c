@@ -146,7 +146,7 @@ static void run(struct umcg_thread *self, struct umcg_thread *worker)
 	if (err && err != -ESRCH)
 		crew_fault(crew, "a server cannot wait for its worker");
 	else if (state_of(&self->task) != RUNNING)
-		crew_fault(crew, "a server that goes on is not running");
+		crew_fault(crew, "a server that continues is not RUNNING");
 }
 
 /* Whether a worker is on the list for which the idle server should have been started. */
@@ -178,7 +178,7 @@ static void wait_published(struct umcg_thread *self, int ms)
 		err = umcg_wait(0, realtime_in_ms(ms));
 	if (err == -ETIMEDOUT && crew->group.idle_server_tid == (uint32_t)self->tid &&
 	    overlooked(crew))
-		crew_fault(crew, "the idle server was not told of a worker");
+		crew_fault(crew, "the idle server was not started for a worker");
 	/* If the TID has been taken out, the kernel starts us. */
 	if (atomic_compare_exchange_strong(&crew->group.idle_server_tid, &published, 0))
 		state_may_change(&self->task, IDLE, RUNNING);

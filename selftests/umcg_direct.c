@@ -481,7 +481,7 @@ void direct_serve(struct umcg_thread *self)
 		if (err)
 			direct_fault(direct, "a worker cannot be run");
 		else if (state_of(&self->task) != RUNNING)
-			direct_fault(direct, "a server that goes on is not running");
+			direct_fault(direct, "a server that continues is not RUNNING");
 	}
 }
 

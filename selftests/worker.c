@@ -140,7 +140,7 @@ TEST_F(worker, a_worker_gives_way_and_is_run_again)
 		ASSERT_EQ(0, server_run(&self->server, &self->first));
 		ASSERT_EQ(i, self->first.phase);
 		ASSERT_EQ(0, self->group.idle_workers)
-			TH_LOG("the worker waits of its own accord");
+			TH_LOG("the worker waits voluntarily");
 		ASSERT_TRUE(SOON(state_of(&self->first.task) == IDLE))
 			TH_LOG("the kernel unlocks it");
 	}

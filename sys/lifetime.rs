@@ -78,7 +78,9 @@ fn wait_for_users(evict: fn()) {
         return;
     }
 
-    pr_warn!("removed while in use: ends registered processes, waits for {users} references\n");
+    pr_warn!(
+        "removed while in use: killing registered processes, waiting for {users} references\n"
+    );
     while users != 0 {
         evict();
         // SAFETY: In process context with no lock held, as `begin()` demands.

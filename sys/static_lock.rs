@@ -112,7 +112,7 @@ macro_rules! static_lock {
             // Outside of the unsafe block.
             let init: $value = $init;
 
-            #[allow(unsafe_code, reason = "the macro keeps the promise, whoever uses it")]
+            #[allow(unsafe_code, reason = "the macro itself keeps the promise")]
             // SAFETY: The type has been made for this static, above.
             unsafe {
                 $crate::sys::static_lock::StaticLock::new(init)

@@ -77,7 +77,7 @@ int umcg_task_work_init(void)
 
 	if (!first || first != second || first->next || first->func ||
 	    first == READ_ONCE(current->task_works)) {
-		pr_err("umcg: this kernel does not export task_work_add(), and ends its task works in an unknown way\n");
+		pr_err("umcg: this kernel does not export task_work_add(), and its implementation is unknown\n");
 		return -EOPNOTSUPP;
 	}
 	umcg_last_work = first;

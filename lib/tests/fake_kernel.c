@@ -54,7 +54,7 @@ static void dawdle(void)
 
 static _Noreturn void broken(const char *what)
 {
-	printf("# the contract is broken: %s\n", what);
+	printf("# protocol violation: %s\n", what);
 	fflush(stdout);
 	_exit(1);
 }

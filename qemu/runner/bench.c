@@ -121,7 +121,7 @@ bool run_benchmarks(const char *mode, const char *pattern)
 	sleep_milliseconds(SETTLE_MILLISECONDS);
 	good = becomes_quiet();
 	if (!good)
-		fprintf(results, "# the guest does not become quiet\n");
+		fprintf(results, "# the guest does not become idle\n");
 	if (good && programs == time_programs)
 		good = ensure_umcg_loaded() == 0;
 	for (; good && *programs; programs++)

@@ -51,7 +51,7 @@ static void read_patterns(void)
 		size = 0;
 	}
 	if (!pattern_count) {
-		fprintf(stderr, "runner: no patterns to know a fault by\n");
+		fprintf(stderr, "runner: no fault patterns\n");
 		exit(1);
 	}
 	fclose(file);

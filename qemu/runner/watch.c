@@ -82,8 +82,8 @@ bool watch_begin(void)
 		return good;
 	for (unsigned int i = 0; i < sizeof(monitors) / sizeof(monitors[0]); i++)
 		good &= start_monitor(monitors[i]);
-	fprintf(results, "# models of the scheduler %s\n",
-		good ? "are watched" : "cannot be watched");
+	fprintf(results, "# runtime verification of the scheduler %s\n",
+		good ? "is enabled" : "cannot be enabled");
 	return good;
 }
 

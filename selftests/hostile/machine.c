@@ -249,7 +249,7 @@ TEST_F_TIMEOUT(number, of_one_who_is_gone_means_another_one, STRESS_SECONDS)
 	pid_t number;
 
 	if (access(LAST_PID, W_OK))
-		SKIP(return, "numbers cannot be chosen on this kernel");
+		SKIP(return, "PIDs cannot be chosen on this kernel");
 	number = start_as(self, be_a_server, CLONE_VM, 0);
 	ASSERT_LT(0, number);
 	ASSERT_TRUE(SOON(self->other.phase == 1));
@@ -303,7 +303,7 @@ TEST_F_TIMEOUT(number, may_be_used_again_between_the_search_and_the_wake, STRESS
 	pid_t number;
 
 	if (access(LAST_PID, W_OK))
-		SKIP(return, "numbers cannot be chosen on this kernel");
+		SKIP(return, "PIDs cannot be chosen on this kernel");
 	thread_start(&archer, wake_and_kick);
 	number = start_as(self, be_a_server, CLONE_VM, 0);
 	for (int i = 0; i < REUSES; i++) {

@@ -58,7 +58,7 @@ static void write_blocks(struct umcg_thread *self)
 		while (blocks_read == written)
 			syscall(SYS_futex, &blocks_read, FUTEX_WAIT_PRIVATE, written, NULL);
 		if (blocks_read != written + 1)
-			complain("a word that nobody has written has changed");
+			complain("a word that was not written has changed");
 		/* A witness, and no load. */
 		sleep_ms(1);
 	}
@@ -136,7 +136,7 @@ static int run_crew(void *argument)
 	if (crew.fault)
 		complain(crew.fault);
 	if (!crew_ends(&crew))
-		complain("a group does not come to its end");
+		complain("a group does not finish");
 	for (int i = 0; i < WORKERS; i++)
 		wrong |= crew.workers[i].result;
 	if (wrong || crew.fault)
@@ -171,7 +171,7 @@ bool witness_is_well(struct witness *this)
 		this->rounds_seen = rounds;
 		this->seen_ns = now;
 	} else if (now - this->seen_ns > STILL_SECONDS * NSEC_PER_SEC) {
-		snprintf(this->fault, sizeof(this->fault), "stands still after %lu rounds", rounds);
+		snprintf(this->fault, sizeof(this->fault), "makes no progress after %lu rounds", rounds);
 	} else if (gang_leader_ended(this->pid) && !this->fault[0]) {
 		snprintf(this->fault, sizeof(this->fault), "has ended after %lu rounds", rounds);
 	}
@@ -184,7 +184,7 @@ bool witness_ends(struct witness *this)
 
 	this->enough = true;
 	if (!SOON(gang_leader_ended(this->pid)) && !this->fault[0])
-		snprintf(this->fault, sizeof(this->fault), "does not come to its end");
+		snprintf(this->fault, sizeof(this->fault), "does not finish");
 	if (!gang_kill(this->pid, &status))
 		return false;
 	if (status && !this->fault[0])

@@ -34,14 +34,14 @@ def command(module_dir, source, out):
 
 
 def place_of(span):
-    """Where a span is in the sources, be it within a macro or not."""
+    """The position of a span in the sources, inside a macro or not."""
     while span['expansion']:
         span = span['expansion']['span']
     return pathlib.Path(span['file_name']).name, span['line_start']
 
 
 def errors_of(output):
-    """The errors that rustc tells of: (file, line, code, message)."""
+    """The errors reported by rustc: (file, line, code, message)."""
     for line in output.splitlines():
         error = json.loads(line)
         primary = [span for span in error.get('spans', []) if span['is_primary']]
@@ -76,7 +76,7 @@ def is_expected(expected, code, message):
 
 
 def check_file(path, status, errors):
-    """The verdicts on the cases of a file: (name, what is wrong, or None)."""
+    """The results of the cases of a file: (name, error or None)."""
     text = path.read_text(encoding='utf-8')
 
     for case in CASE.finditer(text):

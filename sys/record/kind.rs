@@ -79,7 +79,7 @@ pub(crate) unsafe trait RecordType: Sized {
 #[macro_export]
 macro_rules! record_type {
     ($callbacks:ident, $type:ty) => {
-        #[allow(unsafe_code, reason = "the macro keeps the promise, whoever uses it")]
+        #[allow(unsafe_code, reason = "the macro itself keeps the promise")]
         // SAFETY: The static can be reached by this function only, which a type has once.
         unsafe impl $crate::sys::record::RecordType for $type {
             #[inline]

@@ -150,7 +150,7 @@ pub fn read(input: impl Read) -> Result<Trace, String> {
     let file: Value = serde_json::from_reader(input).map_err(|e| format!("no JSON: {e}"))?;
     let events = file["traceEvents"]
         .as_array()
-        .ok_or("no trace: it has no traceEvents")?;
+        .ok_or("not a trace: no traceEvents")?;
     let mut trace = Trace {
         command: text(&file["otherData"]["command"]),
         ..Trace::default()
@@ -160,7 +160,7 @@ pub fn read(input: impl Read) -> Result<Trace, String> {
     trace.timeline.lost = file["otherData"]["lost_events"].as_u64().unwrap_or(0);
     for event in events {
         take(&mut trace.timeline, &mut places, event)
-            .ok_or_else(|| format!("no trace of umcg-trace: {event}"))?;
+            .ok_or_else(|| format!("not a trace of umcg-trace: {event}"))?;
     }
     Ok(trace)
 }

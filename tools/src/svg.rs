@@ -56,7 +56,7 @@ pub fn draw(timeline: &Timeline, options: &Options<'_>) -> Result<String, String
     let to = options.to.map_or(timeline.end(), moment);
 
     if from >= to {
-        return Err("nothing happens there".into());
+        return Err("no events in this interval".into());
     }
     Ok(Picture::new(timeline, from, to, f64::from(options.width)).draw(options.title))
 }

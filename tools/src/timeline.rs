@@ -203,7 +203,9 @@ impl Builder {
             }
             What::Wake(by) => self.wake(&event, by),
             What::Kick(by) => self.mark(event.tid, format!("kicked by {by}")),
-            What::Broken(ref breach) => self.mark(event.tid, format!("contract broken: {breach}")),
+            What::Broken(ref breach) => {
+                self.mark(event.tid, format!("protocol violation: {breach}"))
+            }
         }
     }
 
@@ -519,6 +521,6 @@ mod tests {
             .map(|mark| &mark.text)
             .collect();
 
-        assert_eq!(texts, ["kicked by 2", "contract broken: state"]);
+        assert_eq!(texts, ["kicked by 2", "protocol violation: state"]);
     }
 }

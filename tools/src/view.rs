@@ -79,7 +79,7 @@ pub fn lay_out(snapshot: &Snapshot, page: &Page) -> Vec<Row> {
         }
     }
     if snapshot.processes.is_empty() {
-        rows.push(row(Kind::Plain, "nobody is registered".into()));
+        rows.push(row(Kind::Plain, "no threads are registered".into()));
     }
 
     rows.truncate(page.height.unwrap_or(usize::MAX));
@@ -103,7 +103,7 @@ fn title(snapshot: &Snapshot) -> String {
     );
 
     if snapshot.killed > 0 {
-        text += &format!("; {} killed for a broken contract", snapshot.killed);
+        text += &format!("; {} killed for protocol violations", snapshot.killed);
     }
     if snapshot.lost > 0 {
         text += &format!("; {} events lost", snapshot.lost);

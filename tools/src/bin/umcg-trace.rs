@@ -46,7 +46,7 @@ fn command() -> Command {
         .value_name("PIXELS")
         .default_value("1200")
         .value_parser(value_parser!(u32).range(400..=20000))
-        .help("The width of the picture");
+        .help("The width of the image");
     let moment = |name| {
         Arg::new(name)
             .long(name)
@@ -91,22 +91,22 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new("svg")
-                .about("Draw a trace that was recorded")
+                .about("Draw a recorded trace")
                 .arg(
                     Arg::new("trace")
                         .value_name("TRACE")
                         .required(true)
                         .value_parser(value_parser!(PathBuf))
-                        .help("What umcg-trace record has written"),
+                        .help("The output of umcg-trace record"),
                 )
                 .arg(
                     path("output")
                         .short('o')
-                        .help("The picture, if not standard output"),
+                        .help("The image, if not standard output"),
                 )
                 .arg(width)
-                .arg(moment("from").help("Begin so many milliseconds after the trace does"))
-                .arg(moment("to").help("End so many milliseconds after the trace begins")),
+                .arg(moment("from").help("Start of the interval in ms since the first event"))
+                .arg(moment("to").help("End of the interval, likewise")),
         )
 }
 

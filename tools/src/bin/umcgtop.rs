@@ -49,7 +49,7 @@ fn command() -> Command {
                 .value_name("SECONDS")
                 .default_value("1")
                 .value_parser(value_parser!(f64))
-                .help("The time between two samples"),
+                .help("The interval between two samples"),
         )
         .arg(
             Arg::new("pid")
@@ -65,13 +65,13 @@ fn command() -> Command {
                 .long("samples")
                 .value_name("COUNT")
                 .value_parser(value_parser!(u64).range(1..))
-                .help("Stop after so many samples"),
+                .help("Stop after this number of samples"),
         )
         .arg(flag("batch", "Print one sample after the other").short('b'))
         .arg(flag("once", "Print one sample: --batch --samples 1"))
         .arg(flag(
             "no-trace",
-            "Do not trace: no histograms, and no cost for those who are watched",
+            "Do not trace: no histograms, and no overhead for the observed threads",
         ))
 }
 
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
 fn run(matches: &ArgMatches) -> Result<(), String> {
     let seconds = matches.get_one::<f64>("interval").copied().unwrap_or(1.0);
     if !(0.05..=86400.0).contains(&seconds) {
-        return Err("an interval has 0.05 to 86400 seconds".into());
+        return Err("the interval must be from 0.05 to 86400 seconds".into());
     }
     let interval = Duration::from_secs_f64(seconds);
     let trace = match matches.get_flag("no-trace") {
