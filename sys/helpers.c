@@ -27,7 +27,7 @@ static_assert(_NSIG == BITS_PER_LONG);
 
 static_assert((__force unsigned int)XA_FLAGS_ACCOUNT == UMCG_XA_FLAGS_ACCOUNT);
 
-/* The ABI; umcg/abi.rs has the same numbers. */
+/* The ABI. That Rust sees the same is asserted in the output of bindgen. */
 static_assert(sizeof(struct umcg_task) == 64 && __alignof__(struct umcg_task) == 64);
 static_assert(offsetof(struct umcg_task, state_ts) == 0);
 static_assert(offsetof(struct umcg_task, next_tid) == 8);
