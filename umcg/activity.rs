@@ -4,7 +4,7 @@
 
 use super::stats::Gauge;
 use crate::sys::{
-    owner_written::OwnerWritten,
+    owner_cell::OwnerCell,
     trace::Reason, //
 };
 
@@ -41,12 +41,12 @@ const _: () = assert!(place(Reason::PutBack as usize) == COUNTED.len() - 1);
 static OF_GONE_TASKS: [Gauge; COUNTED.len()] = [const { Gauge::new() }; COUNTED.len()];
 
 /// The event counters of a task: written by itself, read by others.
-pub(crate) struct Counters([OwnerWritten; COUNTED.len()]);
+pub(crate) struct Counters([OwnerCell<u32>; COUNTED.len()]);
 
 impl Counters {
     /// Nothing has happened yet.
-    pub(crate) const fn new() -> Self {
-        Self([const { OwnerWritten::<u32>::new(0) }; COUNTED.len()])
+    pub(crate) fn new() -> Self {
+        Self(core::array::from_fn(|_| OwnerCell::new(0)))
     }
 
     /// Counts one of [`COUNTED`]. For the owner.
@@ -57,7 +57,7 @@ impl Counters {
 
     /// The counters, in the order of [`COUNTED`].
     pub(crate) fn get(&self) -> [u32; COUNTED.len()] {
-        self.0.each_ref().map(OwnerWritten::<u32>::get)
+        self.0.each_ref().map(OwnerCell::get)
     }
 
     /// Adds the counters of a task that leaves to the totals.
@@ -69,12 +69,12 @@ impl Counters {
 }
 
 /// The last event of a task: written by itself, read by others.
-pub(crate) struct Last(OwnerWritten<u8>);
+pub(crate) struct Last(OwnerCell<u8>);
 
 impl Last {
     /// It has registered.
-    pub(crate) const fn new() -> Self {
-        Self(OwnerWritten::<u8>::new(Reason::Register as u8))
+    pub(crate) fn new() -> Self {
+        Self(OwnerCell::new(Reason::Register as u8))
     }
 
     /// Notes something. For the owner.

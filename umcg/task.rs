@@ -17,8 +17,8 @@ use super::{
     },
 };
 use crate::sys::{
-    hook_cell::{
-        HookCell,
+    owner_cell::{
+        OwnerCell,
         Word, //
     },
     record::map::LastFound,
@@ -72,7 +72,7 @@ pub(crate) struct Task {
     /// Whether it is to be preempted even in a critical section.
     insisted: Atomic<bool>,
     /// What the next pass of a worker through the scheduler is for.
-    pub(crate) on_pass: HookCell<OnPass>,
+    pub(crate) on_pass: OwnerCell<OnPass>,
     /// Its event counters.
     pub(crate) counters: Counters,
     /// Its last event.
@@ -251,7 +251,7 @@ impl Task {
         Self {
             kind,
             insisted: Atomic::new(false),
-            on_pass: HookCell::new(OnPass::Nothing),
+            on_pass: OwnerCell::new(OnPass::Nothing),
             counters: Counters::new(),
             last: Last::new(),
         }

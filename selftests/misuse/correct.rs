@@ -9,7 +9,7 @@ use crate::{
     sys::{
         context::TaskContext,
         deferred::Deferred,
-        hook_cell::HookCell,
+        owner_cell::OwnerCell,
         record::{
             map::{
                 records,
@@ -37,7 +37,7 @@ use kernel::{
 };
 
 struct Thing {
-    shared: HookCell<u32>,
+    shared: OwnerCell<u32>,
 }
 
 record_type!(switches, Thing);
@@ -77,7 +77,7 @@ fn starts(startup: &Startup) {
 
 fn lives(mut ctx: TaskContext) -> Result {
     let thing = Thing {
-        shared: HookCell::new(0),
+        shared: OwnerCell::new(0),
     };
     let current = ctx.attach(Cell::new(1), 6, thing, |current| current.shared.set(2))?;
     current.owned().set(3);

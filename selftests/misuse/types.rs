@@ -225,11 +225,11 @@ mod owned_that_belongs_to_a_task {
 }
 
 // fails with E0277: what is written in more than one instruction is torn by a hook
-mod hook_cell_of_two_words {
-    use crate::sys::hook_cell::HookCell;
+mod owner_cell_of_two_words {
+    use crate::sys::owner_cell::OwnerCell;
 
     fn make() {
-        let _ = HookCell::new([0_u64; 2]);
+        let _ = OwnerCell::new([0_u64; 2]);
     }
 }
 

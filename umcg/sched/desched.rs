@@ -27,7 +27,7 @@ use crate::{
     sys::{
         clock,
         context::TaskContext,
-        hook_cell::HookCell,
+        owner_cell::OwnerCell,
         record::map::records,
         record::{
             Current,
@@ -59,12 +59,12 @@ const WHEN: u32 = UMCG_DESCHED_ON_PREEMPT | UMCG_DESCHED_ON_BLOCK;
 /// A thread with notifications. Sets of them are bitmaps.
 struct Desched {
     stores: UserStores<MAX>,
-    on_preempt: HookCell<u32>,
-    on_block: HookCell<u32>,
+    on_preempt: OwnerCell<u32>,
+    on_block: OwnerCell<u32>,
     /// Those that the hook could not write.
     missed: Atomic<u32>,
     /// When the thread was last switched out.
-    off_ns: HookCell<u64>,
+    off_ns: OwnerCell<u64>,
 }
 
 /// Accessed only by the thread itself.
@@ -131,10 +131,10 @@ impl Desched {
     fn new() -> Self {
         Self {
             stores: UserStores::new(),
-            on_preempt: HookCell::new(0),
-            on_block: HookCell::new(0),
+            on_preempt: OwnerCell::new(0),
+            on_block: OwnerCell::new(0),
             missed: Atomic::new(0),
-            off_ns: HookCell::new(clock::monotonic_fast_ns()),
+            off_ns: OwnerCell::new(clock::monotonic_fast_ns()),
         }
     }
 

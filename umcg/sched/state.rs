@@ -29,7 +29,7 @@ use crate::{
     sys::{
         clock,
         context::TaskContext,
-        hook_cell::HookCell,
+        owner_cell::OwnerCell,
         record::map::records,
         record::{
             Current,
@@ -52,7 +52,7 @@ const REGISTER_WITH_VCPU: u32 = UMCG_SCHED_STATE_REGISTER | UMCG_SCHED_STATE_VCP
 struct SchedState {
     slot: Slot,
     wants_vcpu: bool,
-    vcpu: HookCell<u32>,
+    vcpu: OwnerCell<u32>,
 }
 
 /// Accessed only by the thread itself.
@@ -139,7 +139,7 @@ fn register(ctx: &mut TaskContext, wants_vcpu: bool, tell: impl FnOnce(u32) -> R
     let shared = SchedState {
         slot,
         wants_vcpu,
-        vcpu: HookCell::new(UMCG_SCHED_NO_VCPU),
+        vcpu: OwnerCell::new(UMCG_SCHED_NO_VCPU),
     };
     let tid = target::own_tid();
 

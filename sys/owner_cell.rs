@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Values that the code of a task shares with the scheduler hooks that interrupt it.
+//! Values that one task writes, and that its scheduler hooks and other tasks read.
 
 use core::sync::atomic::{
     AtomicBool,
     AtomicU32,
     AtomicU64,
+    AtomicU8,
     Ordering::Relaxed, //
 };
 
-/// What is read and written by one instruction.
+/// A type that is read and written by a single instruction.
 pub(crate) trait Word: Copy {
-    /// The same, shared. An atomic of the language: those of the kernel are calls.
+    /// The atomic of this type. Of `core`: the kernel's atomics are function calls from Rust.
     type Shared: Sync;
 
-    /// Makes it shared.
+    /// Creates the atomic.
     fn share(self) -> Self::Shared;
     /// Reads it.
     fn load(shared: &Self::Shared) -> Self;
@@ -45,31 +46,39 @@ macro_rules! impl_word {
     )*};
 }
 
-impl_word!(bool: AtomicBool, u32: AtomicU32, u64: AtomicU64);
+impl_word!(bool: AtomicBool, u8: AtomicU8, u32: AtomicU32, u64: AtomicU64);
 
-/// A value of one task. As a `Cell`, but the task's scheduler hooks use it, too, between any two of
-/// its instructions: so each access is one instruction, at its place. Nothing is ordered by it but
-/// what this task does on its CPU. Any context, run-queue lock held or not, on PREEMPT_RT as well: it
-/// takes no lock and cannot sleep.
+/// A value of one task, its owner. Like a `Cell`, but the owner's scheduler hooks may access it
+/// between any two of its instructions, and other tasks may read it at any time: so each access is a
+/// single instruction. Orders nothing except on the owner's CPU. Any context, with or without a
+/// run-queue lock, also on PREEMPT_RT: it takes no lock and cannot sleep.
 ///
 /// If another task writes it, one of the values is lost.
-pub(crate) struct HookCell<T: Word>(T::Shared);
+pub(crate) struct OwnerCell<T: Word>(T::Shared);
 
-impl<T: Word> HookCell<T> {
+impl<T: Word> OwnerCell<T> {
     /// A value.
     pub(crate) fn new(value: T) -> Self {
         Self(value.share())
     }
 
-    /// Reads the value.
+    /// Reads the value. Any task.
     #[inline(always)]
     pub(crate) fn get(&self) -> T {
         T::load(&self.0)
     }
 
-    /// Writes the value.
+    /// Writes the value. For the owner and its hooks.
     #[inline(always)]
     pub(crate) fn set(&self, value: T) {
         value.store(&self.0);
+    }
+}
+
+impl OwnerCell<u32> {
+    /// Adds one, modulo 2^32. For the owner.
+    #[inline(always)]
+    pub(crate) fn increment(&self) {
+        self.set(self.get().wrapping_add(1));
     }
 }
