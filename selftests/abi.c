@@ -156,7 +156,7 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 	EXPECT_EQ(40, sizeof(struct umcg_desched_args));
 }
 
-TEST_F(abi, numbers_are_those_of_the_first_version)
+TEST_F(abi, ioctl_numbers_are_those_of_the_first_version)
 {
 	EXPECT_EQ(0xc010bb80, UMCG_IOC_VERSION);
 	EXPECT_EQ(0x4010bb81, UMCG_IOC_CTL);
@@ -175,7 +175,7 @@ TEST_F(abi, numbers_are_those_of_the_first_version)
 		  UMCG_TASK_RESERVED_MASK | UMCG_TASK_USER_MASK);
 }
 
-TEST_F(abi, the_module_tells_its_version)
+TEST_F(abi, the_module_reports_its_version)
 {
 	struct umcg_version_args args = { .size = sizeof(args), .abi = 77, .features = 77 };
 
@@ -221,7 +221,7 @@ TEST_F(abi, structures_that_are_too_small_are_EINVAL)
 	}
 }
 
-TEST_F(abi, larger_structures_may_be_zero_beyond_what_is_known)
+TEST_F(abi, larger_structures_must_be_zero_beyond_the_known_part)
 {
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
 		const uint32_t today = calls[c].size_today ?: calls[c].size;
@@ -242,7 +242,7 @@ TEST_F(abi, larger_structures_may_be_zero_beyond_what_is_known)
 	}
 }
 
-TEST_F(abi, what_lies_behind_the_structure_does_not_matter)
+TEST_F(abi, memory_behind_the_structure_does_not_matter)
 {
 	for (size_t c = 0; c < ARRAY_SIZE(calls); c++) {
 		uint8_t *behind = (uint8_t *)&self->args + calls[c].size;
@@ -371,7 +371,7 @@ static int ioctl_32_bits(unsigned int command, void *argument)
 	return call_32_bits(IOCTL_32_BITS, umcg_fd, command, (uintptr_t)argument);
 }
 
-TEST_F(abi, programs_of_32_bits_make_the_same_calls)
+TEST_F(abi, compat_programs_make_the_same_calls)
 {
 	struct low_memory *low = mmap(NULL, sizeof(*low), PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);

@@ -232,7 +232,7 @@ static bool is_between(uint64_t before, uint64_t stamp)
 	       stamp <= monotonic_ns() >> UMCG_STATE_TIMESTAMP_GRANULARITY;
 }
 
-TEST_F(block, is_seen_and_the_worker_comes_back)
+TEST_F(block, is_reported_and_the_worker_is_queued)
 {
 	struct work work = { .variant = variant, .obstacle = &self->obstacle };
 	struct umcg_thread *worker = &self->worker;
@@ -298,7 +298,7 @@ static void ask_without_blocking(struct umcg_thread *self)
 		self->phase = work->variant->enter(work->obstacle);
 }
 
-TEST_F(block, what_is_there_already_does_not_block)
+TEST_F(block, available_data_does_not_block)
 {
 	struct work work = { .variant = variant, .obstacle = &self->obstacle };
 	struct umcg_thread *worker = &self->worker;

@@ -190,7 +190,7 @@ static bool sleeps_in(pid_t tid, const char *function)
  * A thread that has looked up a task, and is about to wake it, may be preempted in between. While
  * there may be such a thread, the task keeps the privileges that it had at the lookup.
  */
-TEST_F(confined, privileges_wait_for_those_who_are_about_to_wake)
+TEST_F(confined, privileges_wait_for_pending_wakers)
 {
 	pid_t pid;
 
@@ -266,7 +266,7 @@ TEST_F(confined, a_worker_that_seccomp_kills_starts_its_server)
 	EXPECT_EQ(0, result_of_process(run_in_strict_mode, self));
 }
 
-static void break_the_contract(struct umcg_thread *self)
+static void violate_the_protocol(struct umcg_thread *self)
 {
 	const long how = (long)self->arg;
 	uint64_t word = state_word(&self->task);
@@ -287,7 +287,7 @@ static int be_killed(void *argument)
 	if (!become(USER) || server_register(&server))
 		return 1;
 	worker.arg = argument;
-	worker_start(&worker, &group, break_the_contract);
+	worker_start(&worker, &group, violate_the_protocol);
 	if (server_next_worker(&server, &group) != &worker)
 		return 2;
 	server_run(&server, &worker);
@@ -314,7 +314,7 @@ static long killed(void)
 	return umcg_stat("killed_state") + umcg_stat("killed_server") + umcg_stat("killed_memory");
 }
 
-TEST_F(confined, breaches_of_the_contract_leave_no_line_in_the_log)
+TEST_F(confined, protocol_violations_are_not_logged)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	const long before = killed();

@@ -353,7 +353,7 @@ static int publish_wrong_servers(void *argument)
 	return 42;
 }
 
-TEST_F(contract, an_idle_server_that_is_none_is_passed_over)
+TEST_F(contract, an_invalid_idle_server_is_skipped)
 {
 	EXPECT_SURVIVED(publish_wrong_servers);
 	EXPECT_COUNTED(0, 0, 0);

@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(desched)
 {
 }
 
-TEST_F(desched, arguments_that_make_no_sense_change_nothing)
+TEST_F(desched, invalid_arguments_change_nothing)
 {
 	const struct umcg_desched_args good = {
 		.size = sizeof(good),
@@ -90,7 +90,7 @@ TEST_F(desched, addresses_that_cannot_be_written_are_refused)
 	EXPECT_EQ(-ENOENT, desched_remove(COOKIE));
 }
 
-TEST_F(desched, cookies_tell_notifications_apart)
+TEST_F(desched, cookies_distinguish_notifications)
 {
 	uint64_t words[UMCG_DESCHED_MAX + 1];
 
@@ -122,7 +122,7 @@ TEST_F(desched, the_word_is_written_before_the_call_returns)
 	EXPECT_EQ(42, self->word);
 }
 
-TEST_F(desched, only_what_is_named_is_written)
+TEST_F(desched, only_requested_events_are_written)
 {
 	const uint32_t widths[] = { 1, 2, 4, 8 };
 
@@ -155,7 +155,7 @@ static void be_preempted(void)
 		sched_yield();
 }
 
-TEST_F(desched, preemption_and_blocking_are_told_apart)
+TEST_F(desched, preemption_and_blocking_are_distinguished)
 {
 	static _Atomic uint64_t on_preempt, on_block;
 
@@ -176,7 +176,7 @@ TEST_F(desched, preemption_and_blocking_are_told_apart)
 	tell_to_go(&self->other);
 }
 
-TEST_F(desched, the_time_of_the_last_departure_can_be_had)
+TEST_F(desched, the_time_of_the_last_deschedule_can_be_written)
 {
 	uint64_t before, after;
 
@@ -278,7 +278,7 @@ static int tracer(void *argument)
 	return 0;
 }
 
-TEST_F(desched, a_stop_by_a_tracer_is_a_departure)
+TEST_F(desched, a_stop_by_a_tracer_is_a_deschedule)
 {
 	struct watch watch = { .word = &self->word };
 	struct traced traced = { .watch = &watch };
@@ -333,7 +333,7 @@ static int add_and_exec(void *argument)
 }
 
 /* Its words would be written to the memory of another program. */
-TEST_F(desched, exec_takes_the_notifications_away)
+TEST_F(desched, exec_removes_the_notifications)
 {
 	const int status = process_ends(process_start(add_and_exec, (void *)&self->word));
 

@@ -47,7 +47,7 @@ static int add(FIXTURE_DATA(memory) *self)
 	return desched_add(COOKIE, ALWAYS, (void *)self->word, 8, VALUE);
 }
 
-TEST_F(memory, a_page_that_is_not_there_is_written)
+TEST_F(memory, a_missing_page_is_written)
 {
 	ASSERT_EQ(0, add(self));
 	for (int round = 0; round < ROUNDS; round++) {
@@ -110,7 +110,7 @@ TEST_F(memory, a_page_of_a_file_is_written)
 	}
 }
 
-TEST_F(memory, one_page_that_is_missing_does_not_keep_the_others_from_being_written)
+TEST_F(memory, a_missing_page_does_not_prevent_other_writes)
 {
 	ASSERT_EQ(0, desched_add(1, ALWAYS, (void *)&self->near_word, 4, 1));
 	ASSERT_EQ(0, add(self));
@@ -183,7 +183,7 @@ static int make_the_page_read_only(void *argument)
 	return 2;
 }
 
-TEST_F(memory, memory_that_is_gone_ends_in_a_signal)
+TEST_F(memory, unmapped_memory_raises_a_signal)
 {
 	int (*const ways[])(void *) = { lose_the_page, make_the_page_read_only };
 
@@ -205,7 +205,7 @@ static void drop_notification(int signal)
 	faults += desched_remove(COOKIE) == 0;
 }
 
-TEST_F(memory, a_handler_of_that_signal_can_end_it)
+TEST_F(memory, a_handler_of_that_signal_can_remove_the_notification)
 {
 	/* It may itself be descheduled before it has done so. */
 	const struct sigaction action = { .sa_handler = drop_notification, .sa_flags = SA_NODEFER };
@@ -266,7 +266,7 @@ static int lock_page(FIXTURE_DATA(memory) *self, unsigned int rights)
 		       -1 : key;
 }
 
-TEST_F(memory, a_page_that_a_protection_key_closes_is_written)
+TEST_F(memory, a_page_closed_by_a_protection_key_is_written)
 {
 	const unsigned int rights[] = { PKEY_DISABLE_WRITE, PKEY_DISABLE_ACCESS };
 	const int key = lock_page(self, 0);
@@ -295,7 +295,7 @@ static void depart(int signal)
 }
 
 /* A handler has no rights to any key but the first one, unless it gets them itself. */
-TEST_F(memory, a_handler_may_leave_its_cpu_with_the_page_closed)
+TEST_F(memory, a_handler_may_be_descheduled_with_the_page_closed)
 {
 	const struct sigaction action = { .sa_handler = depart };
 
@@ -320,7 +320,7 @@ static int close_the_page(void *argument)
 	return 2;
 }
 
-TEST_F(memory, a_key_that_was_closed_from_the_beginning_stays_closed)
+TEST_F(memory, a_key_closed_at_the_call_stays_closed)
 {
 	const int key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
 	int status;
@@ -359,7 +359,7 @@ static void count_fault(int signal)
 	faults++;
 }
 
-TEST_F_TIMEOUT(memory, its_memory_may_come_and_go_at_any_time, STRESS_SECONDS)
+TEST_F_TIMEOUT(memory, its_memory_may_be_mapped_and_unmapped_at_any_time, STRESS_SECONDS)
 {
 	/* The handler is descheduled as well, and its signal would be blocked. */
 	const struct sigaction action = { .sa_handler = count_fault, .sa_flags = SA_NODEFER };
@@ -390,7 +390,7 @@ static void disturb(struct umcg_thread *self)
 }
 
 /* A second thread on the same CPU: a thread that is preempted or yields is descheduled. */
-TEST_F_TIMEOUT(memory, every_departure_is_seen_by_user_code, STRESS_SECONDS)
+TEST_F_TIMEOUT(memory, every_deschedule_is_seen_by_user_code, STRESS_SECONDS)
 {
 	struct watch watches[2] = {
 		{ .word = self->word, .enough = DEPARTURES / 2 },

@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(direct)
 	EXPECT_EQ(NULL, fault) TH_LOG("%s", fault);
 }
 
-TEST_F(direct, woken_worker_goes_on_under_an_idle_server_that_sleeps_on)
+TEST_F(direct, woken_worker_continues_under_an_idle_server_that_stays_asleep)
 {
 	struct umcg_thread *server = &self->servers[0], *worker = &self->workers[0];
 	long switches;
@@ -80,7 +80,7 @@ TEST_F(direct, woken_worker_goes_on_under_an_idle_server_that_sleeps_on)
 	EXPECT_EQ(0, self->direct.words->server_tid[5]);
 }
 
-TEST_F(direct, adopted_worker_is_named_as_the_one_that_runs)
+TEST_F(direct, adopted_worker_is_published_as_running)
 {
 	struct umcg_thread *server = &self->servers[0], *worker = &self->workers[0];
 
@@ -188,7 +188,7 @@ TEST_F(direct, kicked_worker_is_queued_and_its_own_server_started)
 	ASSERT_TRUE(direct_dismiss(&self->servers[1]));
 }
 
-TEST_F(direct, kicked_worker_of_a_server_that_is_gone_starts_another_one)
+TEST_F(direct, kicked_worker_of_an_exited_server_starts_another_one)
 {
 	struct umcg_kick_args kick = { .size = sizeof(kick) };
 
@@ -242,7 +242,7 @@ TEST_F(direct, watcher_is_started_when_a_worker_is_queued_and_no_server_is_idle)
 	EXPECT_EQ(0, self->servers[0].phase);
 }
 
-TEST_F(direct, registration_wants_the_group_as_it_is_described)
+TEST_F(direct, registration_checks_the_group)
 {
 	struct umcg_direct_group *words = self->direct.words;
 	struct umcg_thread thread = {};

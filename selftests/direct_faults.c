@@ -64,7 +64,7 @@ static bool worker_spins(FIXTURE_DATA(direct_faults) *self, int number)
 	return SOON(self->workers[number].result > 0);
 }
 
-TEST_F(direct_faults, server_that_dies_in_the_set_is_no_server_any_more)
+TEST_F(direct_faults, server_that_dies_in_the_set_is_removed)
 {
 	struct umcg_thread *worker = &self->workers[0];
 
@@ -100,7 +100,7 @@ TEST_F(direct_faults, server_that_dies_under_its_worker_leaves_it_running)
 	EXPECT_EQ(0, direct_idle_servers(&self->direct));
 }
 
-TEST_F(direct_faults, worker_of_a_dead_server_that_blocks_goes_on_under_another_one)
+TEST_F(direct_faults, worker_of_a_dead_server_that_blocks_continues_under_another_one)
 {
 	struct umcg_thread *worker = &self->workers[0];
 
@@ -125,7 +125,7 @@ static void waits_for_a_moment(struct umcg_thread *self)
 	stay_until_told(self);
 }
 
-TEST_F(direct_faults, server_that_times_out_in_the_set_takes_itself_back)
+TEST_F(direct_faults, server_that_times_out_in_the_set_leaves_it)
 {
 	struct umcg_thread *server = &self->servers[0];
 
@@ -138,7 +138,7 @@ TEST_F(direct_faults, server_that_times_out_in_the_set_takes_itself_back)
 	ASSERT_TRUE(thread_ends(server));
 }
 
-TEST_F(direct_faults, server_that_times_out_with_a_worker_sleeps_on)
+TEST_F(direct_faults, server_that_times_out_with_a_worker_stays_asleep)
 {
 	struct umcg_thread *server = &self->servers[0];
 
@@ -214,7 +214,7 @@ static void spins_and_blocks(struct umcg_thread *self)
 }
 
 /* A worker that blocks gives its server to the only one in the ring that can be run. */
-TEST_F(direct_faults, ring_of_wrong_numbers_is_passed_over)
+TEST_F(direct_faults, ring_of_invalid_tids_is_skipped)
 {
 	struct umcg_thread *waits = &self->workers[1], *blocks = &self->workers[2];
 	struct umcg_thread *server = &self->servers[0], *other = &self->servers[1];
@@ -255,7 +255,7 @@ TEST_F(direct_faults, ring_of_wrong_numbers_is_passed_over)
 }
 
 /* A worker that is in the ring twice runs once, and its second entry does no harm later. */
-TEST_F(direct_faults, worker_that_ends_while_the_ring_names_it_is_passed_over)
+TEST_F(direct_faults, worker_that_exits_in_the_ring_is_skipped)
 {
 	struct umcg_thread *waits = &self->workers[1], *blocks = &self->workers[2];
 	struct umcg_thread *server = &self->servers[0], *other = &self->servers[1];
@@ -313,7 +313,7 @@ static int scribble(void *argument)
 	return 0;
 }
 
-TEST_F(direct_faults, wild_words_hurt_their_own_process_only)
+TEST_F(direct_faults, wild_words_harm_their_own_process_only)
 {
 	int status;
 
@@ -325,7 +325,7 @@ TEST_F(direct_faults, wild_words_hurt_their_own_process_only)
 	EXPECT_TRUE(nothing_is_left());
 }
 
-TEST_F(direct_faults, group_that_is_unmapped_serves_on)
+TEST_F(direct_faults, unmapped_group_keeps_working)
 {
 	struct umcg_thread *server = &self->servers[0], *worker = &self->workers[0];
 	struct umcg_direct_group *words = self->direct.words;

@@ -77,7 +77,7 @@ static void wait_and_exit(struct umcg_thread *self)
 	exit_without_a_word(self);
 }
 
-TEST_F(leaving, a_server_that_exits_is_gone)
+TEST_F(leaving, an_exited_server_is_not_found)
 {
 	server_start(&self->other, wait_and_exit);
 	ASSERT_TRUE(SOON(thread_waits(&self->other)));
@@ -98,7 +98,7 @@ static void lock_and_exit(struct umcg_thread *self)
 	syscall(SYS_exit, 0);
 }
 
-TEST_F(leaving, a_locked_worker_that_exits_starts_nobody)
+TEST_F(leaving, a_locked_worker_that_exits_starts_no_server)
 {
 	uint64_t word;
 
@@ -124,7 +124,7 @@ static void come_and_go(struct umcg_thread *self)
 	syscall(SYS_exit, 0);
 }
 
-TEST_F(leaving, wakes_that_meet_a_thread_that_leaves_do_no_harm)
+TEST_F(leaving, wakes_of_an_exiting_thread_do_no_harm)
 {
 	int woken = 0;
 
@@ -175,7 +175,7 @@ static void leave_and_look(struct umcg_thread *self)
 	self->phase = 1;
 }
 
-TEST_F(leaving, a_kick_that_comes_too_late_changes_nothing)
+TEST_F(leaving, a_late_kick_changes_nothing)
 {
 	struct umcg_thread kicker = { .arg = &self->other };
 

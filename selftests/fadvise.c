@@ -59,7 +59,7 @@ static void wait_once(struct umcg_thread *self)
 	self->result = server_wait(self, 0);
 }
 
-TEST_F(fadvise, the_version_tells_of_it)
+TEST_F(fadvise, the_version_reports_it)
 {
 	struct umcg_version_args args = { .size = sizeof(args) };
 
@@ -79,7 +79,7 @@ TEST_F(fadvise, a_thread_that_is_not_registered_is_EINVAL)
 	EXPECT_EQ(-EINVAL, self->peer.result);
 }
 
-TEST_F(fadvise, only_flags_that_there_are_are_valid)
+TEST_F(fadvise, unknown_flags_are_EINVAL)
 {
 	const uint64_t refused[] = {
 		UMCG_WAIT_WF_CURRENT_CPU, 4, -1, 1ULL << 31, 1ULL << 32, 1ULL << 63, INT64_MAX,
@@ -134,7 +134,7 @@ static void wait_beyond_the_end_of_time(struct umcg_thread *self)
 	self->result = call_wait(UINT64_MAX, 0);
 }
 
-TEST_F(fadvise, a_timeout_beyond_the_end_of_time_never_comes)
+TEST_F(fadvise, a_timeout_beyond_the_clock_never_expires)
 {
 	server_start(&self->peer, wait_beyond_the_end_of_time);
 	ASSERT_TRUE(SOON(thread_waits(&self->peer)));

@@ -195,7 +195,7 @@ static bool module_works(void)
 	return module_unloads_soon();
 }
 
-TEST_F_TIMEOUT(force, it_ends_those_who_use_the_module_and_nobody_else, STRESS_SECONDS)
+TEST_F_TIMEOUT(force, it_kills_only_users_of_the_module, STRESS_SECONDS)
 {
 	int err;
 

@@ -49,7 +49,7 @@ TEST_F(handler, a_preempted_worker_handles_signals_and_does_nothing_else)
 	EXPECT_TRUE(worker_ends(&self->test));
 }
 
-TEST_F(handler, a_waiting_worker_handles_signals_and_goes_on_waiting)
+TEST_F(handler, a_waiting_worker_handles_signals_and_continues_to_wait)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, yield));
 	ASSERT_TRUE(worker_is_run(&self->test));
@@ -103,7 +103,7 @@ static void sleep_until_told(void)
 	stay_until_told(&tested->worker);
 }
 
-TEST_F(handler, a_handler_that_a_server_does_not_wait_for_is_told_to_go_on)
+TEST_F(handler, a_handler_that_sleeps_when_its_worker_is_run_is_reported)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, note_that_it_runs));
 	in_handler = sleep_until_told;
@@ -123,7 +123,7 @@ static void give_way(void)
 	worker_kick(&tested->worker);
 }
 
-TEST_F(handler, a_worker_that_gives_way_within_a_handler_comes_to_its_end)
+TEST_F(handler, a_worker_that_yields_within_a_handler_finishes_it)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, count));
 	ASSERT_TRUE(worker_is_let_run(&self->test));
@@ -142,7 +142,7 @@ static void sleep_a_moment(void)
 	sleep_ms(1);
 }
 
-TEST_F(handler, a_worker_that_blocks_within_a_handler_comes_to_its_end)
+TEST_F(handler, a_worker_that_blocks_within_a_handler_finishes_it)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, count));
 	in_handler = sleep_a_moment;
@@ -186,7 +186,7 @@ static void count_other(int signal)
 }
 
 /* Signals with lower and higher numbers than the immediate one. */
-TEST_F(handler, other_signals_wait_for_a_server)
+TEST_F(handler, other_signals_stay_pending_until_a_server_runs_it)
 {
 	const int others[] = { SIGHUP, SIGUSR2, SIGRTMIN };
 	const struct sigaction action = { .sa_handler = count_other };

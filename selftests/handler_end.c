@@ -131,7 +131,7 @@ static void count_deaf(struct umcg_thread *self)
 	count(self);
 }
 
-TEST_F(handler_end, a_worker_that_blocks_all_other_signals_goes_on_waiting)
+TEST_F(handler_end, a_worker_that_blocks_all_other_signals_continues_to_wait)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, yield_deaf));
 	ASSERT_TRUE(worker_is_run(&self->test));
@@ -150,7 +150,7 @@ static void run_worker(struct umcg_thread *self)
 }
 
 /* The wait of the worker restarts while it is idle, and names a server that has exited since. */
-TEST_F(handler_end, a_wait_that_starts_again_wakes_nobody)
+TEST_F(handler_end, a_restarted_wait_wakes_no_task)
 {
 	struct umcg_thread other = {};
 
@@ -219,7 +219,7 @@ static int time_out_and_take_a_signal(void *argument)
 	return test->worker.result == -ETIMEDOUT ? 0 : 6;
 }
 
-TEST_F(handler_end, a_wait_that_has_timed_out_is_over_when_it_starts_again)
+TEST_F(handler_end, an_expired_wait_ends_when_it_is_restarted)
 {
 	struct stopped *stopped = mmap(NULL, sizeof(*stopped), PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

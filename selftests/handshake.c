@@ -86,7 +86,7 @@ TEST_F(setresuid, the_only_server_changes_the_ids_of_all_threads)
 	EXPECT_TRUE(scene_ends(self->scene));
 }
 
-TEST_F(setresuid, a_thread_that_is_no_task_changes_the_ids_of_all_threads)
+TEST_F(setresuid, an_unregistered_thread_changes_the_ids_of_all_threads)
 {
 	change_ids(_metadata, self->scene, variant->place, &self->scene->bystander_changes_ids);
 	EXPECT_TRUE(scene_ends(self->scene));
@@ -178,7 +178,7 @@ static void sleep_for_ever(struct umcg_thread *self)
 		pause();
 }
 
-TEST_F(signalled, a_held_worker_learns_that_it_is_cancelled)
+TEST_F(signalled, a_held_worker_is_cancelled)
 {
 	struct umcg_thread *worker = &self->workers[0];
 
@@ -293,7 +293,7 @@ static long steps(struct umcg_crew *crew)
 	return sum;
 }
 
-TEST_F_TIMEOUT(collector, stops_all_threads_and_lets_them_go_on, STRESS_SECONDS)
+TEST_F_TIMEOUT(collector, stops_and_continues_all_threads, STRESS_SECONDS)
 {
 	const long held_before = umcg_stat("handled");
 

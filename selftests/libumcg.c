@@ -72,7 +72,7 @@ static bool may_be_huge(const void *address)
 	return may;
 }
 
-TEST(what_the_kernel_pins_is_never_in_a_huge_page)
+TEST(pinned_memory_is_never_in_a_huge_page)
 {
 	umcg_t group = umcg_create_group(0);
 

@@ -32,7 +32,7 @@ static void *preempt_when_it_spins(void *arg)
 	return NULL;
 }
 
-TEST(preemption_is_refused_where_it_cannot_be)
+TEST(invalid_preemption_is_refused)
 {
 	struct member worker = { .body = wait_thrice };
 

@@ -440,7 +440,7 @@ static int (*const losers[])(void) = {
 	lose_the_descriptor_of_who_wakes, lose_the_descriptor_at_the_end,
 };
 
-TEST(who_has_closed_the_descriptor_gets_EBADF_and_loses_no_file)
+TEST(a_closed_descriptor_is_EBADF_and_no_file_is_harmed)
 {
 	for (unsigned int i = 0; i < sizeof(losers) / sizeof(losers[0]); i++) {
 		int status;

@@ -238,12 +238,12 @@ static void pass_tokens_under_kicks(struct __test_metadata *_metadata, int serve
 	TH_LOG("%ld kicks", kicker.done);
 }
 
-TEST_F_TIMEOUT(load, tokens_while_everybody_is_kicked_one_server, SECONDS)
+TEST_F_TIMEOUT(load, tokens_while_all_are_kicked_one_server, SECONDS)
 {
 	pass_tokens_under_kicks(_metadata, 1);
 }
 
-TEST_F_TIMEOUT(load, tokens_while_everybody_is_kicked_three_servers, SECONDS)
+TEST_F_TIMEOUT(load, tokens_while_all_are_kicked_three_servers, SECONDS)
 {
 	pass_tokens_under_kicks(_metadata, 3);
 }

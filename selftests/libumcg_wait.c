@@ -18,7 +18,7 @@ TEST(a_wait_times_out)
 	umcg_unregister_task();
 }
 
-TEST(every_wake_up_is_remembered)
+TEST(every_wake_up_counts)
 {
 	umcg_tid self = umcg_register_basic_task(0);
 

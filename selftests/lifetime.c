@@ -87,14 +87,14 @@ static void fork_and_go_on(struct umcg_thread *self)
 	self->phase = -1;
 }
 
-TEST_F(lifetime, the_words_of_a_worker_stay_its_own_while_its_fork_lives)
+TEST_F(lifetime, a_worker_keeps_its_words_while_its_fork_exists)
 {
 	ASSERT_TRUE(start_worker(self, fork_and_go_on));
 	ASSERT_TRUE(run_to_end(self));
 	EXPECT_EQ(1, self->worker.result);
 }
 
-TEST_F(lifetime, the_words_of_a_server_stay_its_own_while_its_fork_lives)
+TEST_F(lifetime, a_server_keeps_its_words_while_its_fork_exists)
 {
 	int pipe_ends[2];
 	pid_t pid;
@@ -128,7 +128,7 @@ static void vfork_once(struct umcg_thread *self)
 	self->phase = -1;
 }
 
-TEST_F(lifetime, a_worker_that_vforks_is_blocked_and_the_child_is_nobody)
+TEST_F(lifetime, a_worker_that_vforks_is_blocked_and_the_child_is_unregistered)
 {
 	int pipe_ends[2];
 
@@ -216,7 +216,7 @@ static void execute_in_vain(struct umcg_thread *self)
 	self->phase = -1;
 }
 
-TEST_F(lifetime, a_worker_whose_exec_fails_goes_on)
+TEST_F(lifetime, a_worker_whose_exec_fails_continues)
 {
 	char path[] = "/tmp/no-program-XXXXXX";
 	int fd = mkstemp(path);
@@ -301,7 +301,7 @@ static void yield_without_server(struct umcg_thread *self)
 		self->result = 0;
 }
 
-TEST_F(lifetime, a_worker_that_yields_to_nobody_finds_its_way_to_the_list)
+TEST_F(lifetime, a_worker_without_a_server_can_queue_itself)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ways_to_go); i++) {
 		ASSERT_TRUE(run_without_server(self, yield_without_server, ways_to_go[i]));
@@ -369,7 +369,7 @@ static int go_as_main_thread(void *is_server)
 	return 3;
 }
 
-TEST_F(lifetime, a_group_does_its_work_without_the_main_thread)
+TEST_F(lifetime, a_group_works_without_the_main_thread)
 {
 	for (int i = 0; i < 10; i++) {
 		bool is_server = i % 2;
@@ -405,7 +405,7 @@ FIXTURE_TEARDOWN(abandoned)
 {
 }
 
-TEST_F(abandoned, a_worker_that_is_left_alone_is_killed_at_once)
+TEST_F(abandoned, an_abandoned_worker_is_killed_at_once)
 {
 	uint64_t since;
 	int status;

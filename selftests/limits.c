@@ -244,7 +244,7 @@ TEST_F(limits, all_processes_of_a_user_have_one)
 		EXPECT_TRUE(guest_is_killed(pids[i]));
 }
 
-TEST_F(limits, are_not_those_of_a_user_with_CAP_SYS_RESOURCE)
+TEST_F(limits, do_not_apply_with_CAP_SYS_RESOURCE)
 {
 	struct crowd crowd;
 
@@ -253,7 +253,7 @@ TEST_F(limits, are_not_those_of_a_user_with_CAP_SYS_RESOURCE)
 }
 
 /* A subordinate UID of the same user is not another user. */
-TEST_F(limits, a_user_namespace_counts_for_who_has_made_it)
+TEST_F(limits, a_user_namespace_counts_for_its_creator)
 {
 	struct guest *guest = new_guests(3);
 	pid_t pids[3];
@@ -271,7 +271,7 @@ TEST_F(limits, a_user_namespace_counts_for_who_has_made_it)
 }
 
 /* Root in a user namespace only is not exempt. */
-TEST_F(limits, hold_for_the_superuser_of_a_user_namespace)
+TEST_F(limits, apply_to_root_in_a_user_namespace)
 {
 	struct guest *guest = new_guests(1);
 	pid_t pid;
@@ -284,7 +284,7 @@ TEST_F(limits, hold_for_the_superuser_of_a_user_namespace)
 }
 
 /* A namespace created by root, as for a container, has its own users. */
-TEST_F(limits, a_user_namespace_of_the_superuser_has_users)
+TEST_F(limits, a_user_namespace_created_by_root_has_users)
 {
 	struct guest *guest = new_guests(2);
 	pid_t pids[2];
@@ -461,7 +461,7 @@ static int use_all_kinds(void *argument)
 	return 0;
 }
 
-TEST_F(limits, hold_for_slots_and_notifications_each_for_itself)
+TEST_F(limits, apply_to_slots_and_notifications_separately)
 {
 	int status = process_ends(process_start(use_all_kinds, NULL));
 
@@ -504,7 +504,7 @@ static int come_and_leave_as_user(void *argument)
  * A thread that has left still has memory for some time, and counts as long. No registration fails
  * because of that: there are never more at a time than allowed.
  */
-TEST_F(limits, what_has_left_counts_until_its_memory_is_free)
+TEST_F(limits, a_thread_that_has_left_counts_until_its_memory_is_freed)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(limited); i++) {
 		pid_t pids[2];
@@ -538,7 +538,7 @@ static int take_a_slot(void *argument)
 }
 
 /* Root is not exempt: there are no more. */
-TEST_F(limits, a_process_has_so_many_slots_and_no_more)
+TEST_F(limits, a_process_has_a_limit_of_slots)
 {
 	static struct umcg_thread crowd[SLOTS];
 	int status;
@@ -567,7 +567,7 @@ TEST_F(limits, a_process_has_so_many_slots_and_no_more)
 }
 
 /* The whole mapping can be read; beyond the last possible slot it shows the same page. */
-TEST_F(limits, pages_of_slots_are_as_many_as_slots_need_and_one)
+TEST_F(limits, there_is_one_page_more_than_slots_need)
 {
 	const int last = UMCG_SCHED_STATE_SLOTS - 1;
 	const long pages = (SLOTS * sizeof(*slots) + PAGE - 1) / PAGE;

@@ -255,7 +255,7 @@ static int pin_both_ends(void *argument)
 	return 0;
 }
 
-TEST_F(pinned, what_holds_words_counts_once_and_whole)
+TEST_F(pinned, folios_with_words_are_charged_once_and_whole)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		const int result = result_of_process(pin_both_ends, &kinds[i]);
@@ -360,13 +360,13 @@ static int change_pages(void *argument)
 	return 0;
 }
 
-TEST_F(pinned, what_is_unregistered_counts_no_more)
+TEST_F(pinned, unregistering_uncharges_memory)
 {
 	EXPECT_EQ(0, result_of_process(change_pages, NULL))
 		TH_LOG("the step that went wrong");
 }
 
-TEST_F(pinned, what_has_exited_counts_no_more)
+TEST_F(pinned, exit_uncharges_memory)
 {
 	EXPECT_EQ(0, result_of_process(change_pages, self))
 		TH_LOG("the step that went wrong");

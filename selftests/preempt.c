@@ -185,7 +185,7 @@ static void signal_without_the_flag(struct umcg_thread *self)
 	worker->phase = 2;
 }
 
-TEST_F(preempt, a_signal_alone_preempts_nobody)
+TEST_F(preempt, a_signal_alone_does_not_preempt)
 {
 	self->preempter.arg = &self->worker;
 	ASSERT_TRUE(start_worker(self, spin));
@@ -204,7 +204,7 @@ static void kick_self(struct umcg_thread *self)
 	self->phase = 2;
 }
 
-TEST_F(preempt, a_worker_that_kicks_itself_gives_way_before_it_goes_on)
+TEST_F(preempt, a_worker_that_kicks_itself_is_preempted_at_once)
 {
 	ASSERT_TRUE(start_worker(self, kick_self));
 	ASSERT_EQ(0, server_run(&self->server, &self->worker));
@@ -380,7 +380,7 @@ static void live_until_told(struct umcg_thread *self)
 		sleep_ms(1);
 }
 
-TEST_F(preempt, what_is_no_registered_thread_is_ESRCH)
+TEST_F(preempt, an_unregistered_thread_is_ESRCH)
 {
 	struct umcg_thread plain = {};
 	const pid_t process = fork();
@@ -565,7 +565,7 @@ static void signal_all(struct umcg_thread *self)
 	}
 }
 
-TEST_F_TIMEOUT(storm, kicks_from_all_sides_do_no_harm, STRESS_SECONDS)
+TEST_F_TIMEOUT(storm, concurrent_kicks_do_no_harm, STRESS_SECONDS)
 {
 	const long killed[] = { umcg_stat("killed_state"), umcg_stat("killed_server"),
 				umcg_stat("killed_memory") };

@@ -387,7 +387,7 @@ static int register_with_borrowed_descriptor(void *argument)
 	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL) ? 5 : 0;
 }
 
-TEST_F(process, a_descriptor_acts_for_whoever_uses_it)
+TEST_F(process, a_descriptor_acts_for_its_user)
 {
 	int sockets[2];
 	pid_t pid;

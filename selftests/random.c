@@ -472,7 +472,7 @@ static bool watch(struct __test_metadata *_metadata, FIXTURE_DATA(protocol) *sel
 	return true;
 }
 
-TEST_F_TIMEOUT(protocol, nobody_is_lost_whatever_happens, A_DAY)
+TEST_F_TIMEOUT(protocol, no_task_is_lost, A_DAY)
 {
 	void (*const bodies[HELPERS])(struct umcg_thread *) = {
 		serve_wants, serve_faults, audit, kick_at_random, kick_at_random,

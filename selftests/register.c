@@ -102,7 +102,7 @@ TEST_F(registration, immediate_signals_are_those_of_a_worker)
 	EXPECT_EQ(-EINVAL, umcg_ctl(UMCG_CTL_UNREGISTER | UMCG_CTL_SIGNALS, NULL));
 }
 
-TEST_F(registration, a_worker_with_immediate_signals_has_nothing_behind_them)
+TEST_F(registration, fields_behind_immediate_signals_must_be_zero)
 {
 	worker_task_init(self->task, &self->group);
 	self->task->signals = SIGNAL_BIT(SIGUSR1);
@@ -261,7 +261,7 @@ TEST_F(registration, registering_twice_is_EINVAL)
 	EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 }
 
-TEST_F(registration, only_the_registered_unregister)
+TEST_F(registration, only_registered_threads_unregister)
 {
 	EXPECT_EQ(-EINVAL, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 	server_task_init(self->task);
@@ -294,7 +294,7 @@ static void register_among_mates(struct umcg_thread *self)
 		mates->errors++;
 }
 
-TEST_F(registration, many_tasks_in_a_page_count_once)
+TEST_F(registration, a_page_with_many_tasks_is_charged_once)
 {
 	struct page_mates mates = { .tasks = self->task };
 	struct umcg_thread threads[PAGE_MATES] = {};
@@ -459,7 +459,7 @@ static uint64_t word_after_registration(FIXTURE_DATA(registration) *self, uint64
 	return after;
 }
 
-TEST_F(registration, the_bits_of_the_user_are_kept)
+TEST_F(registration, user_bits_are_preserved)
 {
 	const uint64_t patterns[] = { USER_BITS, 1ULL << 13, 1ULL << 17, 0xa000, 0 };
 
@@ -504,7 +504,7 @@ static int enter_a_time_namespace(void *self)
 	return process_ends(process_start(look_at_the_timestamp, self)) ? 3 : 0;
 }
 
-TEST_F(registration, the_timestamp_is_the_machines_in_a_time_namespace)
+TEST_F(registration, the_timestamp_is_the_hosts_in_a_time_namespace)
 {
 	const int status = process_ends(process_start(enter_a_time_namespace, self));
 
@@ -515,7 +515,7 @@ TEST_F(registration, the_timestamp_is_the_machines_in_a_time_namespace)
 		TH_LOG("the step that went wrong");
 }
 
-TEST_F(registration, a_timestamp_of_the_future_moves_on_by_one)
+TEST_F(registration, a_future_timestamp_is_incremented_by_one)
 {
 	const uint64_t in_an_hour = monotonic_ns() + 3600 * NSEC_PER_SEC;
 	uint64_t future = in_an_hour >> UMCG_STATE_TIMESTAMP_GRANULARITY;

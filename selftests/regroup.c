@@ -142,7 +142,7 @@ static int status_of_stopped(int (*body)(void *))
 	return status;
 }
 
-TEST_F(regroup, a_list_beyond_the_limit_of_locked_memory_is_waited_for)
+TEST_F(regroup, a_worker_waits_for_a_list_beyond_the_limit_of_locked_memory)
 {
 	EXPECT_EQ(42 << 8, status_of_stopped(move_beyond_the_limit));
 }
@@ -218,7 +218,7 @@ static int give_way_beyond_the_limit(void *argument)
 	return mover.worker.result ? 5 : 42;
 }
 
-TEST_F(regroup, the_server_of_a_worker_that_gives_way_beyond_the_limit_is_started)
+TEST_F(regroup, the_server_of_a_worker_preempted_beyond_the_limit_is_started)
 {
 	EXPECT_EQ(42 << 8, process_ends(process_start(give_way_beyond_the_limit, NULL)));
 }

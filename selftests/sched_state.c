@@ -40,7 +40,7 @@ static int call(uint32_t size, uint32_t flags, uint32_t reserved)
 	return umcg_ioctl(UMCG_IOC_SCHED_STATE, &args);
 }
 
-TEST_F(sched_state, calls_that_make_no_sense_change_nothing)
+TEST_F(sched_state, invalid_calls_change_nothing)
 {
 	const uint32_t size = sizeof(struct umcg_sched_state_args);
 	const uint32_t flags[] = {
@@ -60,7 +60,7 @@ TEST_F(sched_state, calls_that_make_no_sense_change_nothing)
 	EXPECT_EQ(0, slots[0].version);
 }
 
-TEST_F(sched_state, a_slot_that_cannot_be_told_is_not_given)
+TEST_F(sched_state, a_slot_that_cannot_be_returned_is_not_assigned)
 {
 	struct umcg_sched_state_args *args;
 
@@ -132,7 +132,7 @@ static void spin_with_slot(struct umcg_thread *self)
 		;
 }
 
-TEST_F(sched_state, a_thread_that_makes_way_is_seen_preempted)
+TEST_F(sched_state, a_preempted_thread_is_seen_preempted)
 {
 	struct umcg_sched_state copy = {};
 
@@ -162,7 +162,7 @@ TEST_F(sched_state, the_slot_follows_its_thread_from_cpu_to_cpu)
 	}
 }
 
-TEST_F(sched_state, a_slot_outlives_its_thread_and_is_given_again)
+TEST_F(sched_state, a_slot_outlives_its_thread_and_is_reused)
 {
 	struct umcg_sched_state before, after;
 	pid_t tid;
@@ -184,7 +184,7 @@ TEST_F(sched_state, a_slot_outlives_its_thread_and_is_given_again)
 	EXPECT_EQ(UMCG_SCHED_ON_CPU, after.state);
 }
 
-TEST_F(sched_state, slots_are_dense_and_the_lowest_free_one_is_given)
+TEST_F(sched_state, slots_are_dense_and_the_lowest_free_one_is_assigned)
 {
 	static struct umcg_thread crowd[CROWD];
 	const int free_ones[] = { 3, 64, 100 };
@@ -266,7 +266,7 @@ static int register_and_exec(void *argument)
 	exec_and_tell();
 }
 
-TEST_F(sched_state, exec_gives_the_slot_up)
+TEST_F(sched_state, exec_releases_the_slot)
 {
 	static char stack[65536] __attribute__((aligned(16)));
 	int slot = -1, status;

@@ -235,7 +235,7 @@ static bool share_a_vcpu(int a, int b)
 	       first.vcpu == second.vcpu && slot_seq(a) == first.seq;
 }
 
-TEST_F_TIMEOUT(sched_map, threads_on_a_cpu_have_virtual_cpus_of_their_own, STRESS_SECONDS)
+TEST_F_TIMEOUT(sched_map, virtual_cpus_of_threads_on_a_cpu_are_unique, STRESS_SECONDS)
 {
 	const uint32_t cpus = get_nprocs_conf();
 	struct umcg_sched_state copy;
@@ -288,7 +288,7 @@ static void map_and_unmap(struct umcg_thread *self)
 	}
 }
 
-TEST_F_TIMEOUT(sched_map, threads_and_mappings_come_and_go_at_the_same_time, STRESS_SECONDS)
+TEST_F_TIMEOUT(sched_map, threads_and_mappings_come_and_go_concurrently, STRESS_SECONDS)
 {
 	ASSERT_EQ(0, munmap((void *)slots, UMCG_SCHED_STATE_SIZE));
 	for (int i = 0; i < CROWD; i++)

@@ -142,7 +142,7 @@ static int use_what_root_has_opened(void *argument)
 	return become(NOBODY) ? use_umcg() : 1;
 }
 
-TEST_F(security, a_descriptor_acts_on_who_calls_not_on_who_has_opened_it)
+TEST_F(security, a_descriptor_acts_on_the_caller_not_the_opener)
 {
 	struct umcg_thread opener = {};
 	uint64_t word;
@@ -173,7 +173,7 @@ static int use_what_is_sent(void *argument)
 	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL) ? 4 : use_umcg();
 }
 
-TEST_F(security, a_descriptor_that_is_sent_gives_no_way_to_the_sender)
+TEST_F(security, a_received_descriptor_gives_no_access_to_the_sender)
 {
 	struct umcg_thread sender = {};
 	int sockets[2];
@@ -232,7 +232,7 @@ static int ask_for_others(void *argument)
 	return 0;
 }
 
-TEST_F(security, of_tasks_of_others_no_more_is_told_than_kill_tells)
+TEST_F(security, errors_reveal_no_more_than_kill)
 {
 	pid_t registered = process_start(wait_as_user, self->shared);
 	pid_t zombie = process_start(be_a_zombie, NULL);
@@ -284,7 +284,7 @@ static int enter_namespaces(void *argument)
 	return result_of_process(look_out_of_the_namespace, argument);
 }
 
-TEST_F(security, tasks_outside_of_a_pid_namespace_are_not_there)
+TEST_F(security, tasks_outside_of_a_pid_namespace_do_not_exist)
 {
 	EXPECT_EQ(0, result_of_process(enter_namespaces, NULL));
 }
@@ -301,7 +301,7 @@ static int pin_without_privileges(void *argument)
 	return umcg_ctl(SERVER_FLAGS, &task) == -ENOMEM ? 0 : 2;
 }
 
-TEST_F(security, the_superuser_of_a_user_namespace_has_the_limit_of_locked_memory)
+TEST_F(security, root_in_a_user_namespace_has_the_limit_of_locked_memory)
 {
 	EXPECT_EQ(0, result_of_process(pin_without_privileges, NULL));
 }

@@ -143,7 +143,7 @@ static bool run_once(FIXTURE_DATA(seen) *self, void (*body)(struct umcg_thread *
  * The events of each thread are in order. A thread woken on another CPU may record its
  * event before its waker does.
  */
-TEST_F(seen, the_life_of_a_worker_is_told_in_order)
+TEST_F(seen, events_of_a_worker_are_in_order)
 {
 	pid_t tgid = getpid(), server, worker;
 
@@ -178,7 +178,7 @@ TEST_F(seen, the_life_of_a_worker_is_told_in_order)
 			       worker, tgid));
 }
 
-TEST_F(seen, a_stack_trace_says_where_a_worker_blocks)
+TEST_F(seen, a_stack_trace_shows_where_a_worker_blocks)
 {
 	char path[128];
 
@@ -195,7 +195,7 @@ TEST_F(seen, a_stack_trace_says_where_a_worker_blocks)
 				   "!hist:keys=common_stacktrace:sort=hitcount"));
 }
 
-TEST_F(seen, a_kick_and_what_follows_from_it_are_told)
+TEST_F(seen, a_kick_and_its_consequences_are_traced)
 {
 	pid_t tgid = getpid(), worker;
 
@@ -210,7 +210,7 @@ TEST_F(seen, a_kick_and_what_follows_from_it_are_told)
 			       "reason=preempt\n", self->server.tid, tgid));
 }
 
-TEST_F(seen, a_wait_that_is_too_long_is_told)
+TEST_F(seen, an_expired_timeout_is_traced)
 {
 	pid_t tgid = getpid(), worker;
 
@@ -226,7 +226,7 @@ TEST_F(seen, a_wait_that_is_too_long_is_told)
 			       "reason=wake\n", worker, tgid));
 }
 
-TEST_F(seen, the_death_of_a_worker_is_told)
+TEST_F(seen, the_exit_of_a_worker_is_traced)
 {
 	struct scene *scene = scene_begin(BLOCKS);
 
@@ -249,7 +249,7 @@ static int run_another_program(void *argument)
 	return 2;
 }
 
-TEST_F(seen, exec_is_told)
+TEST_F(seen, exec_is_traced)
 {
 	pid_t pid = process_start(run_another_program, NULL);
 
@@ -275,7 +275,7 @@ static int run_without_a_server(void *argument)
 		pause();
 }
 
-TEST_F(seen, a_broken_contract_is_told_with_its_reason)
+TEST_F(seen, a_protocol_violation_is_traced_with_its_reason)
 {
 	pid_t pid = process_start(run_without_a_server, NULL);
 	int status = process_ends(pid);
@@ -294,7 +294,7 @@ static void take_turns(struct umcg_thread *self)
 		crew_take_turn(self);
 }
 
-TEST_F(seen, events_go_on_and_off_under_load)
+TEST_F(seen, events_are_enabled_and_disabled_under_load)
 {
 	static struct umcg_crew crew;
 
@@ -311,7 +311,7 @@ TEST_F(seen, events_go_on_and_off_under_load)
 		EXPECT_EQ(0, crew.workers[i].result);
 }
 
-TEST_F(seen, only_root_may_look)
+TEST_F(seen, only_root_may_read)
 {
 	const char *const files[] = { "/sys/kernel/debug/umcg/stats", TASKS_FILE };
 	struct stat status;
@@ -323,7 +323,7 @@ TEST_F(seen, only_root_may_look)
 	}
 }
 
-TEST_F(seen, tasks_are_listed_with_what_they_do)
+TEST_F(seen, tasks_are_listed_with_their_states)
 {
 	struct scene *scene = scene_begin(BLOCKS);
 	unsigned long long since;
@@ -369,7 +369,7 @@ static void block_in_rounds(struct umcg_thread *self)
 		sleep_ms(5);
 }
 
-TEST_F(seen, what_has_happened_is_counted_by_reason)
+TEST_F(seen, events_are_counted_by_reason)
 {
 	const long blocked = umcg_stat("blocked"), woken = umcg_stat("woken");
 	const long preempted = umcg_stat("preempted"), timed_out = umcg_stat("timed_out");
@@ -396,7 +396,7 @@ static bool shows_numbers(FIXTURE_DATA(seen) *self, const char *who, int fd)
 	return read_text(self, path) && strstr(self->text, "umcg-");
 }
 
-TEST_F(seen, a_descriptor_tells_its_process_of_itself)
+TEST_F(seen, fdinfo_shows_counts_of_its_process)
 {
 	struct scene *other = scene_begin(BLOCKS);
 
@@ -428,7 +428,7 @@ static int look_at_inherited(void *argument)
 	return shows_numbers(heir->self, "self", umcg_fd);
 }
 
-TEST_F(seen, a_descriptor_tells_no_other_user_of_its_process)
+TEST_F(seen, fdinfo_shows_nothing_to_other_users)
 {
 	struct heir heir = { .self = self };
 

@@ -73,7 +73,7 @@ static bool fatal_for_worker(struct scene *scene, int signal)
 	return dies_at_once(scene, signal, now);
 }
 
-TEST_F(signals, what_is_fatal_for_the_process_kills_at_once)
+TEST_F(signals, a_signal_fatal_for_the_process_kills_at_once)
 {
 	static const int fatal[] = { SIGKILL, SIGTERM, SIGQUIT };
 
@@ -87,7 +87,7 @@ TEST_F(signals, what_is_fatal_for_the_process_kills_at_once)
 	EXPECT_TRUE(nothing_is_left());
 }
 
-TEST_F(signals, what_is_fatal_for_the_worker_kills_at_once)
+TEST_F(signals, a_signal_fatal_for_the_worker_kills_at_once)
 {
 	static const int fatal[] = { SIGKILL, SIGTERM, SIGUSR2 };
 
@@ -102,7 +102,7 @@ TEST_F(signals, what_is_fatal_for_the_worker_kills_at_once)
 }
 
 /* The kernel does not kill the process directly for these: the thread must dequeue them. */
-TEST_F(signals, what_dumps_core_for_the_worker_kills_at_once)
+TEST_F(signals, a_core_dump_of_the_worker_kills_at_once)
 {
 	static const int fatal[] = { SIGQUIT, SIGABRT, SIGSEGV };
 
@@ -205,13 +205,13 @@ static void storm(struct __test_metadata *_metadata, FIXTURE_DATA(group) *self)
 	TH_LOG("%d signals sent, %d handled", sent, signals_handled);
 }
 
-TEST_F(group, a_storm_of_signals_loses_nobody)
+TEST_F(group, a_storm_of_signals_loses_no_worker)
 {
 	storm(_metadata, self);
 }
 
 /* The same, where held workers handle them at once. */
-TEST_F(group, a_storm_of_immediate_signals_loses_nobody)
+TEST_F(group, a_storm_of_immediate_signals_loses_no_worker)
 {
 	immediate_signals = SIGNAL_BIT(SIGUSR1);
 	storm(_metadata, self);

@@ -95,7 +95,7 @@ static bool is_still(struct scene *scene)
 	return scene->worker.phase == phase;
 }
 
-TEST_F(stop, a_process_is_stopped_at_once_and_goes_on)
+TEST_F(stop, a_process_is_stopped_at_once_and_continues)
 {
 	for (int i = 0; i < 3; i++) {
 		ASSERT_TRUE(stops_at_once(self->scene->pid));
@@ -314,7 +314,7 @@ static int run_crew(void *argument)
 	return crew_ends(crew) ? 0 : 1;
 }
 
-TEST_F_TIMEOUT(stopped, a_group_at_work_is_stopped_50_times_and_does_its_work, STRESS_SECONDS)
+TEST_F_TIMEOUT(stopped, a_working_group_survives_50_stops, STRESS_SECONDS)
 {
 	const pid_t pid = process_start(run_crew, self->crew);
 	int status;

@@ -129,7 +129,7 @@ static bool signal_many_times(struct umcg_thread *thread)
 	return true;
 }
 
-TEST_F(swap, a_swap_that_starts_again_does_not_wake_its_target_twice)
+TEST_F(swap, a_restarted_swap_does_not_wake_its_target_twice)
 {
 	struct umcg_thread swapper = { .arg = &self->peer };
 	long switches;
@@ -156,7 +156,7 @@ static void wait_once(struct umcg_thread *self)
 	self->result = server_wait(self, 0);
 }
 
-TEST_F(swap, a_swap_that_starts_again_does_not_need_its_target)
+TEST_F(swap, a_restarted_swap_does_not_need_its_target)
 {
 	struct umcg_thread swapper = { .arg = &self->peer };
 

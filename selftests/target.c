@@ -65,14 +65,14 @@ static int error_of_target(struct umcg_thread *self, uint32_t tid)
 	return first;
 }
 
-TEST_F(target, a_waiting_server_is_one)
+TEST_F(target, a_waiting_server_is_a_valid_target)
 {
 	EXPECT_EQ(0, server_wake(&self->server, &self->waiter, 0));
 	EXPECT_TRUE(thread_ends(&self->waiter));
 	EXPECT_EQ(0, self->waiter.result);
 }
 
-TEST_F(target, impossible_numbers_are_ESRCH)
+TEST_F(target, impossible_tids_are_ESRCH)
 {
 	const uint32_t tids[] = {
 		4194304, 0x3fffffff, 0x40000001, INT32_MAX, 1U << 31, UINT32_MAX,
@@ -153,7 +153,7 @@ static void stay_unregistered(struct umcg_thread *self)
 		sleep_ms(1);
 }
 
-TEST_F(target, threads_that_are_not_there_are_ESRCH)
+TEST_F(target, nonexistent_threads_are_ESRCH)
 {
 	struct umcg_thread other = {};
 
@@ -162,7 +162,7 @@ TEST_F(target, threads_that_are_not_there_are_ESRCH)
 	EXPECT_EQ(-ESRCH, error_of_target(&self->server, other.tid));
 }
 
-TEST_F(target, threads_that_are_not_registered_are_ESRCH)
+TEST_F(target, unregistered_threads_are_ESRCH)
 {
 	struct umcg_thread other = {};
 
@@ -198,7 +198,7 @@ static void name_the_main_thread(struct umcg_thread *self)
 	self->result = error_of_target(self, getpid());
 }
 
-TEST_F(target, the_main_thread_is_one_only_if_it_is_registered)
+TEST_F(target, the_main_thread_is_a_target_only_if_registered)
 {
 	struct umcg_thread other = {};
 
@@ -306,7 +306,7 @@ static int enter_a_namespace(void *argument)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 11;
 }
 
-TEST_F(target, numbers_are_those_of_the_callers_namespace)
+TEST_F(target, tids_are_those_of_the_callers_namespace)
 {
 	int status = process_ends(process_start(enter_a_namespace, NULL));
 

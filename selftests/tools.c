@@ -201,7 +201,7 @@ TEST_F(tools, the_status_of_the_command_is_passed_on)
 	EXPECT_TRUE(no_instance_is_left());
 }
 
-TEST_F(tools, a_trace_is_whole_when_the_command_is_ended)
+TEST_F(tools, a_trace_is_complete_when_the_command_is_terminated)
 {
 	const char *const words[] = {
 		TRACE, "record", "-o", "/tmp/trace.json", "--", DEMO, NULL
@@ -236,7 +236,7 @@ static bool read_until(FIXTURE_DATA(tools) *self, int terminal, size_t *length, 
  * A terminal that hangs up sends SIGHUP, at which the command ends normally. Nothing can
  * be reported then.
  */
-TEST_F(tools, a_trace_is_whole_when_the_terminal_goes)
+TEST_F(tools, a_trace_is_complete_when_the_terminal_hangs_up)
 {
 	const char *const words[] = {
 		TRACE, "record", "-o", "/tmp/trace.json", "--", TOP, "--batch", "--no-trace",
@@ -262,7 +262,7 @@ TEST_F(tools, a_trace_is_whole_when_the_terminal_goes)
 	EXPECT_EQ(0, unlink("/tmp/trace.json"));
 }
 
-TEST_F(tools, top_shows_who_does_what)
+TEST_F(tools, top_shows_processes_and_threads)
 {
 	struct scene *scene = scene_begin(BLOCKS);
 	char wanted[64];
@@ -297,7 +297,7 @@ static const struct {
 	{ IS_LOCKED, "RUNNING+L", "wake" },
 };
 
-TEST_F(tools, top_tells_where_a_worker_is)
+TEST_F(tools, top_shows_where_a_worker_is)
 {
 	FILE *views = fopen("/out/places.txt", "we");
 
@@ -401,7 +401,7 @@ static bool view_in_terminal(FIXTURE_DATA(tools) *self, int columns, int lines)
 	return waitpid(pid, &self->status, 0) == pid;
 }
 
-TEST_F_TIMEOUT(tools, top_fills_a_terminal_and_gives_it_back, DEMO_SECONDS)
+TEST_F_TIMEOUT(tools, top_fills_a_terminal_and_restores_it, DEMO_SECONDS)
 {
 	const int sizes[][2] = { { 80, 24 }, { 200, 50 } };
 
@@ -426,7 +426,7 @@ TEST_F_TIMEOUT(tools, top_fills_a_terminal_and_gives_it_back, DEMO_SECONDS)
 	EXPECT_TRUE(no_instance_is_left());
 }
 
-TEST_F(tools, what_is_missing_is_said)
+TEST_F(tools, missing_requirements_are_reported)
 {
 	EXPECT_EQ(1, RUN_AS(NOBODY, TOP, "--once"));
 	EXPECT_SAYS("only root can trace\n");

@@ -47,7 +47,7 @@ static bool start_waiter(FIXTURE_DATA(waiting) *self, void (*body)(struct umcg_t
 	return SOON(thread_waits(&self->waiter));
 }
 
-TEST_F(waiting, the_unregistered_are_EINVAL)
+TEST_F(waiting, unregistered_callers_are_EINVAL)
 {
 	set_next_tid(&self->server.task, gettid());
 	ASSERT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
@@ -107,7 +107,7 @@ TEST_F(waiting, a_task_that_runs_does_not_wait)
 	EXPECT_EQ(RUNNING, state_of(&self->server.task));
 }
 
-TEST_F(waiting, a_timeout_of_the_past_is_over_at_once)
+TEST_F(waiting, a_past_timeout_expires_at_once)
 {
 	const uint64_t past[] = { 1, NSEC_PER_SEC, realtime_in_ms(-1) };
 
@@ -136,7 +136,7 @@ TEST_F(waiting, a_timeout_is_an_absolute_time)
 		TH_LOG("the kernel leaves the word of a server alone");
 }
 
-TEST_F(waiting, timeouts_of_the_far_future_do_not_come)
+TEST_F(waiting, far_future_timeouts_never_expire)
 {
 	uint64_t future[] = {
 		realtime_in_ms(3600 * 1000), INT64_MAX - 1, INT64_MAX, 1ULL << 63,
@@ -163,7 +163,7 @@ TEST_F(waiting, a_wake_ends_the_wait)
 	EXPECT_EQ(0, self->waiter.result);
 }
 
-TEST_F(waiting, a_wake_without_a_change_of_state_is_none)
+TEST_F(waiting, a_wake_without_a_change_of_state_does_not_end_the_wait)
 {
 	long switches;
 
@@ -180,7 +180,7 @@ TEST_F(waiting, a_wake_without_a_change_of_state_is_none)
 	EXPECT_TRUE(thread_ends(&self->waiter));
 }
 
-TEST_F(waiting, a_change_of_state_without_a_wake_is_seen_at_the_next_look)
+TEST_F(waiting, a_change_of_state_without_a_wake_is_seen_at_the_next_check)
 {
 	ASSERT_TRUE(start_waiter(self, wait_for_ever));
 	ASSERT_TRUE(state_change(&self->waiter.task, IDLE, RUNNING));
@@ -275,7 +275,7 @@ static void wait_many_times(struct umcg_thread *self)
 	}
 }
 
-TEST_F(waiting, no_wake_is_lost_whoever_comes_first)
+TEST_F(waiting, no_wake_is_lost_in_a_race)
 {
 	allow_cpus(0, 0, 0);
 	server_start(&self->waiter, wait_many_times);
@@ -301,7 +301,7 @@ TEST_F(waiting, a_signal_interrupts_a_server)
 	EXPECT_EQ(1, signals_handled);
 }
 
-TEST_F(waiting, a_server_waits_on_after_a_signal_with_SA_RESTART)
+TEST_F(waiting, a_wait_is_restarted_with_SA_RESTART)
 {
 	count_signal(SIGUSR1, SA_RESTART);
 	ASSERT_TRUE(start_waiter(self, wait_for_ever));
@@ -336,7 +336,7 @@ static int signals_until_timeout(struct __test_metadata *_metadata, FIXTURE_DATA
 	return signals_handled;
 }
 
-TEST_F(waiting, signals_do_not_put_a_timeout_off)
+TEST_F(waiting, signals_do_not_delay_a_timeout)
 {
 	unsigned int ms = 500;
 
@@ -442,7 +442,7 @@ static struct waiting_process *waiting_process_start(pid_t *pid)
 	return SOON(process->ready) ? process : NULL;
 }
 
-TEST_F(waiting, a_process_that_was_stopped_goes_on_waiting)
+TEST_F(waiting, a_stopped_process_continues_to_wait)
 {
 	struct waiting_process *process;
 	pid_t pid;
@@ -500,7 +500,7 @@ static bool passes_while_stopped(struct timed_wait *wait)
 	       monotonic_ns() - start < wait->ms * NSEC_PER_MSEC;
 }
 
-TEST_F(waiting, a_timeout_passes_while_its_process_is_stopped)
+TEST_F(waiting, a_timeout_expires_while_its_process_is_stopped)
 {
 	struct timed_wait *wait = mmap(NULL, sizeof(*wait), PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -104,7 +104,7 @@ TEST_F(worker, workers_are_queued_one_behind_the_other)
 	EXPECT_EQ(NULL, group_take_idle(&self->group));
 }
 
-TEST_F(worker, a_worker_on_its_way_is_held_until_it_is_unlocked)
+TEST_F(worker, a_claimed_worker_is_held_until_it_is_unlocked)
 {
 	ASSERT_TRUE(start_worker(self, &self->first, do_nothing));
 	ASSERT_TRUE(state_change_soon(&self->first.task, IDLE, RUNNING | LOCKED));
@@ -133,7 +133,7 @@ static void yield_many_times(struct umcg_thread *self)
 	self->phase = ROUNDS;
 }
 
-TEST_F(worker, a_worker_gives_way_and_is_run_again)
+TEST_F(worker, a_worker_yields_and_is_run_again)
 {
 	ASSERT_TRUE(start_worker(self, &self->first, yield_many_times));
 	for (int i = 0; i < ROUNDS; i++) {
@@ -175,7 +175,7 @@ static void swap_many_times(struct umcg_thread *self)
 	}
 }
 
-TEST_F(worker, workers_give_their_server_to_each_other)
+TEST_F(worker, workers_swap_under_one_server)
 {
 	self->first.arg = &self->second;
 	self->second.arg = &self->first;
@@ -206,7 +206,7 @@ static void block_once(struct umcg_thread *self)
 	self->phase = 2;
 }
 
-TEST_F(worker, after_a_swap_the_server_hears_of_the_other_worker)
+TEST_F(worker, after_a_swap_the_other_worker_starts_the_server)
 {
 	self->first.arg = &self->second;
 	ASSERT_TRUE(start_worker(self, &self->first, swap_and_return));
@@ -267,7 +267,7 @@ static void be_preempted_and_block(struct umcg_thread *self)
 	block_once(self);
 }
 
-TEST_F(worker, a_worker_that_blocks_keeps_the_wish_to_preempt_it)
+TEST_F(worker, a_worker_that_blocks_keeps_the_preemption_flag)
 {
 	ASSERT_TRUE(start_worker(self, &self->first, be_preempted_and_block));
 	ASSERT_EQ(0, server_run(&self->server, &self->first));
@@ -290,7 +290,7 @@ static void wait_with_timeout(struct umcg_thread *self)
 	self->phase = 1;
 }
 
-TEST_F(worker, a_worker_whose_time_is_over_is_queued)
+TEST_F(worker, a_worker_is_queued_on_timeout)
 {
 	int timeouts[] = { 100, 0, -1000 };
 
@@ -325,7 +325,7 @@ static void wait_and_be_locked(struct umcg_thread *self)
 	}
 }
 
-TEST_F(worker, a_worker_whose_time_is_over_is_locked_on_demand)
+TEST_F(worker, a_worker_is_locked_on_timeout_on_request)
 {
 	int timeouts[] = { 100, 0, -1000 };
 
@@ -452,7 +452,7 @@ static void run_and_exit(struct umcg_thread *self)
 	pthread_exit(NULL);
 }
 
-TEST_F(worker, a_blocked_worker_whose_server_is_gone_comes_back)
+TEST_F(worker, a_blocked_worker_whose_server_has_exited_is_queued)
 {
 	void (*const bodies[])(struct umcg_thread *) = { run_and_leave, run_and_exit };
 
@@ -489,7 +489,7 @@ static void block_when_told(struct umcg_thread *self)
 	self->phase = 2;
 }
 
-TEST_F(worker, a_worker_whose_server_is_gone_may_block)
+TEST_F(worker, a_worker_whose_server_has_exited_may_block)
 {
 	const long killed = umcg_stat("killed_server");
 	struct umcg_thread other = { .arg = &self->first };

@@ -415,8 +415,8 @@ static const struct final_test {
 	{ "module.leaks_nothing", nothing_leaked, kernel_finds_leaks },
 	{ "module.removed_after_all_tests", module_is_removed, NULL },
 	{ "module.leaks_nothing_once_removed", nothing_leaked, kernel_finds_leaks },
-	{ "kernel.proved_locks_to_the_end", locks_still_proved, kernel_proves_locks },
-	{ "kernel.looked_for_races_to_the_end", races_still_found, kernel_finds_races },
+	{ "kernel.lockdep_stayed_enabled", locks_still_proved, kernel_proves_locks },
+	{ "kernel.kcsan_stayed_enabled", races_still_found, kernel_finds_races },
 	{ "module.removed_by_force_while_in_use", force_is_survived, NULL },
 };
 

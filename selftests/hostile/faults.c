@@ -346,7 +346,7 @@ static struct outcome member_is_kicked(unsigned int nth)
 	return serve_member(nth, kick_oneself);
 }
 
-TEST_F_TIMEOUT(faults, a_worker_blocks_waits_and_gives_way_or_gets_an_error, STRESS_SECONDS)
+TEST_F_TIMEOUT(faults, a_worker_blocks_waits_and_yields_or_gets_an_error, STRESS_SECONDS)
 {
 	sweep(_metadata, "nanosleep of a worker", member_naps);
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_WAIT of a worker", member_waits));
@@ -443,7 +443,7 @@ static struct outcome ask_for_slot(unsigned int nth)
 	return outcome;
 }
 
-TEST_F_TIMEOUT(faults, a_slot_is_taken_and_given_back_or_there_is_an_error, STRESS_SECONDS)
+TEST_F_TIMEOUT(faults, a_slot_is_assigned_and_released_or_there_is_an_error, STRESS_SECONDS)
 {
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_SCHED_STATE", take_slot));
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_SCHED_STATE with a slot", ask_for_slot));
@@ -572,7 +572,7 @@ static struct outcome swap_by_fadvise(unsigned int nth)
 	return outcome;
 }
 
-TEST_F_TIMEOUT(faults, the_short_wait_has_nothing_to_fail, STRESS_SECONDS)
+TEST_F_TIMEOUT(faults, the_short_wait_cannot_fail, STRESS_SECONDS)
 {
 	EXPECT_EQ(0, sweep(_metadata, "posix_fadvise of a server", swap_by_fadvise));
 }
@@ -623,7 +623,7 @@ static void refuse_room_in_map(struct __test_metadata *_metadata, const char *na
 	EXPECT_TRUE(nothing_is_left());
 }
 
-TEST_F_TIMEOUT(faults, who_is_not_entered_leaves_nothing_for_later, STRESS_SECONDS)
+TEST_F_TIMEOUT(faults, a_failed_insertion_leaves_nothing_behind, STRESS_SECONDS)
 {
 	refuse_room_in_map(_metadata, "UMCG_IOC_CTL, server", register_server_private);
 	refuse_room_in_map(_metadata, "UMCG_IOC_SCHED_STATE", take_slot);

@@ -198,7 +198,7 @@ static bool judge(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *self,
 	return true;
 }
 
-TEST_F_TIMEOUT(fuzz, hostile_programs_harm_nobody_but_themselves, A_DAY)
+TEST_F_TIMEOUT(fuzz, hostile_programs_harm_only_themselves, A_DAY)
 {
 	const unsigned long operations = number_from_environment("UMCG_OPERATIONS", 0);
 	const unsigned int seconds =

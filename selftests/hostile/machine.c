@@ -102,7 +102,7 @@ static bool all_stand_still(FIXTURE_DATA(machine) *self)
 	return runs[0] == self->mobs[0]->runs && runs[1] == self->mobs[1]->runs;
 }
 
-TEST_F_TIMEOUT(machine, groups_work_on_while_a_processor_goes_and_comes, STRESS_SECONDS)
+TEST_F_TIMEOUT(machine, groups_survive_cpu_hotplug, STRESS_SECONDS)
 {
 	if (access(CPU_ONLINE, W_OK))
 		SKIP(return, "the second processor cannot be taken away");
@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(machine, groups_work_on_while_a_processor_goes_and_comes, STRESS_
 	EXPECT_TRUE(kill_all(self));
 }
 
-TEST_F_TIMEOUT(machine, groups_that_were_stopped_go_on, STRESS_SECONDS)
+TEST_F_TIMEOUT(machine, stopped_groups_continue, STRESS_SECONDS)
 {
 	start(self, mob_run);
 	for (int i = 0; i < ROUNDS; i++) {
@@ -144,7 +144,7 @@ static bool is_frozen(void)
 	return number_in_file(CGROUP "/cgroup.events", "frozen", 10) == 1;
 }
 
-TEST_F_TIMEOUT(machine, groups_that_were_frozen_go_on, STRESS_SECONDS)
+TEST_F_TIMEOUT(machine, frozen_groups_continue, STRESS_SECONDS)
 {
 	if (access(CGROUP "/cgroup.freeze", W_OK))
 		SKIP(return, "this kernel has no freezer of version 2");
@@ -244,7 +244,7 @@ static int kick(pid_t tid)
 	return umcg_ioctl(UMCG_IOC_KICK, &args);
 }
 
-TEST_F_TIMEOUT(number, of_one_who_is_gone_means_another_one, STRESS_SECONDS)
+TEST_F_TIMEOUT(number, of_an_exited_server_may_be_reused, STRESS_SECONDS)
 {
 	pid_t number;
 
@@ -297,7 +297,7 @@ static void wake_and_kick(struct umcg_thread *self)
 	}
 }
 
-TEST_F_TIMEOUT(number, may_be_used_again_between_the_search_and_the_wake, STRESS_SECONDS)
+TEST_F_TIMEOUT(number, may_be_reused_between_the_lookup_and_the_wake, STRESS_SECONDS)
 {
 	struct umcg_thread archer = { .arg = &self->other };
 	pid_t number;

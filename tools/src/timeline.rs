@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn kicks_and_broken_contracts_are_marked() {
+    fn kicks_and_violations_are_marked() {
         let timeline = timeline(&[
             "10 run 3 role=worker server=2 delay=0",
             "12 kick 3 by=2",
