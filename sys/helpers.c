@@ -153,7 +153,7 @@ struct mm_struct *umcg_mm_of(const struct task_struct *task)
 	return data_race(READ_ONCE(task->mm));
 }
 
-int umcg_number_of(const struct task_struct *task)
+int umcg_pid_of(const struct task_struct *task)
 {
 	return data_race(READ_ONCE(task->pid));
 }

@@ -92,7 +92,7 @@ void umcg_set_current_state(unsigned int state);
  */
 unsigned int umcg_flags_of(const struct task_struct *task);
 struct mm_struct *umcg_mm_of(const struct task_struct *task);
-int umcg_number_of(const struct task_struct *task);
+int umcg_pid_of(const struct task_struct *task);
 
 /*
  * schedule(), in a function of its own that /proc/PID/wchan can name: names of Rust are mangled.

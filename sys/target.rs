@@ -87,10 +87,10 @@ impl<'g> Target<'g> {
 
     /// The PID of the task in the initial PID namespace.
     #[inline]
-    pub(crate) fn number(&self) -> usize {
+    pub(crate) fn pid(&self) -> usize {
         // SAFETY: `find()` returns valid tasks. The PID changes in exec only, after which the task has
         // another address space and no record.
-        let pid = unsafe { helpers::umcg_number_of(self.task.as_ptr()) };
+        let pid = unsafe { helpers::umcg_pid_of(self.task.as_ptr()) };
 
         // CAST: The PID of a user task is positive.
         pid as usize

@@ -102,7 +102,7 @@ mod target_after_the_section {
 
     fn keep() -> usize {
         let target = Target::find(1, &rcu::read_lock());
-        target.map_or(0, |target| target.number())
+        target.map_or(0, |target| target.pid())
     }
 }
 

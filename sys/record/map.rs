@@ -106,7 +106,7 @@ impl<T: TaskRecord> RecordMap<T> {
         to_result(unsafe {
             helpers::umcg_xa_insert(
                 self.entries.get(),
-                number_of(record.task()),
+                pid_of(record.task()),
                 ptr::from_ref(record).cast_mut().cast(),
             )
         })
@@ -120,7 +120,7 @@ impl<T: TaskRecord> RecordMap<T> {
         let removed = unsafe {
             helpers::umcg_xa_remove(
                 self.entries.get(),
-                number_of(record.task()),
+                pid_of(record.task()),
                 ptr::from_ref(record).cast_mut().cast(),
             )
         };
@@ -145,7 +145,7 @@ impl<T: TaskRecord> RecordMap<T> {
         // there.
         let removals = self.removals.load(Acquire);
         // SAFETY: A valid map, or zeroes, in which nothing is found.
-        let entry = unsafe { bindings::xa_load(self.entries.get(), target.number()) };
+        let entry = unsafe { bindings::xa_load(self.entries.get(), target.pid()) };
         // SAFETY: The map holds only records. Their memory lasts for a grace period after the last
         // reference, the map's among them, has gone; the target proves that this section is within.
         let record = unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() };
@@ -169,13 +169,13 @@ impl<T: TaskRecord> RecordMap<T> {
         first: usize,
         f: impl FnOnce(&Record<T>),
     ) -> Option<usize> {
-        let mut number = first;
+        let mut pid = first;
         let _guard = rcu::read_lock();
         // SAFETY: A valid map, or zeroes, in which nothing is found.
         let entry = unsafe {
             bindings::xa_find(
                 self.entries.get(),
-                &raw mut number,
+                &raw mut pid,
                 usize::MAX,
                 bindings::XA_PRESENT,
             )
@@ -184,7 +184,7 @@ impl<T: TaskRecord> RecordMap<T> {
         // reference: longer than the guard.
         f(unsafe { NonNull::new(entry.cast::<Record<T>>())?.as_ref() });
 
-        Some(number)
+        Some(pid)
     }
 
     /// Calls `f` with each record. Records that are added or removed meanwhile may be missed. Each
@@ -193,8 +193,8 @@ impl<T: TaskRecord> RecordMap<T> {
     pub(crate) fn for_each(&'static self, mut f: impl FnMut(&Record<T>)) {
         let mut next = 0;
 
-        while let Some(number) = self.with_next(next, &mut f) {
-            next = number + 1;
+        while let Some(pid) = self.with_next(next, &mut f) {
+            next = pid + 1;
         }
     }
 
@@ -258,7 +258,7 @@ impl<T: TaskRecord> RecordMap<T> {
 }
 
 /// The PID of the current task. It changes only in exec, where no task has a record.
-fn number_of(task: &Task) -> usize {
+fn pid_of(task: &Task) -> usize {
     // CAST: The PID of a user task is positive.
     task.pid() as usize
 }
