@@ -6,9 +6,9 @@
 //! and back. A TID travels from the device through [`registry`] to a [`task`], which is woken.
 //!
 //! Lock order: the mutex of [`hooks`], the locks of [`pages`], [`limits`], [`sched::area`] and the
-//! [`registry`], and the gate of a [`task`] are never held together, and no lock of the kernel is taken
-//! under them but those of tracepoints and static keys under the mutex. Locks of the kernel that are
-//! held over them:
+//! [`registry`], and the gate of a [`task`] are never held together. Locks of the kernel that are taken
+//! under them: those of tracepoints and static keys under the mutex, those of the slab allocator under
+//! the lock of the [`registry`]. Locks of the kernel that are held over them:
 //!
 //! - the mutex of a `seq_file` over [`hooks`], [`pages`] and the gate: debugfs and `fdinfo`;
 //! - `mmap_lock`, or that of the mapping, over [`sched::area`]: `mmap()` and the operations of a mapping;
