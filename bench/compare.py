@@ -7,11 +7,11 @@ import pathlib
 import sys
 
 TOLERANCE = 0.02
-# Two CPUs of a machine that does other things as well: only a loss that is no accident counts.
+# Two CPUs of a busy machine: only significant losses count.
 TIME_TOLERANCE = 0.35
 
 
-# What a switch costs that nobody looks at.
+# The cost of a plain switch in instructions, to turn differences into ratios.
 SWITCH = 3000
 
 

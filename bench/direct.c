@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Workers in direct mode beside plain threads: tokens that go round in a ring of
- * pipes, and a worker that a plain thread wakes. Each row says how often threads went
- * to sleep, and fails where that is not what the row is about: a partner that preempts
- * its waker would have nobody block at all.
+ * Workers in direct mode beside plain threads: tokens that circulate in a ring of
+ * pipes, and a worker woken by a plain thread. Each row reports how often threads
+ * slept, and fails if that is not as intended: a partner that preempts
+ * its waker would never block.
  */
 #define _GNU_SOURCE
 #include <errno.h>

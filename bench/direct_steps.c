@@ -161,7 +161,7 @@ static struct umcg_thread *take_worker(struct direct_group *group)
 	if (worker)
 		return worker;
 	pthread_mutex_lock(&group->lock);
-	/* Before the list is emptied: somebody always sees that there are workers. */
+	/* Before the list is emptied, so that the workers are visible all the time. */
 	atomic_store(WORD32(group->words.queued), 1);
 	drain_list(group);
 	if (group->first != group->last)
@@ -235,6 +235,6 @@ void direct_serve(struct umcg_thread *self, struct direct_group *group, uint32_t
 			start_idle_server(self, group);
 		run_worker(self, group, nr, worker);
 	}
-	/* Whoever is started leaves, too. */
+	/* A thread that is started leaves, too. */
 	start_idle_server(self, group);
 }

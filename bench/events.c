@@ -225,8 +225,8 @@ static void measure_registration(void)
 }
 
 /*
- * A thread asks a worker that spins to give way, and lets it run on: from the call to
- * the moment when the server is in user mode.
+ * A thread kicks a spinning worker, and lets it continue: from the call to the moment
+ * when the server is in user mode.
  */
 
 static void *spinning_worker(void *argument)

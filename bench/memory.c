@@ -124,7 +124,7 @@ static void measure(const char *row, size_t distance)
 	printf("bytes %s %.0f\n", row, growth(&before, &after));
 }
 
-/* In a process of its own: nobody runs the workers, they end with it. */
+/* In a separate process: the workers are not run, they exit with it. */
 static void measure_in_process(const char *row, size_t distance)
 {
 	int status;

@@ -7,7 +7,7 @@
  *
  * The mutexes take turns, for short rounds, and each round is compared with the two of
  * the futex beside it: so what disturbs the machine disturbs all. The time of a round is
- * taken by the threads that contend, for nobody else is sure to get a CPU meanwhile.
+ * taken by the threads that contend, because others may not get a CPU meanwhile.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -58,7 +58,7 @@ static void turn(unsigned long count)
 		atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* The fastest of some tries: nobody else was on the CPU then. */
+/* The fastest of some attempts, in which no other thread ran on the CPU. */
 static void calibrate(void)
 {
 	const unsigned long count = 200000;

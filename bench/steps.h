@@ -73,7 +73,7 @@ static inline uint32_t bits_of(uint64_t word)
 
 static inline uint32_t state_of(struct umcg_thread *thread)
 {
-	/* Acquire: pairs with the release of whoever changed the state. */
+	/* Acquire: pairs with the release by which the state was changed. */
 	return bits_of(atomic_load_explicit(word_of(thread), memory_order_acquire));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The file or disk that workers read from. Every page is used once, and none is
- * in memory at first, so that whoever needs one waits for the disk.
+ * The file or disk that workers read from. Every page is used once, and none is in memory
+ * at first, so that access to one waits for the disk.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -59,8 +59,8 @@ enum thread_kind {
  * @tag: see umcg_set_task_tag()
  * @running: of a server: the worker that runs under it. Written by the server,
  *	or by that worker while it is LOCKED
- * @server: of a worker: the server that it was last run by. Written by whoever
- *	has made it RUNNING and LOCKED
+ * @server: of a worker: the server that has last run it. Written by the thread that has
+ * 	made it RUNNING and LOCKED
  * @next_waiting: of a server in umcg_get_idle_worker(): the next one; of an
  *	unused record: the next one
  * @next_member: the next member of its group

@@ -93,7 +93,7 @@ static void forget_registration(struct thread *thread)
 	atomic_store_explicit(&thread->kind, UNREGISTERED, memory_order_release);
 }
 
-/* Relaxed: only a count; who unloads the library knows that nobody calls it. */
+/* Relaxed: only a count; the library must not be in use when it is unloaded. */
 static void is_registered_no_more(void)
 {
 	atomic_fetch_sub_explicit(&umcg_process()->registered, 1, memory_order_relaxed);
@@ -220,9 +220,9 @@ umcg_tid umcg_register_server(umcg_t group, intptr_t tag)
 }
 
 /*
- * The server of a worker is woken first: an unregistered thread cannot do it. A
- * LOCKED worker does not need a server to go on. Nor does the kernel use the words of its
- * group, so it leaves the group before: when its server hears of it, the group may be freed.
+ * The server of a worker is woken first: an unregistered thread cannot do it. A LOCKED
+ * worker does not need a server to go on. Nor does the kernel use the words of its group, so
+ * it leaves the group before: when its server is told, the group may be freed.
  */
 static void part_from_server(struct thread *self)
 {

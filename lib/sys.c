@@ -35,7 +35,7 @@ static bool speaks_our_abi(int fd)
 	return ioctl(fd, UMCG_IOC_VERSION, &args) == 0 && args.abi == UMCG_ABI_VERSION;
 }
 
-/* Relaxed: it is the same number, whoever stores it, and goes with the descriptor below. */
+/* Relaxed: every thread stores the same number, which is published with the descriptor below. */
 static bool remember_number(int fd)
 {
 	struct stat status;
@@ -119,8 +119,8 @@ static bool knows_signals(void)
 }
 
 /*
- * Nobody is in a call. The next one opens the device again. A child may share the descriptors of
- * its parent, so it leaves open what it has not opened; and the number may be another file's.
+ * No thread is in a call. The next one opens the device again. A child may share the descriptors
+ * of its parent, so it leaves open what it has not opened; and the number may be another file's.
  */
 void umcg_sys_close(void)
 {

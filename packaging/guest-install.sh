@@ -67,7 +67,7 @@ module_loads()
 	modprobe umcg
 }
 
-# udev hears of the device when it has appeared.
+# udev handles the device after it has appeared.
 device_belongs_to_group()
 {
 	udevadm settle

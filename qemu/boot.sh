@@ -92,8 +92,8 @@ add_benchmarks()
 	done
 }
 
-# Random, so that nothing can guess what is read from it. QEMU makes it as slow as a
-# disk: what comes at once blocks nobody.
+# Random, so that nothing can guess what is read from it. QEMU makes it as slow as a disk:
+# data that is available at once does not block.
 make_disk()
 {
 	disk=$cache/disk

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check-scripts.sh: scripts and makefiles do the same whoever starts them: with CDPATH, with
-# a mask that keeps others out, in a folder with an odd name. Prints lines of "ok" and "not ok".
+# check-scripts.sh: scripts and makefiles do the same in any environment: with CDPATH, with a
+# mask that keeps others out, in a folder with an odd name. Prints lines of "ok" and "not ok".
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"

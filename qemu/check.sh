@@ -12,7 +12,7 @@ source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/arch.sh"
 
 cd "$repository"
-# As whoever may start it: nothing that is tested may depend on either.
+# As any user may start it: tests must not depend on either.
 umask 077
 export CDPATH=.
 

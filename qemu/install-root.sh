@@ -15,7 +15,7 @@ source "$here/lib.sh"
 
 suite=trixie
 disk_size=10G
-# Whoever has put the key there.
+# Independent of how the key got there.
 key_owner=605dab50-e046-4300-abb6-3dd810dd8b23
 
 list_packages()
@@ -104,7 +104,7 @@ make_key()
 }
 
 # The keys of Microsoft, as on a machine that is sold, and one of ours among them. Another
-# key is known to nobody.
+# key is unknown.
 make_firmware()
 {
 	cd /mnt

@@ -340,7 +340,7 @@ static void sleep_often(struct member *self __attribute__((unused)))
 		usleep(1 + i % 50);
 }
 
-/* While the kernel makes a worker idle, and until it is taken off the list, nobody can run it. */
+/* While the kernel makes a worker idle, and until it is taken off the list, it cannot be run. */
 TEST(a_worker_that_has_blocked_is_run_by_who_takes_it_only)
 {
 	struct member worker = { .body = sleep_often };

@@ -63,7 +63,7 @@ static void *server_thread(void *arg)
 
 	self->tid = umcg_register_server(group, (intptr_t)self);
 	MUST(self->tid != UMCG_NONE);
-	/* Until it is woken for the end: not before, or there would be nobody to wake. */
+	/* Until it is woken for the end: not earlier, or there would be no server to wake. */
 	for (;;) {
 		umcg_tid worker = umcg_get_idle_worker(true);
 

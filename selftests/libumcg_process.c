@@ -312,7 +312,7 @@ static int lose_the_descriptor(void)
 	other = umcg_create_group(0);
 	MUST(other && !umcg_register_server(other, 0) && errno == EINVAL);
 	MUST(IS_EBADF(!umcg_sched_slots()));
-	/* The log goes on where it was. */
+	/* The log continues at its position. */
 	MUST(write(log, "second", 6) == 6);
 	MUST(pread(log, content, sizeof(content), 0) == 11);
 	MUST(!memcmp(content, "firstsecond", 11));

@@ -114,7 +114,7 @@ static void signal_worker_of_arg(struct umcg_thread *self)
 	self->phase = 1;
 }
 
-/* A spinning worker is stopped, and goes on when its server runs it again. */
+/* A spinning worker is stopped, and continues when its server runs it again. */
 static void preempt_spinning(struct __test_metadata *_metadata, FIXTURE_DATA(preempt) *self,
 			     enum way way, int worker_cpu)
 {

@@ -417,7 +417,7 @@ TEST_F(stopped, the_timeout_of_a_worker_counts_after_a_stop)
 		ASSERT_TRUE(SOON(worker->phase == 2 && state_of(&worker->task) == IDLE));
 		ASSERT_TRUE(stops_at_once(pid));
 		sleep_ms(stop_ms[i / 2]);
-		/* It may end before anybody can see that it goes on. */
+		/* It may exit before it can be seen to continue. */
 		ASSERT_EQ(0, kill(pid, SIGCONT));
 		status = process_ends(pid);
 		EXPECT_TRUE(WIFEXITED(status));

@@ -278,7 +278,7 @@ int crew_swap(struct umcg_thread *self)
 	pthread_mutex_lock(&crew->group.lock);
 	append(crew, self);
 	pthread_mutex_unlock(&crew->group.lock);
-	/* It may be on its way to sleep. Nobody waits in a circle: it was queued before us. */
+	/* It may be about to sleep. There is no circular wait: it was queued before this worker. */
 	if (!state_change_soon(&next->task, IDLE, RUNNING | LOCKED)) {
 		crew_fault(crew, "a worker that was taken does not come to rest");
 		return -EBUSY;

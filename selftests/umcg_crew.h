@@ -39,7 +39,7 @@ bool crew_ends(struct umcg_crew *crew);
 void crew_fault(struct umcg_crew *crew, const char *fault);
 /* The crew that a thread is of. */
 struct umcg_crew *crew_of(struct umcg_thread *self);
-/* Takes an idle worker that nobody else has, or NULL. Not for a worker that runs unlocked. */
+/* Takes an idle worker that is not claimed, or NULL. Not for a worker that runs unlocked. */
 struct umcg_thread *crew_take(struct umcg_crew *crew);
 
 /* Yields to the server, behind all workers that were taken. */

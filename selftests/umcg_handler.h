@@ -20,7 +20,7 @@ struct handler_test {
 	struct umcg_thread worker;
 };
 
-/* The test that goes on, for the handler. */
+/* The current test, for the handler. */
 extern struct handler_test *tested;
 /* What the handler does in addition to counting. */
 extern void (*_Atomic in_handler)(void);

@@ -333,7 +333,7 @@ int server_wait(struct umcg_thread *self, uint64_t abs_timeout)
 	set_next_tid(&self->task, 0);
 	state_must_change(&self->task, RUNNING, IDLE);
 	err = umcg_wait(0, abs_timeout);
-	/* Somebody may have started it since. */
+	/* It may have been started since. */
 	if (err)
 		state_may_change(&self->task, IDLE, RUNNING);
 	return err;
@@ -461,7 +461,7 @@ void worker_lock(struct umcg_thread *self)
 
 	/* It is locked already if it has been so in a call that failed. */
 	while ((state = state_of(&self->task)) != (IDLE | LOCKED)) {
-		/* Somebody may add the flag meanwhile; what follows does what it asks for. */
+		/* The flag may be set meanwhile; the next step yields anyway. */
 		if ((state & ~PREEMPTED) != RUNNING)
 			die_of_state(&self->task, RUNNING);
 		state_may_change(&self->task, state, IDLE | LOCKED);

@@ -135,7 +135,7 @@ static int device_begin(struct device *device, enum worker worker)
 	return 0;
 }
 
-/* Sends a packet that is for nobody. The worker reads it, and writes that it has. */
+/* Sends a packet without a receiver. The worker reads it, and writes that it has. */
 static void device_kick(const struct device *device)
 {
 	struct rings *rings = device->rings;

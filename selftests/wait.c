@@ -205,7 +205,7 @@ TEST_F(waiting, a_locked_task_waits_until_it_is_unlocked)
 	EXPECT_TRUE(thread_ends(&self->waiter));
 }
 
-/* What UMCG_IOC_WAIT says of this state of the calling server, which nobody changes. */
+/* The result of UMCG_IOC_WAIT with this state of the calling server. */
 static int wait_as(struct umcg_task *task, uint32_t state)
 {
 	int err;
@@ -465,7 +465,7 @@ TEST_F(waiting, a_stopped_process_continues_to_wait)
 	EXPECT_EQ(0, WEXITSTATUS(status));
 }
 
-/* A server that waits with a timeout, which goes on while it is stopped. */
+/* A server that waits with a timeout, which keeps running while it is stopped. */
 struct timed_wait {
 	unsigned int ms;
 	_Atomic bool begins;

@@ -23,8 +23,8 @@ impl TaskContext {
     ///
     /// # Safety
     ///
-    /// The caller is a function that the kernel calls in process context for the current task, where
-    /// it may sleep, and not from within another entry that goes on afterwards.
+    /// The caller is a function that the kernel calls in process context for the current task,
+    /// where it may sleep, and not from within another entry that continues afterwards.
     #[inline]
     pub(crate) unsafe fn enter() -> Self {
         // INVARIANT: Promised by the caller.

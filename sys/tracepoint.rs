@@ -84,7 +84,7 @@ impl Named {
 
     /// # Safety
     ///
-    /// `tracepoint` is valid, and `found` is a `Named` that nobody else uses now.
+    /// `tracepoint` is valid, and `found` is a `Named` in exclusive use.
     unsafe extern "C" fn visit(tracepoint: *mut bindings::tracepoint, found: *mut c_void) {
         // SAFETY: A `Named` that nobody else uses now, as the caller promises.
         let found = unsafe { &mut *found.cast::<Self>() };

@@ -88,7 +88,7 @@ impl WaitQueue {
 
     /// # Safety
     ///
-    /// `condition` is an `F` that nobody else uses now.
+    /// `condition` is an `F` in exclusive use.
     unsafe extern "C" fn evaluate<F: FnMut() -> bool>(condition: *mut c_void) -> bool {
         // SAFETY: Promised by the caller.
         unsafe { (*condition.cast::<F>())() }

@@ -226,7 +226,7 @@ static void one_request_is_enough(void)
 	be_server_no_more();
 }
 
-/* A server that has nobody run under it does not look for workers either. */
+/* A server without a running worker does not look for workers either. */
 static void a_preempted_worker_is_not_left_to_its_server(void)
 {
 	struct member preempter = { .body = preempt_everybody };
@@ -246,7 +246,7 @@ static void a_preempted_worker_is_not_left_to_its_server(void)
 	stop_servers();
 }
 
-/* While the kernel makes it idle, and until it is taken off the list, nobody can run it. */
+/* While the kernel makes it idle, and until it is taken off the list, it cannot be run. */
 static void a_worker_that_has_blocked_is_run_by_who_takes_it_only(void)
 {
 	umcg_tid stopped;

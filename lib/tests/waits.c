@@ -168,7 +168,10 @@ static void block_and_count(struct member *self)
 	CHECK(umcg_wait(umcg_get_time_ns() + 20000000) == -1 && errno == ETIMEDOUT);
 }
 
-/* It runs in place of the one that swaps; its server keeps it meanwhile, and runs nobody else. */
+/*
+ * It runs in place of the one that swaps; its server keeps it meanwhile, and runs no
+ * other worker.
+ */
 static void a_worker_that_was_taken_is_swapped_to(void)
 {
 	fake_kernel_start();

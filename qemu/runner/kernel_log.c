@@ -16,7 +16,7 @@
 
 /*
  * A report of KCSAN is from its title to a rule; functions of the module are marked. Each stack
- * begins with what is accessed where; an interrupt in it has come to whoever is below.
+ * begins with what is accessed where; an interrupt in it has interrupted the code below.
  */
 #define RACE "BUG: KCSAN:"
 #define RULE "=========="

@@ -82,7 +82,7 @@ pid_t gang_start(int (*body)(void *argument), void *argument)
 	pid_t pid = fork();
 
 	if (pid) {
-		/* Here as well as there, so that it is done when either of us goes on. */
+		/* In both processes, so that it is done when either continues. */
 		setpgid(pid, pid);
 		return pid;
 	}

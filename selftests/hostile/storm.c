@@ -94,7 +94,7 @@ static bool hit(FIXTURE_DATA(storm) *self, struct mob *mob)
 		return end_mob(self, mob);
 	mob->kills_left--;
 	mob->next_ns = monotonic_ns() + below(&self->dice, LIFE_MS * 1000 / 4) * 1000;
-	/* None of them is waited for before the end, so this is nobody else. */
+	/* None of them is waited for before the end, so the PID is not reused. */
 	if (mob->tids[which] && !kill(mob->tids[which], SIGKILL))
 		self->kills++;
 	return true;

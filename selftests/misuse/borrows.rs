@@ -79,7 +79,7 @@ mod lent_after_the_gate {
     }
 }
 
-// fails with E0502: the owner takes it back when nobody uses it
+// fails with E0502: the owner takes it back when it is not in use
 mod lent_after_the_end {
     use crate::{
         sys::context::TaskContext,

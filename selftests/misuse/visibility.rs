@@ -7,7 +7,7 @@ mod destructor {
     use crate::sys::reaper::after_grace_period;
 }
 
-// fails with E0603: nobody passes the gate of a record but by the record
+// fails with E0603: the gate of a record is entered only through the record
 mod gate {
     use crate::sys::gate::Gate;
 }
@@ -17,7 +17,7 @@ mod module_reference {
     use crate::sys::module_ref::ModuleRef;
 }
 
-// fails with E0603: words are those of a page that somebody keeps
+// fails with E0603: words are those of a page that is kept
 mod words_of_any_page {
     use crate::sys::page_words::PageWords;
 }

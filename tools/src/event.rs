@@ -52,7 +52,7 @@ pub enum What {
     Kick(u32),
     /// The thread begins to wait.
     Wait(Role),
-    /// The thread goes on.
+    /// The thread continues.
     Run {
         /// What the thread is.
         role: Role,

@@ -190,7 +190,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// All bars of a colour as one path. What nobody could see as two bars is one.
+    /// All bars of a colour as one path. Indistinguishable bars are merged.
     fn bars(&mut self, y: f64, thread: &Thread, class: &str) {
         let mut bars: Vec<(f64, f64)> = Vec::new();
 

@@ -262,7 +262,7 @@ impl World {
         self.group().idle_servers().read_latest() & 1 << nr_of(server) != 0
     }
 
-    /// A worker in a critical section, which is kicked there, gives way when it has left it.
+    /// A worker in a critical section, which is kicked there, is preempted when it has left it.
     pub(crate) fn is_kicked_in_a_section(&self, me: Tid) {
         let task = self.task(me);
 

@@ -254,7 +254,7 @@ impl Recording {
     }
 }
 
-/// Without the end of a line. If the terminal has gone meanwhile, the recording goes on.
+/// Without the end of a line. If the terminal has gone meanwhile, the recording continues.
 fn show_progress(text: fmt::Arguments<'_>) {
     let _ = io::stderr().write_fmt(text);
 }
