@@ -39,7 +39,7 @@ module! {
     params: {
         max_tasks_per_process: u32 {
             default: 65536,
-            description: "Threads of a process that are registered, have slots, or have notifications: of each, without CAP_SYS_RESOURCE",
+            description: "Maximum number of threads of a process that are registered, have slots, or have notifications, each separately; lifted by CAP_SYS_RESOURCE",
         },
         max_tasks_per_user: u32 {
             default: 131072,
@@ -47,7 +47,7 @@ module! {
         },
         max_slots_per_process: u32 {
             default: 32768,
-            description: "Slots of a process, which has 32768 at most",
+            description: "Maximum number of slots of a process, up to 32768",
         },
     },
 }
