@@ -77,7 +77,7 @@ held:		atomic { !asleep[me] || TAKES_SIGNAL -> asleep[me] = 1 }
 	:: TAKES_SIGNAL ->
 		handle();
 #ifdef BUG_HANDLER_RETURNS_UNSEEN
-		/* It goes on in user mode. */
+		/* It continues in user mode. */
 		assert(RUNS(word[me]))
 #endif
 	:: else
@@ -86,7 +86,7 @@ held:		atomic { !asleep[me] || TAKES_SIGNAL -> asleep[me] = 1 }
 
 /*
  * The handler of an immediate signal, in a held worker or in one that runs: first
- * it answers, then it sleeps until it is told to go on. passes_scheduler() looks at
+ * it responds, then it sleeps until it is told to continue. passes_scheduler() checks
  * the word before each sleep; a server that runs the worker wakes it for that.
  */
 inline handle()
@@ -127,7 +127,7 @@ inline block()
 
 /*
  * protocol::push_idle(). The exchange is one step with what comes before it:
- * nobody looks at the node, nor at the state, of a worker that is on no list.
+ * node and state of a worker on no list are not read by others.
  */
 inline push_idle()
 {
@@ -161,8 +161,8 @@ inline become_idle()
 
 /*
  * worker::settle() with worker::queue() and protocol::resume(): what the word of a
- * worker says on its way to user mode. Who breaks the contract is killed; here
- * that is an error of the model.
+ * worker says on its return to user mode. A protocol violation kills; here it is an
+ * error of the model.
  */
 inline settle()
 {

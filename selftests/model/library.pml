@@ -58,7 +58,7 @@ inline drain_kernel_list()
 	last = NOBODY
 }
 
-/* umcg_take_idle_worker() with mark_taken(): the result is `worker`, or nobody. */
+/* umcg_take_idle_worker() with mark_taken(): the result is `worker`, or none. */
 inline umcg_take_idle_worker()
 {
 	drain_kernel_list();
@@ -85,7 +85,7 @@ inline forget_waiting(server)
 	waiting_next = NOBODY
 }
 
-/* The server runs that waits in umcg_get_idle_worker(), and whom nobody else can start. */
+/* Runs the server that waits in umcg_get_idle_worker(), and that others cannot start. */
 inline end_waiting(server)
 {
 	forget_waiting(server);

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The protocol between servers, workers and the kernel, for the model checker SPIN:
- * two servers, two or three workers, and somebody who asks workers to give way. The
+ * two servers, two or three workers, and a thread that kicks workers. The
  * kernel's half (kernel.pml) and the library's (library.pml) follow the code; each
  * inline says which functions it models.
  *
  * A worker registers, which is to wake from a block; runs; then blocks, or waits
- * and is woken by the server it ran under, or is asked to give way, or has enough
- * and leaves. OPS is how often workers do anything but leave, in all; without OPS
- * there is no end to it. The servers run what is idle. As any worker may leave at
- * any time, one that is forgotten is alone with the servers in the end, and then
- * this is an end state that is not valid: no worker and no server is forgotten
- * asleep. What is asserted: a worker comes to user mode only under a server, which
- * waits meanwhile and runs nobody else; whoever changes a word finds it as the
- * protocol says; a worker is pushed when it is on no list; no link is followed that
- * is not written yet; nobody is killed.
+ * and is woken by the server it ran under, or is preempted, or unregisters. OPS
+ * limits how often workers do anything but unregister, in all; without OPS there is
+ * no limit. The servers run idle workers. As any worker may unregister at any time,
+ * a lost one is alone with the servers in the end, which is an invalid end state: no
+ * worker and no server is left asleep. Asserted: a worker is in user mode only under
+ * a server, which waits meanwhile and runs no other worker; each change finds the
+ * word as the protocol says; a worker is pushed when it is on no list; no link is
+ * followed that is not written yet; no process is killed.
  *
  * A step is what is atomic here, or a single statement. Every step changes or looks
  * at one thing that others change at the same time, except that steps are joined
@@ -70,7 +69,7 @@
 #define RUNS(word)		(((word) & 7) == RUNNING)
 #define SHOULD_IDLE(word)	(((word) & 7) == IDLE || ((word) & 7) == (RUNNING | LOCKED))
 
-/* struct umcg_task; the mark of a sleeper; a task work that somebody else has queued. */
+/* struct umcg_task; the mark of a sleeper; task work queued by a peer. */
 byte word[TASKS];
 byte next_tid[TASKS];
 byte link[TASKS];
@@ -108,8 +107,8 @@ byte runs[3];
 	runs[next_tid[me]] = me
 
 /*
- * Or before it gets there, if it is to give way at once. `server` is whom it ran
- * under, and next_tid is cleared, for nobody may look at it any more.
+ * Or before it gets there, if it is preempted at once. `server` is the one it ran
+ * under, and next_tid is cleared, because it must not be read any more.
  */
 #define LEAVES_USER_MODE						\
 	server = next_tid[me];						\

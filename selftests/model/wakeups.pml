@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Wake-ups that come while a task does not wait, for the model checker SPIN: lib/wait.c and
- * lib/worker.c. Two tasks swap with each other without looking, and a third one wakes the first
- * meanwhile; all of them at most so often as SWAPS and WAKES say. Each ends as many waits as the
- * others have meant to end, so nobody is left asleep, and no wake-up is left over: every wake-up
- * ends one wait.
+ * lib/worker.c. Two tasks swap with each other without synchronisation, and a third one wakes the
+ * first meanwhile, at most SWAPS and WAKES times. Each ends as many waits as there are wake-ups by
+ * the others, so no task is left asleep, and no wake-up is left over: every wake-up ends one wait.
  *
  * Without WORKERS the two are basic tasks. With it they are workers of one server, which may take
  * a worker off the list and keep it while it runs another one. Waits may time out at any moment
@@ -69,7 +68,7 @@ inline give_wakeup(task)
 #endif
 }
 
-/* A wake-up that was taken, by a task that somebody else has woken as well. */
+/* A wake-up that was taken, by a task that was woken twice. */
 inline give_back(task)
 {
 #ifdef BUG_TWO_WAKE_UPS_END_ONE_WAIT
@@ -178,7 +177,7 @@ inline task_wait(next)
 		if
 		:: !is_late
 		:: atomic { is_late && word[me] == (IDLE | WAITS) -> word[me] = RUNNING }
-		/* Somebody has woken it when it was about to give up. */
+		/* It was woken when its timeout was about to expire. */
 		:: atomic { is_late && word[me] == RUNNING -> is_late = 0 }
 		fi
 	fi
@@ -234,7 +233,7 @@ inline start_own_server()
 	}
 }
 
-/* times_out(): it is locked, and puts itself on the list unless somebody has woken it. */
+/* times_out(): it is locked, and puts itself on the list unless it was woken. */
 inline times_out()
 {
 	if
@@ -246,8 +245,8 @@ inline times_out()
 }
 
 /*
- * give_way(): the kernel unlocks the worker, and @next runs. When its time is over and nobody has
- * claimed it, the kernel locks it.
+ * give_way(): the kernel unlocks the worker, and @next runs. When its timeout expires before it is
+ * claimed, the kernel locks it.
  */
 inline give_way(next)
 {
@@ -326,7 +325,7 @@ inline umcg_worker_swap(next)
 	fi
 }
 
-/* umcg_get_idle_worker(), where somebody is on the list, and umcg_run_worker(). */
+/* umcg_get_idle_worker(), with a worker on the list, and umcg_run_worker(). */
 inline take(worker)
 {
 	atomic {
