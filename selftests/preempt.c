@@ -215,6 +215,59 @@ TEST_F(preempt, a_worker_that_kicks_itself_is_preempted_at_once)
 	EXPECT_EQ(0, self->worker.result);
 }
 
+/* Yields in a critical section, and counts there when it is run. */
+static void *yield_in_section(void *argument)
+{
+	struct umcg_thread *self = argument;
+
+	self->tid = gettid();
+	worker_task_init(&self->task, self->group);
+	self->result = umcg_ctl(WORKER_FLAGS | UMCG_CTL_CRITICAL, &self->task);
+	if (self->result)
+		return NULL;
+	self->task.critical = 1;
+	self->result = worker_yield(self, 0);
+	while (self->phase != 2)
+		self->result++;
+	self->task.critical = 0;
+	worker_leave(self);
+	return NULL;
+}
+
+/* It is on its way out of the call by which it has waited, and is looked at there, too. */
+TEST_F(preempt, kick_that_insists_counts_before_the_worker_is_in_user_mode)
+{
+	struct umcg_kick_args kick = { .size = sizeof(kick), .flags = UMCG_KICK_INSIST };
+
+	self->worker.group = &self->group;
+	ASSERT_EQ(0, pthread_create(&self->worker.thread, NULL, yield_in_section, &self->worker));
+	ASSERT_TRUE(take_worker(self));
+	ASSERT_EQ(0, server_run(&self->server, &self->worker));
+	ASSERT_TRUE(SOON(thread_waits(&self->worker)));
+	ASSERT_TRUE(server_prepare_run(&self->server, &self->worker));
+	kick.tid = self->worker.tid;
+	ASSERT_EQ(0, umcg_ioctl(UMCG_IOC_KICK, &kick));
+	ASSERT_EQ(0, umcg_wait(0, realtime_in_ms(SOON_MS)));
+	EXPECT_EQ(IDLE | PREEMPTED, state_of(&self->worker.task));
+	EXPECT_EQ(0, self->worker.result);
+	ASSERT_TRUE(take_worker(self));
+
+	/* It has given way: who does not insist the next time waits for the end of the section. */
+	state_must_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
+	ASSERT_TRUE(server_prepare_run(&self->server, &self->worker));
+	ASSERT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));
+	ASSERT_TRUE(SOON(self->worker.result > 0));
+	state_must_change(&self->worker.task, RUNNING, RUNNING | PREEMPTED);
+	ASSERT_EQ(0, thread_signal(&self->worker, SIGUSR1));
+	ASSERT_TRUE(SOON(signals_handled == 1));
+	EXPECT_EQ(RUNNING | PREEMPTED, state_of(&self->worker.task));
+	EXPECT_EQ(IDLE, state_of(&self->server.task));
+	state_must_change(&self->worker.task, RUNNING | PREEMPTED, RUNNING);
+	self->worker.phase = 2;
+	ASSERT_TRUE(thread_ends(&self->worker));
+	EXPECT_EQ(RUNNING, state_of(&self->server.task));
+}
+
 /* Blocks after it was kicked, and before it is preempted. */
 static void be_preempted_and_block(struct umcg_thread *self)
 {

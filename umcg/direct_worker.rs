@@ -143,6 +143,7 @@ pub(crate) fn queue(
     }
 
     if preempted {
+        current.has_given_way();
         let started = registry::start(current.owned(), own_server, now);
         report::starts(own_server, started == Started::Now, reason);
         if started != Started::Gone {

@@ -260,8 +260,15 @@ impl Task {
     /// Makes the worker be preempted even in a critical section. For a peer, after it has set the
     /// preemption flag, and before it nudges the worker.
     pub(crate) fn insist(&self, insists: bool) {
-        // Relaxed: pairs with the exchange in `is_in_section()`, which comes after the nudge.
+        // Relaxed: pairs with the load in `is_in_section()`, which comes after the nudge at the latest.
         self.insisted.store(insists, Relaxed);
+    }
+
+    /// Ends a request that insists. For the worker itself, when it has been preempted.
+    #[inline]
+    pub(crate) fn has_given_way(&self) {
+        // Relaxed: whoever kicks the worker from now on finds that it does not run, or insists anew.
+        self.insisted.store(false, Relaxed);
     }
 
     /// What it is registered as.
@@ -285,11 +292,11 @@ pub(crate) fn own_words<'a>(current: &'a Current<'_, Task>) -> &'a TaskWords {
     &current.lent().words
 }
 
-/// Whether the current worker, which is to be preempted, is in a critical section. Consumes a
-/// request that insists.
+/// Whether the current worker, which is to be preempted, is in a critical section. A request that
+/// insists holds until the worker has been preempted, however often this is called before.
 #[cold]
 pub(crate) fn is_in_section(current: &Current<'_, Task>) -> bool {
-    is_critical(current) && !current.insisted.xchg(false, Relaxed)
+    is_critical(current) && !current.insisted.load(Relaxed)
 }
 
 /// Whether the current worker is in a critical section.

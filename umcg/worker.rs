@@ -374,6 +374,7 @@ fn queue(
             protocol::push_idle(words.idle_node(), group.head(), words.idle_node_address());
         });
         server = if preempted {
+            current.has_given_way();
             own_server
         } else {
             group.take_idle_server()
