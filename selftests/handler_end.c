@@ -185,6 +185,45 @@ TEST_F(handler_end, a_worker_that_blocks_all_other_signals_times_out)
 	EXPECT_EQ(-ETIMEDOUT, self->test.worker.result);
 }
 
+static void run_worker_and_stay(struct umcg_thread *self)
+{
+	run_worker(self);
+	self->phase = 1;
+	stay_until_told(self);
+}
+
+/* Waits with a timeout that locks, after it has woken its server; and then for another one. */
+static void wait_and_be_locked(struct umcg_thread *self)
+{
+	set_next_tid(&self->task, self->server->tid);
+	state_must_change(&self->task, RUNNING, IDLE | LOCKED);
+	state_must_change(&self->server->task, IDLE, RUNNING);
+	self->result = umcg_wait(UMCG_WAIT_LOCK_ON_TIMEOUT, realtime_in_ms(2000 * slowness()));
+	self->phase = state_of(&self->task);
+	set_next_tid(&self->task, 0);
+	umcg_wait(0, 0);
+}
+
+/* It is not in the call when its time is over, and whom that has woken has gone since. */
+TEST_F(handler_end, a_wait_that_has_locked_the_worker_is_over_when_it_starts_again)
+{
+	struct umcg_thread other = {};
+
+	ASSERT_TRUE(worker_is_queued(&self->test, wait_and_be_locked));
+	server_start(&other, run_worker_and_stay);
+	ASSERT_TRUE(SOON(other.phase == 1 && thread_waits(&self->test.worker)));
+	ASSERT_TRUE(handles_signal(&self->test.worker, 1));
+	tell_to_go(&other);
+	ASSERT_TRUE(thread_ends(&other));
+	ASSERT_EQ(0, other.result);
+	ASSERT_TRUE(SOON(self->test.worker.phase && thread_waits(&self->test.worker)));
+	EXPECT_EQ((int)(IDLE | LOCKED), self->test.worker.phase);
+	EXPECT_EQ(-ETIMEDOUT, self->test.worker.result);
+	EXPECT_EQ(0, self->test.group.idle_workers);
+	ASSERT_EQ(0, server_run(&self->test.server, &self->test.worker));
+	EXPECT_TRUE(thread_ends(&self->test.worker));
+}
+
 /* A process that is stopped while its worker waits with a timeout, and continued before that. */
 struct stopped {
 	struct handler_test test;

@@ -165,6 +165,14 @@ pub(crate) fn still_waits(word: &impl SharedWord, was: u64) -> bool {
         || now.bits() == was && now.is(State::Idle) && !now.is_locked()
 }
 
+/// Whether the wait of a worker that has given up is over when it starts again: a server has run the
+/// worker, or its word is what it `was` made when it gave up, IDLE and locked.
+pub(crate) fn has_timed_out(word: &impl SharedWord, was: u64) -> bool {
+    let now = load(word);
+
+    now.runs() || now.bits() == was && now.is(State::Idle) && now.is_locked()
+}
+
 /// Whether the task is RUNNING, and not locked.
 pub(crate) fn is_running(word: &impl SharedWord) -> bool {
     load(word).runs()

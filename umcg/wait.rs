@@ -175,7 +175,9 @@ fn worker_waits(
     let state = own_words(current).state();
 
     let result = match current.owned().interrupted.take() {
-        Some(wait) if protocol::is_running(state) && wait.timed_out => Err(ETIMEDOUT),
+        Some(wait) if wait.timed_out && protocol::has_timed_out(state, wait.state) => {
+            Err(ETIMEDOUT)
+        }
         Some(_) if protocol::is_running(state) => Ok(()),
         Some(wait) if protocol::still_waits(state, wait.state) => {
             handler::waits(current);

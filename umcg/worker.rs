@@ -302,6 +302,7 @@ fn give_up(current: &Current<'_, Task>) {
     interrupted.set(interrupted.get().map(|wait| Interrupted {
         timed_out: times_out(current, wait.on_timeout),
         deadline: None,
+        state: own_words(current).bits(),
         ..wait
     }));
 }

@@ -9,6 +9,7 @@ use crate::{
     protocol::{
         become_idle,
         block,
+        has_timed_out,
         is_preempted,
         is_running,
         leave,
@@ -296,6 +297,18 @@ fn a_wait_that_starts_again_goes_on_while_nobody_has_run_the_worker() {
 
         assert_eq!(still_waits(word, now), waits || is_about_to_run);
         assert_eq!(still_waits(word, now + (1 << 18)), is_about_to_run);
+    });
+}
+
+#[test]
+fn a_wait_that_has_given_up_is_over_when_it_starts_again() {
+    for_each_word(|state, flags, word| {
+        let now = SharedWord::load(word);
+        let runs = state == UMCG_TASK_RUNNING && !is_locked(flags);
+        let was_locked = state == UMCG_TASK_IDLE && is_locked(flags);
+
+        assert_eq!(has_timed_out(word, now), runs || was_locked);
+        assert_eq!(has_timed_out(word, now + (1 << 18)), runs);
     });
 }
 
