@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "steps.h"
@@ -127,19 +128,81 @@ static void wake_peer(void)
 	umcg_call_wake();
 }
 
-static void measure_wake_only(void)
+/*
+ * Processes that register and unregister whenever they are asked to. Where one of them costs the
+ * others something by chance, it is not one of most.
+ */
+#define OTHERS 3
+static struct other {
+	int question[2];
+	int answer[2];
+} others[OTHERS];
+
+static void be_asked(struct other *self)
+{
+	char byte;
+
+	while (read(self->question[0], &byte, 1) == 1) {
+		server_register(&peer);
+		umcg_unregister();
+		if (write(self->answer[1], &byte, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void start_others(void)
+{
+	for (unsigned int i = 0; i < OTHERS; i++) {
+		if (pipe2(others[i].question, O_CLOEXEC) || pipe2(others[i].answer, O_CLOEXEC))
+			bench_die_errno("pipe2", errno);
+		if (!fork()) {
+			/* The end of their questions is seen when nobody has the other end. */
+			for (unsigned int j = 0; j <= i; j++)
+				close(others[j].question[1]);
+			be_asked(&others[i]);
+		}
+		close(others[i].question[0]);
+	}
+}
+
+static void end_others(void)
+{
+	for (unsigned int i = 0; i < OTHERS; i++) {
+		close(others[i].question[1]);
+		close(others[i].answer[0]);
+		close(others[i].answer[1]);
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
+static void no_one_leaves(unsigned int round)
+{
+	(void)round;
+}
+
+static void somebody_leaves(unsigned int round)
+{
+	struct other *other = &others[round % OTHERS];
+	char byte = 0;
+
+	if (write(other->question[1], &byte, 1) != 1 || read(other->answer[0], &byte, 1) != 1)
+		bench_die("another process is gone");
+}
+
+static void wake_again_and_again(const char *row, void (*between)(unsigned int round))
 {
 	struct samples samples = {};
 	pthread_t thread;
 
-	if (!bench_wants("wake_only"))
-		return;
 	server_register(&server);
 	stopping = false;
 	thread = bench_thread(waking_server, NULL);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		wait_for_peer();
-		begin_step("wake_only");
+		between(round);
+		begin_step(row);
 		wake_peer();
 		end_step(&samples, round);
 	}
@@ -148,7 +211,18 @@ static void measure_wake_only(void)
 	wake_peer();
 	umcg_unregister();
 	pthread_join(thread, NULL);
-	report(&samples, "wake_only");
+	report(&samples, row);
+}
+
+static void measure_wake_only(void)
+{
+	if (bench_wants("wake_only"))
+		wake_again_and_again("wake_only", no_one_leaves);
+	if (!bench_wants("wake_only_others_leave"))
+		return;
+	start_others();
+	wake_again_and_again("wake_only_others_leave", somebody_leaves);
+	end_others();
 }
 
 /* The same with futex. */

@@ -23,6 +23,7 @@ TITLES = {
     "block_to_server": "UMCG worker blocks, server runs",
     "wake_to_running": "UMCG woken worker runs again",
     "wake_only": "UMCG wake only",
+    "wake_only_others_leave": "the same, threads of other processes leave",
     "futex_wake": "futex wake only",
     "register_unregister": "UMCG register and unregister",
     "kick": "UMCG kick of a spinning worker",

@@ -49,9 +49,39 @@ use kernel::{
 pub(crate) struct RecordMap<T> {
     entries: Opaque<bindings::xarray>,
     initialised: Once,
-    /// Counts the records that were removed.
-    removals: Atomic<usize>,
+    /// Count the records that were removed, by their [`Shard`].
+    removals: [Removals; Shard::COUNT],
     _records: PhantomData<T>,
+}
+
+/// A count that every lookup reads, and the end of a registration raises: in a cache line of its own,
+/// so that threads of one process that come and go do not slow the lookups of others.
+#[repr(align(64))]
+struct Removals(Atomic<usize>);
+
+/// Which of the counts is that of a process. Several may have the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shard(u8);
+
+impl Shard {
+    const BITS: u32 = 6;
+    const COUNT: usize = 1 << Self::BITS;
+
+    /// That of the address space of the current task.
+    fn own() -> Self {
+        // SAFETY: The current task alone changes its own. Only its address counts.
+        let mm = unsafe { (*Task::current_raw()).mm };
+        // CAST: Addresses have 64 bits wherever this module is built.
+        let hash = (mm as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+
+        // CAST: These bits fit.
+        Self((hash >> (u64::BITS - Self::BITS)) as u8)
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        usize::from(self.0) % Self::COUNT
+    }
 }
 
 // SAFETY: The xarray does its own locking; the records are `Sync`.
@@ -78,7 +108,7 @@ impl<T> RecordMap<T> {
         Self {
             entries: Opaque::zeroed(),
             initialised: Once::new(),
-            removals: Atomic::new(0),
+            removals: [const { Removals(Atomic::new(0)) }; Shard::COUNT],
             _records: PhantomData,
         }
     }
@@ -125,7 +155,7 @@ impl<T: TaskRecord> RecordMap<T> {
             )
         };
         // Full, for the release that it contains: pairs with the load in `found_again()`.
-        let _ = self.removals.fetch_add(1, Full);
+        let _ = self.removals_of(Shard::own()).fetch_add(1, Full);
 
         if removed {
             // SAFETY: The map owned a reference to each record that it has held.
@@ -133,17 +163,19 @@ impl<T: TaskRecord> RecordMap<T> {
         }
     }
 
-    /// Finds the record of a task. It is valid until the guard is dropped. `last_found` caches it
-    /// under `name`. Any context.
+    /// Finds the record of a task. It is valid until the guard is dropped. `last_found`, of a task in
+    /// the same address space, caches it under `name`. Any context.
     pub(crate) fn find<'g>(
         &'static self,
         last_found: &LastFound<T>,
         name: u32,
         target: &Target<'g>,
     ) -> Option<&'g Record<T>> {
+        // The target is in the same address space, and its record is removed before that changes.
+        let shard = Shard::own();
         // Acquire: as in `is_current()`. Read first, so that a concurrent removal is not missed
         // there.
-        let removals = self.removals.load(Acquire);
+        let removals = self.removals_of(shard).load(Acquire);
         // SAFETY: A valid map, or zeroes, in which nothing is found.
         let entry = unsafe { bindings::xa_load(self.entries.get(), target.pid()) };
         // SAFETY: The map holds only records. Their memory lasts for a grace period after the last
@@ -153,8 +185,9 @@ impl<T: TaskRecord> RecordMap<T> {
         // A record is removed before the PID of its task changes, and holds a reference to the
         // task: the PID may belong to another task by now, but the `task_struct` cannot be reused.
         target.is(record.task()).then(|| {
-            // INVARIANT: The record was in the map after the removals were counted.
+            // INVARIANT: The record was in the map after the removals of its shard were counted.
             last_found.name.set(name);
+            last_found.shard.set(shard);
             last_found.removals.set(removals);
             last_found.record.set(record);
             last_found.task.set(Some(ARef::from(record.task())));
@@ -253,7 +286,13 @@ impl<T: TaskRecord> RecordMap<T> {
     /// Whether `last_found` caches a record under `name` that is still in the map.
     #[inline]
     fn is_current(&self, last_found: &LastFound<T>, name: u32) -> bool {
-        last_found.name.get() == name && last_found.removals.get() == self.removals.load(Acquire)
+        last_found.name.get() == name
+            && last_found.removals.get() == self.removals_of(last_found.shard.get()).load(Acquire)
+    }
+
+    #[inline]
+    fn removals_of(&self, shard: Shard) -> &Atomic<usize> {
+        &self.removals[shard.index()].0
     }
 }
 
@@ -268,9 +307,11 @@ fn pid_of(task: &Task) -> usize {
 ///
 /// # Invariants
 ///
-/// `record` is null, or was in the map of its type when the count of removals was `removals`.
+/// `record` is null, or is of this `shard`, and was in the map of its type when the count of removals
+/// of that was `removals`.
 pub(crate) struct LastFound<T: TaskRecord> {
     name: Cell<u32>,
+    shard: Cell<Shard>,
     removals: Cell<usize>,
     record: Cell<*const Record<T>>,
     task: Cell<Option<ARef<Task>>>,
@@ -285,6 +326,7 @@ impl<T: TaskRecord> LastFound<T> {
         // INVARIANT: `record` is null.
         Self {
             name: Cell::new(0),
+            shard: Cell::new(Shard(0)),
             removals: Cell::new(0),
             record: Cell::new(ptr::null()),
             task: Cell::new(None),
