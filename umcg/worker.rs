@@ -88,8 +88,8 @@ pub(crate) fn sleeps(current: &Current<'_, Task>) {
 }
 
 /// The current worker is preempted by the scheduler, and lends its server, if its group does so.
-/// Not if others are queued, because it keeps its turn, nor in the handler of an immediate signal,
-/// where it passes the scheduler for another reason.
+/// Not if others are queued, because it keeps its turn, nor in a wait that was ended before it slept,
+/// nor in the handler of an immediate signal, where it passes the scheduler for another reason.
 ///
 /// Context of [`crate::sys::tracepoint::Hooks::yields`]: the same.
 #[inline]
@@ -97,6 +97,7 @@ pub(crate) fn yields(current: &Current<'_, Task>) {
     match own_group(current) {
         Some(group)
             if group.lends()
+                && !current.owned().worker.sleeps_on_purpose.get()
                 && current.on_pass.get() == OnPass::Nothing
                 && !direct::has_work(group)
                 && !is_critical(current) =>
@@ -232,6 +233,7 @@ fn settle(ctx: &TaskContext, current: &Current<'_, Task>) -> Result<(), Breach> 
             },
             Resume::Queue { seen, preempted } => match queue(ctx, current, seen, preempted)? {
                 Queued::Runs => {
+                    owned.idles.set(false);
                     forget_deadline(current);
                     handler::runs(current);
                     break;
