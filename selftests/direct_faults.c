@@ -343,6 +343,41 @@ TEST_F(direct_faults, unmapped_group_keeps_working)
 	EXPECT_EQ(0, server->phase);
 }
 
+static int live_as_a_child(void *argument)
+{
+	FIXTURE_DATA(direct_faults) *self = argument;
+	struct direct direct;
+	struct umcg_thread server = {};
+
+	/* Nothing of the parent's is registered here, and a copy of its words is no group. */
+	if (umcg_ctl(UMCG_CTL_UNREGISTER, NULL) != -EINVAL)
+		return 1;
+	if (!direct_init(&direct, 0) || !direct_start_idle_server(&direct, &server, 0))
+		return 2;
+	direct_worker_start(&self->workers[1], &direct, direct_reads);
+	if (!SOON(direct_blocks(&self->workers[1])) || !direct_sends(self->pipes[1], '.'))
+		return 3;
+	if (!thread_ends(&self->workers[1]))
+		return 4;
+	tell_to_go(&server);
+	return thread_ends(&server) ? 0 : 5;
+}
+
+TEST_F(direct_faults, fork_leaves_the_group_to_the_parent)
+{
+	struct umcg_thread *worker = &self->workers[0];
+	int status;
+
+	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));
+	ASSERT_TRUE(worker_blocks(self, 0));
+	status = process_ends(process_start(live_as_a_child, self));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	ASSERT_TRUE(direct_sends(self->pipes[0], 'x'));
+	ASSERT_TRUE(SOON(worker->phase == 1 && direct_blocks(worker)));
+	ASSERT_TRUE(direct_dismiss(&self->servers[0]));
+}
+
 TEST_F(direct_faults, change_of_credentials_reaches_servers_and_workers)
 {
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));

@@ -135,10 +135,7 @@ uint32_t state_of(struct umcg_task *task)
 	return state_in(state_word(task));
 }
 
-/*
- * Fully ordered: a thread that sees the new state sees next_tid, and this one sees the
- * idle-worker list.
- */
+/* Fully ordered: who sees the new state sees next_tid, and we see the list of idle workers. */
 bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to)
 {
 	return atomic_compare_exchange_strong(word_of(task), &old, stamped(old, to));
@@ -280,22 +277,19 @@ void worker_start(struct umcg_thread *self, struct umcg_group *group,
 
 void stay_until_told(struct umcg_thread *self)
 {
-	int phase;
-
-	/* Compares with the value read before: a change in between prevents the sleep. */
-	while ((phase = self->phase) != INT_MAX)
-		syscall(SYS_futex, &self->phase, FUTEX_WAIT_PRIVATE, phase, NULL, NULL, 0);
+	while (!told_to_go(self))
+		syscall(SYS_futex, &self->told, FUTEX_WAIT_PRIVATE, false, NULL, NULL, 0);
 }
 
 bool told_to_go(struct umcg_thread *self)
 {
-	return self->phase == INT_MAX;
+	return self->told;
 }
 
 void tell_to_go(struct umcg_thread *thread)
 {
-	thread->phase = INT_MAX;
-	syscall(SYS_futex, &thread->phase, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+	thread->told = true;
+	syscall(SYS_futex, &thread->told, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 bool thread_ends(struct umcg_thread *self)
@@ -333,7 +327,7 @@ int server_wait(struct umcg_thread *self, uint64_t abs_timeout)
 	set_next_tid(&self->task, 0);
 	state_must_change(&self->task, RUNNING, IDLE);
 	err = umcg_wait(0, abs_timeout);
-	/* It may have been started since. */
+	/* Somebody may have started it since. */
 	if (err)
 		state_may_change(&self->task, IDLE, RUNNING);
 	return err;
@@ -450,7 +444,7 @@ bool server_run_to_end(struct umcg_thread *self, struct umcg_group *group,
 	do {
 		if (server_next_worker(self, group) != worker || server_run(self, worker))
 			return false;
-		/* This is how it unregisters; a blocked worker is never locked. */
+		/* This is how it leaves; blocked, it is never locked. */
 	} while (state_of(&worker->task) != (IDLE | LOCKED));
 	return thread_ends(worker);
 }
@@ -461,7 +455,7 @@ void worker_lock(struct umcg_thread *self)
 
 	/* It is locked already if it has been so in a call that failed. */
 	while ((state = state_of(&self->task)) != (IDLE | LOCKED)) {
-		/* The flag may be set meanwhile; the next step yields anyway. */
+		/* Somebody may add the flag meanwhile; what follows does what it asks for. */
 		if ((state & ~PREEMPTED) != RUNNING)
 			die_of_state(&self->task, RUNNING);
 		state_may_change(&self->task, state, IDLE | LOCKED);
@@ -473,7 +467,7 @@ void worker_unlock(struct umcg_thread *self)
 	state_must_change(&self->task, IDLE | LOCKED, RUNNING);
 }
 
-/* Unless another thread has done so before: a server may have exited, or check by itself. */
+/* Unless somebody has done so before: a server may be gone, or look for itself. */
 static void start_own_server(struct umcg_thread *self)
 {
 	set_next_tid(&self->task, self->server->tid);

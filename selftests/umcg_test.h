@@ -77,6 +77,8 @@ struct umcg_thread {
 	/* The progress of the body, and its result. */
 	_Atomic int phase;
 	_Atomic long result;
+	/* It is to go on: a futex of its own, so that no change of the phase undoes it. */
+	_Atomic int told;
 	void (*body)(struct umcg_thread *self);
 	void *arg;
 };
@@ -151,7 +153,7 @@ void server_start(struct umcg_thread *self, void (*body)(struct umcg_thread *sel
 /* Starts a thread that registers as a worker, runs the body and unregisters. */
 void worker_start(struct umcg_thread *self, struct umcg_group *group,
 		  void (*body)(struct umcg_thread *self));
-/* Sleeps in the kernel until tell_to_go(), by way of the phase. */
+/* Sleeps in the kernel until tell_to_go(), however early that comes. */
 void stay_until_told(struct umcg_thread *self);
 bool told_to_go(struct umcg_thread *self);
 void tell_to_go(struct umcg_thread *thread);
