@@ -11,6 +11,9 @@
 
 #include "umcg_direct.h"
 
+/* A server that serves looks around so often, though nobody starts it. */
+#define IDLE_MS		20
+
 #define WORD64(field) ((_Atomic uint64_t *)&(field))
 #define WORD32(field) ((_Atomic uint32_t *)&(field))
 
@@ -109,6 +112,16 @@ int direct_server_register(struct umcg_thread *self, struct direct *direct, uint
 	return err;
 }
 
+int direct_worker_register(struct umcg_thread *self, struct direct *direct)
+{
+	self->tid = gettid();
+	self->task = (struct umcg_task){ .state_ts = BLOCKED };
+	self->group = (struct umcg_group *)direct;
+	enlist(direct, self);
+	return direct_ctl(DIRECT_WORKER_FLAGS | (direct->critical ? UMCG_CTL_CRITICAL : 0),
+			  &self->task, direct->words, 0);
+}
+
 struct start {
 	struct umcg_thread *self;
 	struct direct *direct;
@@ -135,11 +148,7 @@ static void *worker_main(void *argument)
 	struct umcg_thread *self = start.self;
 
 	free(argument);
-	self->tid = gettid();
-	self->task = (struct umcg_task){ .state_ts = BLOCKED };
-	self->group = (struct umcg_group *)start.direct;
-	enlist(start.direct, self);
-	self->result = direct_ctl(DIRECT_WORKER_FLAGS, &self->task, start.direct->words, 0);
+	self->result = direct_worker_register(self, start.direct);
 	if (!self->result) {
 		self->body(self);
 		direct_worker_leave(self);
@@ -179,6 +188,13 @@ uint64_t direct_idle_servers(struct direct *direct)
 uint32_t direct_running(struct direct *direct, uint32_t nr)
 {
 	return atomic_load(WORD32(direct->words->running[nr]));
+}
+
+struct umcg_thread *direct_running_thread(struct direct *direct, uint32_t nr)
+{
+	const uint32_t tid = direct_running(direct, nr);
+
+	return tid ? thread_of_tid(direct, tid) : NULL;
 }
 
 static uint64_t place(uint32_t position, uint32_t tid)
@@ -467,7 +483,7 @@ void direct_serve(struct umcg_thread *self)
 		int err;
 
 		if (!worker) {
-			err = direct_wait(self, realtime_in_ms(20));
+			err = direct_wait(self, realtime_in_ms(direct->idle_ms ?: IDLE_MS));
 			if (err && err != -ETIMEDOUT && err != -EINTR)
 				direct_fault(direct, "a server cannot wait");
 			continue;

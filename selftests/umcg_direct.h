@@ -25,6 +25,10 @@ struct direct {
 	struct umcg_thread *taken;
 	/* The servers are to come to an end. */
 	_Atomic bool over;
+	/* Workers have critical sections. */
+	bool critical;
+	/* How long a server that serves waits in the set; 0 for a short time. */
+	unsigned int idle_ms;
 	/* Whether a server that serves puts further workers into the ring. */
 	bool fills_ring;
 	/* The first thing that was wrong, or NULL. */
@@ -39,6 +43,8 @@ void direct_fault(struct direct *direct, const char *fault);
 int direct_ctl(uint32_t flags, const void *self, const void *group, uint32_t server_nr);
 /* Makes the calling thread a server with this number. */
 int direct_server_register(struct umcg_thread *self, struct direct *direct, uint32_t nr);
+/* Makes it a worker; returns when it runs. */
+int direct_worker_register(struct umcg_thread *self, struct direct *direct);
 /* Starts a thread that registers as a server, runs the body and unregisters. `arg` is the group. */
 void direct_server_start(struct umcg_thread *self, struct direct *direct, uint32_t nr,
 			 void (*body)(struct umcg_thread *self));
@@ -52,6 +58,8 @@ uint32_t direct_nr(struct umcg_thread *server);
 /* The words. */
 uint64_t direct_idle_servers(struct direct *direct);
 uint32_t direct_running(struct direct *direct, uint32_t nr);
+/* Who has run under this server last, or NULL. */
+struct umcg_thread *direct_running_thread(struct direct *direct, uint32_t nr);
 bool direct_has_work(struct direct *direct);
 /* Puts a server, which is IDLE, into the set. */
 void direct_put(struct direct *direct, uint32_t nr);
