@@ -74,6 +74,40 @@ void op_move(struct attacker *self)
 	THROW(self, SYS_mremap, from, PAGE, PAGE, flags, to);
 }
 
+/* The words of a group in direct mode, which say what nobody relies on. */
+static void scribble_group(struct attacker *self)
+{
+	volatile struct umcg_direct_group *group =
+		(void *)(arena_page(self) + PAGE - sizeof(*group));
+	const uint64_t bits = dice_bits(&self->dice);
+	const uint32_t tid = self->attack->attackers[below(&self->dice, ATTACKERS)].tid;
+	const unsigned int nr = bits % UMCG_DIRECT_SERVERS;
+
+	switch (below(&self->dice, 7)) {
+	case 0:
+		group->idle_servers = bits;
+		break;
+	case 1:
+		group->ready[bits % UMCG_DIRECT_RING] = (bits & 1) << 32 | tid;
+		break;
+	case 2:
+		group->ready_ends = bits & 0x0000003f0000003fULL;
+		break;
+	case 3:
+		group->queued = bits & 1;
+		break;
+	case 4:
+		group->watcher_tid = tid;
+		break;
+	case 5:
+		group->server_tid[nr] = tid;
+		break;
+	case 6:
+		group->running[nr] = tid;
+		break;
+	}
+}
+
 /* Changes what has nothing to do with this thread. */
 void op_scribble(struct attacker *self)
 {
@@ -86,6 +120,10 @@ void op_scribble(struct attacker *self)
 	const uint64_t bits = dice_bits(&self->dice);
 	const unsigned int which = below(&self->dice, 8);
 
+	if (below(&self->dice, 3) == 0) {
+		scribble_group(self);
+		return;
+	}
 	switch (self->attack->manner) {
 	case BY_THE_RULES:
 		if (which < 4)

@@ -16,70 +16,16 @@
 
 #include "kselftest_harness.h"
 #include "hostile.h"
+#include "sweep.h"
 #include "umcg_sched.h"
 
-#define FAIL_NTH	"/proc/thread-self/fail-nth"
-/* More places than any call has. */
-#define MANY		2000
 /* Other kinds of failures are not injected. */
 #define NO_PLACE	0
 #define ENDS		24
 
-/* The result of a call. */
-struct outcome {
-	int err;
-	/* Some place in it has failed. */
-	bool failed;
-};
-
 FIXTURE(faults) {
 	struct umcg_thread server;
 };
-
-static int fail_nth = -1;
-
-/* From now on the @nth place where this thread can fail does. */
-static void fault_begin(unsigned int nth)
-{
-	char text[16];
-
-	fail_nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
-	snprintf(text, sizeof(text), "%u", nth);
-	if (pwrite(fail_nth, text, strlen(text), 0) < 0)
-		abort();
-}
-
-/* Whether that has happened. Nothing fails any more. */
-static bool fault_end(void)
-{
-	char text[16] = "";
-	bool failed = pread(fail_nth, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
-
-	/* The first write may be what fails. */
-	while (pwrite(fail_nth, "0", 1, 0) < 0)
-		;
-	close(fail_nth);
-	return failed;
-}
-
-/* Allocations that may wait fail as well, and single pages; nothing is logged. */
-static void set_up_faults(void)
-{
-	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
-	static const char *const settings[][2] = {
-		{ "ignore-gfp-wait", "N" }, { "ignore-gfp-highmem", "N" }, { "verbose", "0" },
-		{ "min-order", "0" },
-	};
-	char path[128];
-
-	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
-		for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kinds[kind],
-				 settings[i][0]);
-			write_file(path, settings[i][1]);
-		}
-	}
-}
 
 FIXTURE_SETUP(faults)
 {
@@ -94,37 +40,6 @@ FIXTURE_TEARDOWN(faults)
 {
 	/* In case a test has failed halfway; otherwise it is loaded already. */
 	module_load();
-}
-
-/* An error that tells what was missing or inaccessible. */
-static bool is_honest(int err)
-{
-	return err == 0 || err == -ENOMEM || err == -EFAULT || err == -EAGAIN || err == -EINTR;
-}
-
-/* Makes @call fail at one place after the other. Returns the number of its places. */
-static unsigned int sweep(struct __test_metadata *_metadata, const char *name,
-			  struct outcome (*call)(unsigned int nth))
-{
-	unsigned int refused = 0;
-
-	for (unsigned int nth = 1; nth < MANY; nth++) {
-		const struct outcome outcome = call(nth);
-
-		EXPECT_TRUE(is_honest(outcome.err))
-			TH_LOG("%s, place %u: error %d", name, nth, outcome.err);
-		EXPECT_TRUE(nothing_is_left() && SOON(umcg_stat("slot_pages") == 0))
-			TH_LOG("%s, place %u, left something behind", name, nth);
-		refused += outcome.err != 0;
-		if (!outcome.failed) {
-			EXPECT_EQ(0, outcome.err);
-			FIGURE("%s: %u places, %u of them refuse the call", name, nth - 1, refused);
-			return nth - 1;
-		}
-	}
-	EXPECT_TRUE(false)
-		TH_LOG("%s never comes to its end", name);
-	return 0;
 }
 
 static struct outcome open_device(unsigned int nth)
@@ -162,11 +77,6 @@ TEST_F_TIMEOUT(faults, version_fails_with_an_error, STRESS_SECONDS)
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_VERSION", ask_version));
 }
 
-static void *new_page(int sharing)
-{
-	return mmap(NULL, PAGE, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
-}
-
 static struct outcome register_server_in(void *page, unsigned int nth)
 {
 	struct outcome outcome;
@@ -191,38 +101,8 @@ static struct outcome register_server_shared(unsigned int nth)
 	return register_server_in(new_page(MAP_SHARED), nth);
 }
 
-static struct outcome register_direct_server(unsigned int nth)
-{
-	struct umcg_direct_group *group = new_page(MAP_PRIVATE);
-	struct umcg_task *task = new_page(MAP_PRIVATE);
-	struct umcg_ctl_args args = {
-		.size = sizeof(args),
-		.flags = SERVER_FLAGS | UMCG_CTL_DIRECT,
-		.self = (uintptr_t)task,
-		.direct = (uintptr_t)group,
-		.server_nr = 1,
-	};
-	struct outcome outcome;
-
-	server_task_init(task);
-	group->size = sizeof(*group);
-	fault_begin(nth);
-	outcome.err = umcg_ioctl(UMCG_IOC_CTL, &args);
-	outcome.failed = fault_end();
-	if (!outcome.err)
-		umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
-	/* Whatever has failed: the number is free again. */
-	if (group->server_tid[1])
-		outcome.err = -EEXIST;
-	munmap(group, PAGE);
-	munmap(task, PAGE);
-	return outcome;
-}
-
 TEST_F_TIMEOUT(faults, a_server_registers_or_gets_an_error, STRESS_SECONDS)
 {
-	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server in direct mode",
-			   register_direct_server));
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server", register_server_private));
 	EXPECT_LT(0, sweep(_metadata, "UMCG_IOC_CTL, server in shared memory",
 			   register_server_shared));

@@ -13,6 +13,7 @@
 
 #include "mob.h"
 #include "umcg_crew.h"
+#include "umcg_direct.h"
 
 #define STACK_SIZE	(64 * 1024)
 /* A worker that runs for this long is preempted. */
@@ -20,6 +21,8 @@
 
 static struct mob *mob;
 static struct umcg_group group = UMCG_GROUP_INIT;
+/* In its place, if the mob is in direct mode. */
+static struct direct direct;
 static struct umcg_thread members[MOB_MEMBERS];
 static char stacks[MOB_MEMBERS][STACK_SIZE] __attribute__((aligned(64)));
 
@@ -52,6 +55,26 @@ static void serve(struct umcg_thread *self)
 	}
 }
 
+/* In direct mode: whoever wakes takes a server by itself, and some are left over to be run. */
+static void serve_directly(struct umcg_thread *self)
+{
+	for (;;) {
+		struct umcg_thread *worker = direct_take_worker(&direct);
+
+		/* One that is dead is dropped. */
+		if (worker && state_of(&worker->task) != NONE)
+			mob->runs += !direct_run(self, worker);
+		else if (!worker)
+			direct_wait(self, realtime_in_ms(SLICE_MS));
+		for (unsigned int nr = 0; nr < MOB_SERVERS; nr++) {
+			struct umcg_thread *runs = direct_running_thread(&direct, nr);
+
+			if (runs && runs != self)
+				worker_kick(runs);
+		}
+	}
+}
+
 static void work(struct umcg_thread *self)
 {
 	struct dice dice;
@@ -68,7 +91,10 @@ static void work(struct umcg_thread *self)
 			break;
 		case 2:
 			/* It is on the list when the timeout expires. */
-			worker_yield(self, realtime_in_ms(below(&dice, 3)));
+			if (mob->direct)
+				direct_worker_wait(self, realtime_in_ms(below(&dice, 3)));
+			else
+				worker_yield(self, realtime_in_ms(below(&dice, 3)));
 			break;
 		default:
 			usleep(below(&dice, 2000));
@@ -83,7 +109,14 @@ static int live(void *argument)
 
 	self->tid = gettid();
 	mob->tids[number_of(self)] = self->tid;
-	if (number_of(self) < MOB_SERVERS) {
+	if (mob->direct) {
+		if (number_of(self) >= MOB_SERVERS) {
+			if (!direct_worker_register(self, &direct))
+				work(self);
+		} else if (!direct_server_register(self, &direct, number_of(self))) {
+			serve_directly(self);
+		}
+	} else if (number_of(self) < MOB_SERVERS) {
 		server_task_init(&self->task);
 		if (!umcg_ctl(SERVER_FLAGS, &self->task))
 			serve(self);
@@ -106,6 +139,8 @@ int mob_run(void *argument)
 	mob = argument;
 	while ((umcg_fd = open(UMCG_DEVICE, O_RDWR | O_CLOEXEC)) < 0)
 		sleep_ms(1);
+	if (mob->direct && !direct_init(&direct, mob->direct_flags))
+		return 1;
 	for (int i = 0; i < MOB_MEMBERS; i++) {
 		if (!mob->of_processes)
 			thread_start(&members[i], live_as_thread);

@@ -15,6 +15,9 @@
 struct mob {
 	/* The members are processes that share their memory, not threads: each can be killed. */
 	bool of_processes;
+	/* They are in direct mode, with these flags of the group. */
+	bool direct;
+	uint32_t direct_flags;
 	uint64_t seed;
 	/* The judge's notes. */
 	pid_t pid;

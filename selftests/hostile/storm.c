@@ -66,6 +66,8 @@ static void begin_mob(FIXTURE_DATA(storm) *self, struct mob *mob)
 {
 	memset(mob, 0, sizeof(*mob));
 	mob->of_processes = below(&self->dice, 2);
+	mob->direct = below(&self->dice, 2);
+	mob->direct_flags = below(&self->dice, 8);
 	mob->seed = self->seed + self->mobs_started++;
 	mob->kills_left = below(&self->dice, mob->of_processes ? MOB_MEMBERS + 1 : 2);
 	mob->next_ns = monotonic_ns() + below(&self->dice, LIFE_MS * 1000) * 1000;
