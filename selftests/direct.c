@@ -242,6 +242,25 @@ TEST_F(direct, watcher_is_started_when_a_worker_is_queued_and_no_server_is_idle)
 	EXPECT_EQ(0, self->servers[0].phase);
 }
 
+/* The watcher has seen a server in the set, and relies on it. */
+TEST_F(direct, watcher_is_started_when_a_worker_takes_a_server_past_one_that_is_queued)
+{
+	struct umcg_thread watcher = { .arg = &self->direct };
+
+	self->direct.words->flags |= UMCG_DIRECT_OVERTAKE;
+	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));
+	server_start(&watcher, watches);
+	ASSERT_TRUE(SOON(self->direct.words->watcher_tid == (uint32_t)watcher.tid));
+	ASSERT_TRUE(SOON(thread_waits(&watcher)));
+	self->direct.words->queued = 1;
+	direct_worker_start(&self->workers[0], &self->direct, direct_spins);
+	ASSERT_TRUE(SOON(self->workers[0].result > 0));
+	ASSERT_TRUE(thread_ends(&watcher));
+	EXPECT_EQ(0, watcher.result);
+	EXPECT_EQ(0, self->direct.words->watcher_tid);
+	EXPECT_EQ(0, self->servers[0].phase);
+}
+
 TEST_F(direct, registration_checks_the_group)
 {
 	struct umcg_direct_group *words = self->direct.words;

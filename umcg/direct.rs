@@ -103,6 +103,16 @@ pub(crate) fn take_server_to_run_under(group: &impl GroupWords, overtakes: bool)
     take_server(group)
 }
 
+/// Whether the watcher is to be told of workers that are queued, by one that has taken a server.
+///
+/// They may have been queued while the server was busy, and the watcher may have seen the server in
+/// the set, and waits. The look at the watcher comes after the full barrier of the change of the set,
+/// which pairs with the one between the TID of the watcher and its look at the set.
+#[inline]
+pub(crate) fn leaves_others_queued(group: &impl GroupWords) -> bool {
+    group.watcher_tid().load() != 0 && has_work(group)
+}
+
 /// Whether a server waits in the set.
 #[inline]
 pub(crate) fn has_server(group: &impl GroupWords) -> bool {

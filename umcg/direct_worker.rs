@@ -170,6 +170,9 @@ fn adopt(
     group.set_running(server.nr, group.own_tid());
     if protocol::adopt(words.state(), seen, now) {
         report::adopts(current, server.tid);
+        if direct::leaves_others_queued(group) {
+            start_idle_server(current, group, now, Reason::Wake);
+        }
         return Queued::Runs;
     }
     if !direct::put_back(group, server.nr) {

@@ -96,7 +96,7 @@ impl World {
     pub(crate) fn queue_directly(&self, me: Tid, seen: StateWord, preempted: bool) {
         let (task, group) = (self.task(me), self.group());
         let own_server = task.next_tid.load_relaxed();
-        let overtakes = self.has(Bug::WorkerOvertakes);
+        let overtakes = group.overtakes || self.has(Bug::WorkerOvertakes);
         let early = self
             .has(Bug::SetIsReadTooEarly)
             .then(|| self.take_server())
@@ -113,6 +113,9 @@ impl World {
                 );
                 group.running(server.nr).0.store_relaxed(me);
                 assert!(protocol::adopt(&task.state_ts, seen, NOW));
+                if direct::leaves_others_queued(group) && !self.has(Bug::WatcherIsPassedOver) {
+                    self.starts_idle_server();
+                }
                 return;
             }
         }
@@ -136,7 +139,7 @@ impl World {
     }
 
     /// `direct_worker::start_idle_server()`.
-    fn starts_idle_server(&self) {
+    pub(crate) fn starts_idle_server(&self) {
         let watcher = || {
             (!self.has(Bug::WatcherIsForgotten))
                 .then(|| direct::take_watcher(self.group()))
@@ -213,6 +216,27 @@ impl World {
                 None => self.waits_directly(me),
             }
             finished += usize::from(self.looks_at_desk(me));
+        }
+    }
+
+    /// Comes into the set while a worker is queued. If it takes itself back it runs that worker, and
+    /// the watcher has nothing to wait for.
+    pub(crate) fn comes_into_the_set(&self, me: Tid) {
+        let group = self.group();
+
+        self.change(me, State::Running, State::Idle, 0);
+        assert!(direct::put(group, nr_of(me)));
+        if direct::has_work(group) && direct::take_back(group, nr_of(me)) {
+            self.starts_idle_server();
+        }
+    }
+
+    /// Wakes. If it is queued, and not adopted, its server runs it, and the watcher has nothing to
+    /// wait for.
+    pub(crate) fn wakes_or_ends_the_watch(&self, me: Tid) {
+        self.queue_directly(me, self.task(me).state_ts.read(), false);
+        if !self.task(me).state_ts.read().runs() {
+            self.starts_idle_server();
         }
     }
 

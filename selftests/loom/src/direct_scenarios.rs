@@ -187,6 +187,24 @@ fn a_watcher_hears_of_a_worker_that_no_server_can_run() {
     explore(|| queue_against_watcher(None));
 }
 
+/// A worker is queued, and whoever watches sees a server come into the set that another worker takes.
+pub(crate) fn watcher_against_adoption(bug: Option<Bug>) {
+    let mut group = Group::new(&[], &[], false);
+    group.overtakes = true;
+    group.idle_workers.store_relaxed(node_of(W1));
+
+    World::direct([SERVES, SERVES, ASLEEP, WAKES], group, bug).run([
+        |world| world.comes_into_the_set(S1),
+        |world| world.watches(S2),
+        |world| world.wakes_or_ends_the_watch(W2),
+    ]);
+}
+
+#[test]
+fn a_watcher_hears_of_a_worker_whose_server_another_one_takes() {
+    explore_preemptions(3, || watcher_against_adoption(None));
+}
+
 /// A server of the set dies while a worker is queued, behind another one: the second server has to
 /// be started.
 pub(crate) fn queue_against_death(bug: Option<Bug>) {

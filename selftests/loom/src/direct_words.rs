@@ -24,6 +24,7 @@ pub(crate) struct Group {
     running: [Word32; 2],
     ready: [Word; PLACES],
     pub(crate) fifo: bool,
+    pub(crate) overtakes: bool,
 }
 
 impl Group {
@@ -41,6 +42,7 @@ impl Group {
             running: [0, 0].map(Word32::new),
             ready: std::array::from_fn(|i| Word::new(ready.get(i).copied().unwrap_or(0))),
             fifo,
+            overtakes: false,
         }
     }
 }

@@ -109,6 +109,12 @@ fn a_watcher_that_does_not_look_is_found() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
+fn a_watcher_that_is_passed_over_is_found() {
+    explore(|| direct_scenarios::watcher_against_adoption(Some(Bug::WatcherIsPassedOver)));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
 fn a_start_that_dies_with_its_server_is_found() {
     explore(|| direct_scenarios::queue_against_death(Some(Bug::StartDiesWithServer)));
 }
