@@ -87,6 +87,7 @@ struct thread {
 /**
  * struct process - data that a child does not inherit
  * @has_opened: whether this process has opened the device; looked at when no call is made any more
+ * @knows_clock: whether umcg_clock_offset is that of this process
  * @registered: how many threads are registered, and those that have ended without unregistering
  * @records_lock: for @unused. A thread that is registered has a record, so no worker needs one;
  *	see also the rule of locks
@@ -98,6 +99,7 @@ struct thread {
  */
 struct process {
 	_Atomic bool has_opened;
+	_Atomic bool knows_clock;
 	_Atomic uint32_t registered;
 	pthread_mutex_t records_lock;
 	struct thread *unused;
@@ -140,10 +142,12 @@ void *umcg_map_page(void);
 void umcg_unmap_page(void *page);
 struct process *umcg_process(void);
 bool umcg_somebody_is_registered(void);
+void umcg_learn_clock(void);
 
 /* sys.c */
 int umcg_sys_ctl(uint32_t flags, void *self);
 void umcg_sys_close(void);
+bool umcg_sys_clock_offset(int64_t *offset);
 int umcg_sys_wait(uint32_t flags, uint64_t timeout);
 int umcg_sys_kick(pid_t tid);
 int umcg_sys_sched_state(struct umcg_sched_state_args *args);

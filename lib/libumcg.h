@@ -146,8 +146,8 @@ uint64_t umcg_get_task_state(umcg_tid utid);
  * umcg_get_task_since() - time of the last change of the state of a thread
  * @utid: the thread
  *
- * Returns: nanoseconds of CLOCK_MONOTONIC, in steps of 16. Correct for changes within
- * the last 6 days.
+ * Returns: nanoseconds of CLOCK_MONOTONIC, also in a time namespace, in steps of 16.
+ * Correct for changes within the last 6 days.
  */
 uint64_t umcg_get_task_since(umcg_tid utid);
 

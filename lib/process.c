@@ -69,3 +69,22 @@ bool umcg_somebody_is_registered(void)
 
 	return page && atomic_load_explicit(&page->registered, memory_order_relaxed);
 }
+
+_Atomic int64_t umcg_clock_offset;
+
+/*
+ * To be called before the first timestamp is made in a process: a child may be in another time
+ * namespace. All threads find out the same number. Release and acquire: who sees that it is known
+ * sees it.
+ */
+void umcg_learn_clock(void)
+{
+	struct process *self = umcg_process();
+	int64_t offset;
+
+	if (atomic_load_explicit(&self->knows_clock, memory_order_acquire) ||
+	    !umcg_sys_clock_offset(&offset))
+		return;
+	atomic_store_explicit(&umcg_clock_offset, offset, memory_order_relaxed);
+	atomic_store_explicit(&self->knows_clock, true, memory_order_release);
+}

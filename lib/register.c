@@ -190,6 +190,7 @@ static umcg_tid register_as(enum thread_kind kind, struct umcg_group *group, int
 		return UMCG_NONE;
 	}
 
+	umcg_learn_clock();
 	prepare(self, kind, group, tag);
 	if (atomic_load(&self->words.signals))
 		flags |= UMCG_CTL_SIGNALS;

@@ -37,13 +37,17 @@
 
 #define TIMESTAMP_MASK	(~0ULL >> UMCG_STATE_TIMESTAMP_SHIFT)
 
-/* CLOCK_MONOTONIC in nanoseconds. */
+/* By how many nanoseconds CLOCK_MONOTONIC is ahead here, in a time namespace; see process.c. */
+extern _Atomic int64_t umcg_clock_offset;
+
+/* CLOCK_MONOTONIC in nanoseconds, as the kernel has it in its own timestamps. */
 static inline uint64_t monotonic_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+	return now.tv_sec * 1000000000ULL + now.tv_nsec -
+	       atomic_load_explicit(&umcg_clock_offset, memory_order_relaxed);
 }
 
 /* The first word of a task: there is no earlier one that it has to be later than. */

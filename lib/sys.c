@@ -131,6 +131,17 @@ void umcg_sys_close(void)
 		close(fd);
 }
 
+bool umcg_sys_clock_offset(int64_t *offset)
+{
+	struct umcg_version_args args = { .size = sizeof(args) };
+
+	if (call(UMCG_IOC_VERSION, &args))
+		return false;
+	*offset = args.clock_offset;
+
+	return true;
+}
+
 int umcg_sys_ctl(uint32_t flags, void *self)
 {
 	const struct umcg_ctl_args args = {

@@ -193,7 +193,8 @@ uint64_t umcg_get_task_state(umcg_tid utid)
 
 uint64_t umcg_get_task_since(umcg_tid utid)
 {
-	return state_time_ns(atomic_load(&thread_of(utid)->words.state_ts), monotonic_ns());
+	return state_time_ns(atomic_load(&thread_of(utid)->words.state_ts), monotonic_ns()) +
+	       atomic_load_explicit(&umcg_clock_offset, memory_order_relaxed);
 }
 
 uint64_t umcg_get_time_ns(void)

@@ -39,7 +39,7 @@ struct call {
 };
 
 static const struct call calls[] = {
-	{ .name = "version", .command = UMCG_IOC_VERSION, .size = 16 },
+	{ .name = "version", .command = UMCG_IOC_VERSION, .size = 16, .size_today = 24 },
 	{ .name = "ctl", .command = UMCG_IOC_CTL, .size = 16, .size_today = 32,
 	  .flags = SERVER_FLAGS },
 	{ .name = "wait", .command = UMCG_IOC_WAIT, .size = 16 },
@@ -127,6 +127,7 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 	EXPECT_LAYOUT(struct umcg_version_args, size, 0, 4);
 	EXPECT_LAYOUT(struct umcg_version_args, abi, 4, 4);
 	EXPECT_LAYOUT(struct umcg_version_args, features, 8, 8);
+	EXPECT_LAYOUT(struct umcg_version_args, clock_offset, 16, 8);
 
 	EXPECT_EQ(64, sizeof(struct umcg_task));
 	EXPECT_EQ(64, _Alignof(struct umcg_task));
@@ -149,7 +150,7 @@ TEST_F(abi, structures_have_their_sizes_and_offsets)
 	EXPECT_LAYOUT(struct umcg_desched_args, value, 24, 8);
 	EXPECT_LAYOUT(struct umcg_desched_args, width, 32, 4);
 
-	EXPECT_EQ(16, sizeof(struct umcg_version_args));
+	EXPECT_EQ(24, sizeof(struct umcg_version_args));
 	EXPECT_EQ(64, sizeof(struct umcg_sched_state));
 	EXPECT_EQ(64, _Alignof(struct umcg_sched_state));
 	EXPECT_EQ(16, sizeof(struct umcg_sched_state_args));

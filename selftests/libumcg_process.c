@@ -233,6 +233,90 @@ TEST(a_child_that_shares_descriptors_leaves_the_device_open)
 	EXPECT_EQ(0, umcg_unregister_task());
 }
 
+#define TIME_OFFSET	"monotonic 10000 5\n"
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000ULL + time.tv_nsec;
+}
+
+/* In steps of 16, and so many of them ahead as there were changes within one. */
+static bool is_since(umcg_tid task, uint64_t earliest)
+{
+	const uint64_t since = umcg_get_task_since(task);
+
+	return since >= earliest - 1000 && since <= now() + 1000;
+}
+
+#define NAP_US	(20000 * slowness())
+
+/* When the last nap ends, at the earliest. */
+static _Atomic uint64_t end_of_nap;
+
+static void nap_thrice(struct member *self __attribute__((unused)))
+{
+	for (int i = 0; i < 3; i++) {
+		end_of_nap = now() + NAP_US * 1000;
+		usleep(NAP_US);
+	}
+}
+
+/* The stamps of the library and of the kernel are from one clock, which is that of this process. */
+static int look_at_timestamps(void)
+{
+	struct member worker = { .body = nap_thrice };
+	uint64_t before = now();
+
+	be_server(0);
+	MUST(is_since(umcg_get_utid(), before));
+	end_of_nap = before;
+	start_worker(&worker);
+	do {
+		/* The kernel has made it idle, when its nap was over; the library changes it next. */
+		MUST(SOON(state_of(worker.tid) == UMCG_TASK_IDLE));
+		MUST(is_since(worker.tid, end_of_nap));
+		MUST(umcg_get_idle_worker(true) == worker.tid);
+		before = now();
+	} while (umcg_run_worker(worker.tid) != UMCG_NONE);
+	join(&worker);
+	MUST(is_since(umcg_get_utid(), before));
+	be_server_no_more();
+	return 7;
+}
+
+static int enter_a_time_namespace(void)
+{
+	int offsets;
+	pid_t pid;
+
+	/* The library knows the clock of this process. */
+	MUST(look_at_timestamps() == 7);
+	if (unshare(CLONE_NEWTIME))
+		return 77;
+	offsets = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	MUST(write(offsets, TIME_OFFSET, strlen(TIME_OFFSET)) == (ssize_t)strlen(TIME_OFFSET));
+	pid = fork();
+	if (pid == 0)
+		_exit(look_at_timestamps());
+	return status_of(pid);
+}
+
+TEST(timestamps_are_of_one_clock_in_a_time_namespace)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(enter_a_time_namespace());
+	status = status_of(pid);
+	if (status == 77)
+		SKIP(return, "no time namespaces");
+	EXPECT_EQ(7, status);
+}
+
 /* What another library has mapped in the child, where its parent has the slots. */
 static const struct umcg_sched_state *slots_of_parent;
 static char *of_other_library = MAP_FAILED;

@@ -480,16 +480,21 @@ TEST_F(registration, the_timestamp_is_the_monotonic_clock)
 	EXPECT_LE(after, monotonic_ns() >> UMCG_STATE_TIMESTAMP_GRANULARITY);
 }
 
-#define TIME_OFFSET	"monotonic 10000 0\n"
+#define TIME_OFFSET	"monotonic 10000 123456789\n"
+#define CLOCK_OFFSET	(10000 * (int64_t)NSEC_PER_SEC + 123456789)
 #define ABOUT_OFFSET	(9000 * NSEC_PER_SEC)
 
 /* With the clock of this process ahead of the machine's. */
 static int look_at_the_timestamp(void *self)
 {
+	struct umcg_version_args version = { .size = sizeof(version) };
 	const uint64_t now = monotonic_ns();
 	const uint64_t stamp = word_after_registration(self, BLOCKED) >> UMCG_STATE_TIMESTAMP_SHIFT;
 
-	return now - (stamp << UMCG_STATE_TIMESTAMP_GRANULARITY) < ABOUT_OFFSET ? 1 : 0;
+	if (now - (stamp << UMCG_STATE_TIMESTAMP_GRANULARITY) < ABOUT_OFFSET)
+		return 1;
+	/* What the clock is ahead is known to the nanosecond. */
+	return umcg_ioctl(UMCG_IOC_VERSION, &version) || version.clock_offset != CLOCK_OFFSET;
 }
 
 static int enter_a_time_namespace(void *self)

@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
+#include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -48,7 +49,7 @@ static_assert(offsetof(struct umcg_direct_group, ready) == 576);
 static_assert(sizeof(struct umcg_ctl_args) == 32);
 static_assert(sizeof(struct umcg_wait_args) == 16);
 static_assert(sizeof(struct umcg_kick_args) == 16);
-static_assert(sizeof(struct umcg_version_args) == 16);
+static_assert(sizeof(struct umcg_version_args) == 24);
 static_assert(sizeof(struct umcg_sched_state) == 64 &&
 	      __alignof__(struct umcg_sched_state) == 64);
 static_assert(offsetof(struct umcg_sched_state, version) == 0);
@@ -172,6 +173,14 @@ noinline void umcg_hold(void)
 {
 	schedule();
 	asm volatile("" : : "i" (1) : "memory");
+}
+
+__s64 umcg_monotonic_offset(void)
+{
+	struct timespec64 offset = {};
+
+	timens_add_monotonic(&offset);
+	return timespec64_to_ns(&offset);
 }
 
 bool umcg_sleep_until(__u64 expires_ns, bool holds)

@@ -156,6 +156,12 @@ bool umcg_irqs_disabled(void);
 /* copy_struct_from_user(): 0, -EFAULT, or -E2BIG. */
 int umcg_copy_struct_from_user(void *dst, __u64 size, __u64 user_ptr, __u64 user_size);
 
+/*
+ * By how many nanoseconds CLOCK_MONOTONIC of the current task is ahead of ktime_get(): in its
+ * time namespace. For tasks that are not exiting.
+ */
+__s64 umcg_monotonic_offset(void);
+
 /* Whether the current task has CAP_SYS_PTRACE in the initial user namespace. */
 bool umcg_may_see_all(void);
 

@@ -30,6 +30,7 @@ use super::{
     wait, //
 };
 use crate::sys::{
+    clock,
     context::TaskContext,
     device::Calls,
     usercopy::{
@@ -67,7 +68,7 @@ impl Calls for Umcg {
             UMCG_IOC_SCHED_STATE => sched_state(&mut ctx, arg),
             UMCG_IOC_DESCHED_ADD => sched::desched::add(&ctx, &read_args(arg)?),
             UMCG_IOC_DESCHED_REMOVE => sched::desched::remove(&mut ctx, &read_args(arg)?),
-            UMCG_IOC_VERSION => version(arg),
+            UMCG_IOC_VERSION => version(&ctx, arg),
             _ => Err(ENOTTY),
         }
     }
@@ -97,7 +98,7 @@ fn sched_state(ctx: &mut TaskContext, arg: usize) -> Result {
     })
 }
 
-fn version(arg: usize) -> Result {
+fn version(ctx: &TaskContext, arg: usize) -> Result {
     let asked: umcg_version_args = read_args(arg)?;
     let answer = umcg_version_args {
         size: asked.size,
@@ -109,6 +110,7 @@ fn version(arg: usize) -> Result {
             | UMCG_FEATURE_CRITICAL
             | UMCG_FEATURE_SIGNALS)
             .into(),
+        clock_offset: clock::namespace_offset_ns(ctx),
     };
 
     write_args(arg, &answer, asked.size)

@@ -292,6 +292,12 @@ void umcg_sys_close(void)
 {
 }
 
+bool umcg_sys_clock_offset(int64_t *offset)
+{
+	*offset = 0;
+	return true;
+}
+
 bool umcg_enabled(void)
 {
 	return true;

@@ -37,6 +37,9 @@
  * bits 18 - 63: CLOCK_MONOTONIC nanoseconds of the last change, without their
  *               four lowest bits; the previous timestamp plus one if that is not
  *               later, so that no two changes look the same
+ *
+ * CLOCK_MONOTONIC is that of the initial time namespace here, and in all other times
+ * that the kernel writes; see umcg_version_args::clock_offset.
  */
 #define UMCG_TASK_NONE			0ULL
 #define UMCG_TASK_RUNNING		1ULL
@@ -474,11 +477,14 @@ struct umcg_desched_args {
  * @size: sizeof(struct umcg_version_args)
  * @abi: written by the kernel: UMCG_ABI_VERSION of the module
  * @features: written by the kernel: UMCG_FEATURE_*, a bit for each addition
+ * @clock_offset: written by the kernel: by how many nanoseconds CLOCK_MONOTONIC of the
+ *	calling thread is ahead of that of the initial time namespace
  */
 struct umcg_version_args {
 	__u32	size;
 	__u32	abi;
 	__u64	features;
+	__s64	clock_offset;
 };
 
 #define UMCG_DEVICE			"/dev/umcg"
