@@ -170,6 +170,9 @@ bool umcg_server_is_back(struct umcg_group *group, struct thread *server);
 /* register.c */
 void umcg_bury_members(struct umcg_group *group);
 
+/* server.c */
+uint32_t umcg_claim_idle_worker(struct thread *worker);
+
 /* wait.c */
 int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags);
 
@@ -180,7 +183,7 @@ void umcg_start_own_server(struct thread *self);
 int umcg_wake_worker(struct thread *self, struct thread *worker);
 int umcg_worker_wait(struct thread *self, uint64_t timeout);
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout);
-uint32_t umcg_claim_idle_worker(struct thread *worker);
+bool umcg_claim_worker(struct thread *worker, uint32_t from);
 void umcg_run_under(struct thread *worker, struct thread *server);
 
 static inline struct thread *thread_of(umcg_tid utid)

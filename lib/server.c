@@ -3,6 +3,7 @@
  * Servers: taking idle workers, and running them.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "internal.h"
 
@@ -98,6 +99,32 @@ umcg_tid umcg_get_idle_worker(bool wait)
 }
 
 /*
+ * Claims a worker that was taken off the list, or waits. One that is about to sleep
+ * clears its lock soon. One that is idle for another reason is on the list, or is being
+ * put there by the kernel.
+ *
+ * Returns: its previous bits TAKEN and WAITS, or zero.
+ */
+static inline uint32_t claim_idle_worker(struct thread *worker)
+{
+	for (;;) {
+		uint32_t bits = thread_bits(worker);
+
+		if (!(bits & (TAKEN | WAITS)))
+			return 0;
+		if (bits & LOCKED)
+			sched_yield();
+		else if (umcg_claim_worker(worker, bits))
+			return bits & (TAKEN | WAITS);
+	}
+}
+
+uint32_t umcg_claim_idle_worker(struct thread *worker)
+{
+	return claim_idle_worker(worker);
+}
+
+/*
  * The worker that ran under the server until it was started again. Only that worker, or
  * the kernel for it, starts the server; what they wrote before is visible. A worker that
  * has exited is removed by the first server that finds it, and is not found any more in
@@ -145,7 +172,7 @@ umcg_tid umcg_run_worker(umcg_tid utid)
 	}
 
 	change_thread(self, RUNNING, IDLE);
-	if (!umcg_claim_idle_worker(worker)) {
+	if (!claim_idle_worker(worker)) {
 		change_thread(self, IDLE, RUNNING);
 		errno = EAGAIN;
 		return UMCG_NONE;

@@ -6,7 +6,6 @@
  * under another one. So its server is read only while it is LOCKED.
  */
 #include <errno.h>
-#include <sched.h>
 
 #include "internal.h"
 
@@ -49,30 +48,9 @@ void umcg_start_own_server(struct thread *self)
 }
 
 /* Claims an idle worker, in state @from, to be run. The kernel holds it until umcg_run_under(). */
-static bool claim_worker(struct thread *worker, uint32_t from)
+bool umcg_claim_worker(struct thread *worker, uint32_t from)
 {
 	return claim_state(&worker->words.state_ts, from, monotonic_ns());
-}
-
-/*
- * Claims a worker that was taken off the list, or waits. One that is about to sleep
- * clears its lock soon. One that is idle for another reason is on the list, or is being
- * put there by the kernel.
- *
- * Returns: its previous bits TAKEN and WAITS, or zero.
- */
-uint32_t umcg_claim_idle_worker(struct thread *worker)
-{
-	for (;;) {
-		uint32_t bits = thread_bits(worker);
-
-		if (!(bits & (TAKEN | WAITS)))
-			return 0;
-		if (bits & LOCKED)
-			sched_yield();
-		else if (claim_worker(worker, bits))
-			return bits & (TAKEN | WAITS);
-	}
 }
 
 /* Runs a claimed worker. The change of its state releases what is written before it. */
@@ -149,19 +127,29 @@ static int times_out(struct thread *self)
  * until a server runs the worker. That task may have run and exited before the call
  * (ESRCH); then there is no task to wake.
  */
-static int give_way(struct thread *self, uint64_t timeout)
+static inline int sleep_until_run(struct thread *self, uint32_t flags, uint64_t timeout)
 {
-	const uint32_t flags = timeout ? UMCG_WAIT_LOCK_ON_TIMEOUT : 0;
 	int result = umcg_sys_wait(flags, timeout);
 
 	if (result && errno == ESRCH && (thread_bits(self) & LOCKED)) {
 		atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
 		result = umcg_sys_wait(flags, timeout);
 	}
-	if (result && errno == ETIMEDOUT)
-		return times_out(self);
 
 	return result;
+}
+
+/* The same with a timeout, out of the way of those who have none. */
+static int give_way_until(struct thread *self, uint64_t timeout)
+{
+	int result = sleep_until_run(self, UMCG_WAIT_LOCK_ON_TIMEOUT, timeout);
+
+	return result && errno == ETIMEDOUT ? times_out(self) : result;
+}
+
+static int give_way(struct thread *self, uint64_t timeout)
+{
+	return timeout ? give_way_until(self, timeout) : sleep_until_run(self, 0, 0);
 }
 
 int umcg_worker_wait(struct thread *self, uint64_t timeout)
@@ -191,7 +179,7 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
  */
 static bool claim_next(struct thread *next)
 {
-	if (claim_worker(next, IDLE | WAITS))
+	if (umcg_claim_worker(next, IDLE | WAITS))
 		return true;
 	if (!(thread_bits(next) & TAKEN))
 		return false;
