@@ -64,21 +64,31 @@ static uint64_t wait_for_link(struct thread *worker)
 	return next;
 }
 
+static _Atomic uint64_t *kernel_list(struct umcg_group *group)
+{
+	return group->flags & UMCG_GROUP_DIRECT ? &group->direct.idle_workers :
+						  &group->idle_workers;
+}
+
 /*
  * Moves the kernel's list to the end of ours, oldest first. The exchange pairs
  * with the kernel's, which publishes a node.
  */
 static void drain_kernel_list(struct umcg_group *group)
 {
+	_Atomic uint64_t *list = kernel_list(group);
 	struct thread *first = NULL;
 	struct thread *last = NULL;
 	uint64_t node;
 
 	/* Sequentially consistent; see announce(). */
-	if (!atomic_load(&group->idle_workers))
+	if (!atomic_load(list))
 		return;
 
-	node = atomic_exchange(&group->idle_workers, 0);
+	/* Somebody always sees that there are workers: here, until they are in our list. */
+	if (group->flags & UMCG_GROUP_DIRECT)
+		atomic_fetch_or(&group->direct.queued, QUEUED_WORKERS);
+	node = atomic_exchange(list, 0);
 	while (node) {
 		struct thread *worker = worker_of_node(node);
 
@@ -93,7 +103,7 @@ static void drain_kernel_list(struct umcg_group *group)
 }
 
 /* A worker may be run only when it is off the list. It may still be LOCKED, on its way to sleep. */
-static void mark_taken(struct thread *worker)
+void umcg_mark_taken(struct thread *worker)
 {
 	uint32_t bits;
 
@@ -102,21 +112,39 @@ static void mark_taken(struct thread *worker)
 	} while (!change_thread(worker, bits, (bits & ~QUEUED) | TAKEN));
 }
 
+/* The worker that has been idle for longest, or NULL. It stays in the list. */
+struct thread *umcg_first_idle_worker(struct umcg_group *group)
+{
+	drain_kernel_list(group);
+	return group->first_idle;
+}
+
+/* The kernel pushes the worker from where it points to when it next becomes idle. */
+void umcg_drop_first_idle_worker(struct umcg_group *group)
+{
+	struct thread *worker = group->first_idle;
+
+	group->first_idle = worker == group->last_idle ? NULL : next_idle(worker);
+	point_to(worker, &group->idle_workers);
+}
+
 /* Takes the worker that has been idle longest, or returns NULL. */
 struct thread *umcg_take_idle_worker(struct umcg_group *group)
 {
-	struct thread *worker;
+	struct thread *worker = umcg_first_idle_worker(group);
 
-	drain_kernel_list(group);
-	worker = group->first_idle;
 	if (worker) {
-		group->first_idle = worker == group->last_idle ? NULL : next_idle(worker);
-		/* The kernel pushes it from here when it next becomes idle. */
-		point_to(worker, &group->idle_workers);
-		mark_taken(worker);
+		umcg_drop_first_idle_worker(group);
+		umcg_mark_taken(worker);
 	}
 
 	return worker;
+}
+
+void umcg_append_idle_worker(struct umcg_group *group, struct thread *worker)
+{
+	point_to(worker, NULL);
+	append(group, worker, worker);
 }
 
 /*
@@ -182,6 +210,16 @@ struct thread *umcg_server_to_start(struct umcg_group *group)
 	return NULL;
 }
 
+/* Puts a worker back that was dropped as the first one. */
+void umcg_return_idle_worker(struct umcg_group *group, struct thread *worker)
+{
+	if (group->first_idle)
+		point_to(worker, group->first_idle);
+	else
+		group->last_idle = worker;
+	group->first_idle = worker;
+}
+
 /*
  * Puts a worker that was woken on the list, and starts a server for it, for which it may fail. Takes
  * the lock.
@@ -190,9 +228,11 @@ int umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct t
 {
 	struct thread *server;
 
+	if (group->flags & UMCG_GROUP_DIRECT)
+		return umcg_direct_add_worker(group, self, worker);
+
 	pthread_mutex_lock(&group->lock);
-	point_to(worker, NULL);
-	append(group, worker, worker);
+	umcg_append_idle_worker(group, worker);
 	server = umcg_server_to_start(group);
 	pthread_mutex_unlock(&group->lock);
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "direct.h"
 #include "libumcg.h"
 #include "state.h"
 
@@ -25,7 +26,8 @@ struct task_words {
 	uint32_t flags;
 	_Atomic uint64_t idle_workers_ptr;
 	uint64_t idle_server_tid_ptr;
-	uint64_t server_nr_and_critical;
+	_Atomic uint32_t server_nr;
+	_Atomic uint32_t critical;
 	_Atomic uint64_t signals;
 	uint64_t reserved[2];
 };
@@ -37,6 +39,10 @@ static_assert(offsetof(struct task_words, idle_workers_ptr) ==
 	      offsetof(struct umcg_task, idle_workers_ptr), "idle_workers_ptr");
 static_assert(offsetof(struct task_words, idle_server_tid_ptr) ==
 	      offsetof(struct umcg_task, idle_server_tid_ptr), "idle_server_tid_ptr");
+static_assert(offsetof(struct task_words, server_nr) == offsetof(struct umcg_task, server_nr),
+	      "server_nr");
+static_assert(offsetof(struct task_words, critical) == offsetof(struct umcg_task, critical),
+	      "critical");
 static_assert(offsetof(struct task_words, signals) == offsetof(struct umcg_task, signals),
 	      "signals");
 
@@ -60,11 +66,20 @@ enum thread_kind {
  * @running: of a server: the worker that runs under it. Written by the server,
  *	or by that worker while it is LOCKED
  * @server: of a worker: the server that has last run it. Written by the thread that has
- * 	made it RUNNING and LOCKED
+ *	made it RUNNING and LOCKED. In direct mode the kernel does that, too, and does not
+ *	know this field: see umcg_direct_server_of()
  * @next_waiting: of a server in umcg_get_idle_worker(): the next one; of an
  *	unused record: the next one
  * @next_member: the next member of its group
  * @member_link: what points to this member of the group
+ * @server_nr: of a server in direct mode: its number
+ * @has_run: of a worker: whether its registration is over. Written by itself
+ * @has_timeout: of a worker: whether it sleeps with a timeout. Written by itself while it is LOCKED
+ *	or RUNNING
+ * @is_called: of a server in direct mode: whether it was called; see umcg_direct_call(). Under
+ *	the lock of its group
+ * @is_interrupted: of a server: whether a signal has interrupted its sleep; for umcg_serve()
+ * @is_batch: whether it had the normal policy before it registered
  *
  * Memory of a record is never unmapped, so an old umcg_tid can only name another thread.
  * In a child all records are zero, which means unused.
@@ -82,7 +97,16 @@ struct thread {
 	struct thread *next_waiting;
 	struct thread *next_member;
 	struct thread **member_link;
+	uint32_t server_nr;
+	_Atomic bool has_run;
+	_Atomic bool has_timeout;
+	_Atomic bool is_called;
+	bool is_interrupted;
+	bool is_batch;
 };
+
+/* umcg_tid points to what the kernel shares: umcg_critical_enter() relies on it. */
+static_assert(offsetof(struct thread, words) == 0, "words");
 
 /**
  * struct process - data that a child does not inherit
@@ -94,6 +118,7 @@ struct thread {
  * @unused: unused records, linked by next_waiting
  * @slots_lock: for the mapping of the slots
  * @slots: that mapping, or NULL
+ * @tids: threads by TID; see tids.c
  *
  * Zeros are its first state, locks included: PTHREAD_MUTEX_INITIALIZER has no other bits.
  */
@@ -105,6 +130,7 @@ struct process {
 	struct thread *unused;
 	pthread_mutex_t slots_lock;
 	const struct umcg_sched_state *_Atomic slots;
+	void *_Atomic tids;
 };
 
 /**
@@ -121,6 +147,9 @@ struct process {
  * @waiting: the servers that wait in umcg_get_idle_worker(), newest first
  * @announced: the one of them that was written to @idle_server_tid. The kernel
  *	may have taken it from there, and then starts it
+ * @servers: in direct mode: the servers, by number. Written under the lock
+ * @direct: in direct mode: what the kernel shares. Its idle_workers is in the place of
+ *	@idle_workers, and @waiting and @announced are not used
  */
 struct umcg_group {
 	alignas(64) _Atomic uint64_t idle_workers;
@@ -134,18 +163,27 @@ struct umcg_group {
 	struct thread *last_idle;
 	struct thread *waiting;
 	struct thread *announced;
+
+	struct thread *_Atomic servers[UMCG_DIRECT_SERVERS];
+	struct direct_words direct;
 };
+
+/* All that the kernel shares lies in the page of the group. */
+static_assert(sizeof(struct umcg_group) <= 4096, "size");
 
 /* process.c */
 size_t umcg_page_size(void);
 void *umcg_map_page(void);
 void umcg_unmap_page(void *page);
+void *umcg_map_pages(size_t size);
+void umcg_unmap_pages(void *pages, size_t size);
 struct process *umcg_process(void);
 bool umcg_somebody_is_registered(void);
 void umcg_learn_clock(void);
 
 /* sys.c */
-int umcg_sys_ctl(uint32_t flags, void *self);
+bool umcg_sys_has_features(uint64_t features);
+int umcg_sys_ctl(uint32_t flags, void *self, void *direct, uint32_t server_nr);
 void umcg_sys_close(void);
 bool umcg_sys_clock_offset(int64_t *offset);
 int umcg_sys_wait(uint32_t flags, uint64_t timeout);
@@ -160,12 +198,46 @@ struct thread *umcg_own_thread(void);
 struct thread *umcg_own_thread_as(enum thread_kind kind);
 void umcg_free_thread(struct thread *thread);
 
+/* tids.c */
+bool umcg_add_tid(struct thread *thread);
+void umcg_remove_tid(struct thread *thread);
+struct thread *umcg_find_tid(uint32_t tid);
+
 /* group.c */
+void umcg_append_idle_worker(struct umcg_group *group, struct thread *worker);
+struct thread *umcg_first_idle_worker(struct umcg_group *group);
+void umcg_drop_first_idle_worker(struct umcg_group *group);
+void umcg_return_idle_worker(struct umcg_group *group, struct thread *worker);
+void umcg_mark_taken(struct thread *worker);
 struct thread *umcg_take_idle_worker(struct umcg_group *group);
 int umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker);
 struct thread *umcg_server_to_start(struct umcg_group *group);
 void umcg_server_polls(struct umcg_group *group, struct thread *server);
 bool umcg_server_is_back(struct umcg_group *group, struct thread *server);
+
+/* direct.c */
+bool umcg_direct_enter(struct umcg_group *group, struct thread *server);
+void umcg_direct_leave(struct umcg_group *group, struct thread *server);
+struct thread *umcg_direct_server_of(struct thread *worker);
+void umcg_direct_run_under(struct thread *worker, struct thread *server);
+void umcg_direct_gives_server_up(struct thread *self);
+struct thread *umcg_direct_take_worker(struct umcg_group *group);
+void umcg_direct_claimed(struct umcg_group *group, uint32_t bits);
+int umcg_direct_add_worker(struct umcg_group *group, struct thread *self, struct thread *worker);
+bool umcg_direct_run_waiting(struct thread *self, struct thread *worker, uint32_t bits,
+			     int *result);
+void umcg_direct_pass_on(struct thread *self);
+int umcg_direct_poll(struct thread *self);
+int umcg_direct_run(struct thread *self, struct thread *worker);
+bool umcg_direct_call(struct thread *server);
+
+/* serve.c */
+struct thread *umcg_direct_next_worker(struct thread *self, bool wait);
+umcg_tid umcg_direct_run_worker(struct thread *self, struct thread *worker);
+
+/* server.c */
+int umcg_sleep_as_server(struct thread *self);
+struct thread *umcg_next_worker(struct thread *self, bool wait);
 
 /* register.c */
 void umcg_bury_members(struct umcg_group *group);
@@ -232,6 +304,11 @@ static inline bool take_wakeup(struct thread *thread)
 	}
 
 	return false;
+}
+
+static inline bool is_direct(const struct thread *thread)
+{
+	return atomic_load_explicit(&thread->group_flags, memory_order_relaxed) & UMCG_GROUP_DIRECT;
 }
 
 static inline uint32_t thread_bits(struct thread *thread)

@@ -7,7 +7,7 @@
  * server is woken and runs another one. A *basic task* is a thread without a
  * group that waits, wakes and swaps.
  *
- * The loop of a server:
+ * The loop of a server, which umcg_serve() is in one call:
  *
  *	for (;;) {
  *		umcg_tid worker = umcg_get_idle_worker(true);
@@ -82,9 +82,29 @@ typedef intptr_t umcg_tid;
 /**
  * enum umcg_create_group_flag - flags of umcg_create_group()
  * @UMCG_GROUP_ENABLE_PREEMPTION: umcg_preempt_worker() may be used
+ * @UMCG_GROUP_DIRECT: direct mode: a worker that wakes goes on under a server that waits for
+ *	workers, which sleeps on; one that blocks, waits or leaves while no worker is idle
+ *	leaves its server asleep. So a worker costs about what a plain thread costs. See
+ *	umcg_serve()
+ * @UMCG_GROUP_FIFO: with UMCG_GROUP_DIRECT: first come, first served will do, so a worker
+ *	that blocks, waits or leaves passes its server on to the next idle worker by itself
+ * @UMCG_GROUP_OVERTAKE: with UMCG_GROUP_DIRECT: a worker that wakes may take a server that
+ *	waits before others that are idle already
+ * @UMCG_GROUP_LEND: with UMCG_GROUP_DIRECT: a worker that the kernel takes off its CPU for
+ *	another thread lends its server to other workers meanwhile, and is blocked until
+ *	it goes on
+ * @UMCG_GROUP_BATCH: workers of the normal policy have SCHED_BATCH as long as they are
+ *	registered: one that wakes does not take the CPU from the thread that has woken it
+ * @UMCG_GROUP_CRITICAL: workers have critical sections; see umcg_critical_enter()
  */
 enum umcg_create_group_flag {
 	UMCG_GROUP_ENABLE_PREEMPTION	= 1,
+	UMCG_GROUP_DIRECT		= 2,
+	UMCG_GROUP_FIFO			= 4,
+	UMCG_GROUP_OVERTAKE		= 8,
+	UMCG_GROUP_LEND			= 16,
+	UMCG_GROUP_BATCH		= 32,
+	UMCG_GROUP_CRITICAL		= 64,
 };
 
 #ifndef NSEC_PER_SEC
@@ -153,9 +173,12 @@ uint64_t umcg_get_task_since(umcg_tid utid);
 
 /**
  * umcg_create_group() - create a group without tasks
- * @flags: UMCG_GROUP_ENABLE_PREEMPTION, or zero
+ * @flags: of enum umcg_create_group_flag, or zero
  *
- * Returns: the group, or UMCG_NONE and errno: EINVAL, unknown flag; ENOMEM.
+ * Returns: the group, or UMCG_NONE and errno: EINVAL, unknown flag, or one of direct mode
+ * without UMCG_GROUP_DIRECT; ENOMEM. With UMCG_GROUP_DIRECT or UMCG_GROUP_CRITICAL also
+ * EPROTO, the module is too old, and the errors of umcg_enabled(). The program can do
+ * without then: all else works without these flags, too.
  */
 umcg_t umcg_create_group(uint32_t flags);
 
@@ -209,7 +232,8 @@ void umcg_set_immediate_signals(uint64_t signals);
  * @group: its group
  * @tag: see umcg_set_task_tag()
  *
- * Returns: as umcg_register_basic_task().
+ * Returns: as umcg_register_basic_task(); ENOSPC besides, in a group with
+ * UMCG_GROUP_DIRECT: it has UMCG_DIRECT_SERVERS servers.
  */
 umcg_tid umcg_register_server(umcg_t group, intptr_t tag);
 
@@ -303,6 +327,20 @@ umcg_tid umcg_get_idle_worker(bool wait);
 umcg_tid umcg_run_worker(umcg_tid worker);
 
 /**
+ * umcg_serve() - runs idle workers, first come, first served, until it is woken
+ * @group: the group of the caller
+ *
+ * For servers: umcg_get_idle_worker() and umcg_run_worker() in a loop. In a group with
+ * UMCG_GROUP_DIRECT the server sleeps for as long as there is nothing to decide. Returns after
+ * umcg_wake() of the server; if a worker runs under it, when that next blocks, waits,
+ * leaves or is preempted, and no other one is to go on in its place.
+ *
+ * Returns: 0 after umcg_wake(); or -1 and errno: EINTR, a signal handler has run that was
+ * installed without SA_RESTART; EINVAL, the caller is not a server of the group.
+ */
+int umcg_serve(umcg_t group);
+
+/**
  * umcg_preempt_worker() - preempt a running worker
  * @worker: the worker, of a group with UMCG_GROUP_ENABLE_PREEMPTION
  *
@@ -317,6 +355,50 @@ umcg_tid umcg_run_worker(umcg_tid worker);
  * flag; ESRCH, it has exited.
  */
 int umcg_preempt_worker(umcg_tid worker);
+
+/*
+ * The end of a critical section finds that the caller is to give way: for umcg_critical_leave()
+ * only.
+ */
+void umcg_critical_give_way(umcg_tid self);
+
+/**
+ * umcg_critical_enter() - begins a section in which the calling worker is not preempted
+ * @self: the calling thread, from umcg_register_worker() or umcg_get_utid()
+ *
+ * In a group with UMCG_GROUP_CRITICAL, umcg_preempt_worker() of a worker that is in such a
+ * section takes effect at the end of the section. Sections may be nested. They do not keep
+ * the worker from blocking, nor the kernel from running other threads on its CPU. Of other
+ * threads, and in other groups, they mean nothing.
+ */
+static inline void umcg_critical_enter(umcg_tid self)
+{
+	struct umcg_task *task = (struct umcg_task *)self;
+
+	task->critical++;
+	/* Only the kernel looks at it, in the context of this thread. */
+	__asm__ volatile("" : : : "memory");
+}
+
+/**
+ * umcg_critical_leave() - ends the section that was entered last
+ * @self: as for umcg_critical_enter()
+ *
+ * If it is the outermost one, and the worker is to give way, that happens now.
+ */
+static inline void umcg_critical_leave(umcg_tid self)
+{
+	struct umcg_task *task = (struct umcg_task *)self;
+
+	__asm__ volatile("" : : : "memory");
+	if (--task->critical)
+		return;
+	__asm__ volatile("" : : : "memory");
+	/* The byte that has the flag; another thread may set it at any time. */
+	if (__atomic_load_n((unsigned char *)&task->state_ts, __ATOMIC_RELAXED) &
+	    UMCG_TF_PREEMPTED)
+		umcg_critical_give_way(self);
+}
 
 /**
  * umcg_get_time_ns() - clock for timeouts

@@ -18,30 +18,39 @@ size_t umcg_page_size(void)
 }
 
 /*
- * A page of zeros, here and in each child; or NULL, if there is no memory. The kernel pins what the
+ * Pages of zeros, here and in each child; or NULL, if there is no memory. The kernel pins what the
  * words lie in that it shares: of a huge page all would be pinned, and count against
  * RLIMIT_MEMLOCK.
  */
-void *umcg_map_page(void)
+void *umcg_map_pages(size_t size)
 {
-	void *page = mmap(NULL, umcg_page_size(), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (page == MAP_FAILED)
+	if (pages == MAP_FAILED)
 		return NULL;
-	if (madvise(page, umcg_page_size(), MADV_WIPEONFORK)) {
-		umcg_unmap_page(page);
+	if (madvise(pages, size, MADV_WIPEONFORK)) {
+		umcg_unmap_pages(pages, size);
 		return NULL;
 	}
 	/* This fails on kernels that have no huge pages. */
-	madvise(page, umcg_page_size(), MADV_NOHUGEPAGE);
+	madvise(pages, size, MADV_NOHUGEPAGE);
 
-	return page;
+	return pages;
+}
+
+void umcg_unmap_pages(void *pages, size_t size)
+{
+	munmap(pages, size);
+}
+
+void *umcg_map_page(void)
+{
+	return umcg_map_pages(umcg_page_size());
 }
 
 void umcg_unmap_page(void *page)
 {
-	munmap(page, umcg_page_size());
+	umcg_unmap_pages(page, umcg_page_size());
 }
 
 /* Without a lock, for a child may be made at any moment. NULL if there is no memory. */

@@ -13,11 +13,23 @@ static void start(struct thread *self, struct thread *server)
 		umcg_wake_thread(self, server, 0);
 }
 
-/* Sleeps until the state of the server is set to RUNNING, or fails. */
+/*
+ * Wakes next_tid, and sleeps until the state of the server is set to RUNNING, or fails.
+ */
+int umcg_sleep_as_server(struct thread *self)
+{
+	int result = umcg_sys_wait(0, 0);
+
+	if (result && errno == EINTR)
+		self->is_interrupted = true;
+
+	return result;
+}
+
 static int sleep_idle(struct thread *self)
 {
 	atomic_store_explicit(&self->words.next_tid, 0, memory_order_relaxed);
-	return umcg_sys_wait(0, 0);
+	return umcg_sleep_as_server(self);
 }
 
 /*
@@ -62,7 +74,7 @@ static struct thread *next_worker(struct umcg_group *group, struct thread *self,
 
 	for (;;) {
 		if (wait && take_wakeup(self)) {
-			errno = EINTR;
+			errno = ECANCELED;
 			return NULL;
 		}
 		worker = umcg_take_idle_worker(group);
@@ -76,17 +88,16 @@ static struct thread *next_worker(struct umcg_group *group, struct thread *self,
 	}
 }
 
-umcg_tid umcg_get_idle_worker(bool wait)
+/* Takes an idle worker; or returns NULL, and errno: ECANCELED for a wake-up. */
+struct thread *umcg_next_worker(struct thread *self, bool wait)
 {
-	struct thread *self = umcg_own_thread_as(SERVER);
+	struct umcg_group *group = self->group;
 	struct thread *worker, *other;
-	struct umcg_group *group;
 	int error;
 
-	if (!self)
-		return UMCG_NONE;
+	if (is_direct(self))
+		return umcg_direct_next_worker(self, wait);
 
-	group = self->group;
 	pthread_mutex_lock(&group->lock);
 	worker = next_worker(group, self, wait);
 	error = errno;
@@ -94,6 +105,21 @@ umcg_tid umcg_get_idle_worker(bool wait)
 	pthread_mutex_unlock(&group->lock);
 	start(self, other);
 	errno = error;
+
+	return worker;
+}
+
+umcg_tid umcg_get_idle_worker(bool wait)
+{
+	struct thread *self = umcg_own_thread_as(SERVER);
+	struct thread *worker;
+
+	if (!self)
+		return UMCG_NONE;
+
+	worker = umcg_next_worker(self, wait);
+	if (!worker && errno == ECANCELED)
+		errno = EINTR;
 
 	return utid_of(worker);
 }
@@ -170,6 +196,8 @@ umcg_tid umcg_run_worker(umcg_tid utid)
 		errno = EINVAL;
 		return UMCG_NONE;
 	}
+	if (is_direct(self))
+		return umcg_direct_run_worker(self, worker);
 
 	change_thread(self, RUNNING, IDLE);
 	if (!claim_idle_worker(worker)) {
@@ -183,7 +211,7 @@ umcg_tid umcg_run_worker(umcg_tid utid)
 	 * The worker need not be woken again after a signal. It may also have
 	 * run and ended before the call (ESRCH); then it has started the server.
 	 */
-	result = umcg_sys_wait(0, 0);
+	result = umcg_sleep_as_server(self);
 	while (result && (errno == EINTR || errno == ESRCH))
 		result = sleep_idle(self);
 

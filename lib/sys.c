@@ -111,11 +111,18 @@ static int call(unsigned long command, const void *args)
 	return -1;
 }
 
-static bool knows_signals(void)
+/* Whether the module has all of these; else EPROTO, if it is there. */
+bool umcg_sys_has_features(uint64_t features)
 {
 	struct umcg_version_args args = { .size = sizeof(args) };
 
-	return call(UMCG_IOC_VERSION, &args) == 0 && args.features & UMCG_FEATURE_SIGNALS;
+	if (call(UMCG_IOC_VERSION, &args))
+		return false;
+	if ((args.features & features) == features)
+		return true;
+
+	errno = EPROTO;
+	return false;
 }
 
 /*
@@ -142,17 +149,21 @@ bool umcg_sys_clock_offset(int64_t *offset)
 	return true;
 }
 
-int umcg_sys_ctl(uint32_t flags, void *self)
+int umcg_sys_ctl(uint32_t flags, void *self, void *direct, uint32_t server_nr)
 {
 	const struct umcg_ctl_args args = {
 		.size = sizeof(args),
 		.flags = flags,
 		.self = (uintptr_t)self,
+		.direct = (uintptr_t)direct,
+		.server_nr = server_nr,
 	};
 	int result = call(UMCG_IOC_CTL, &args);
 
-	if (result && errno == EINVAL && flags & UMCG_CTL_SIGNALS && !knows_signals())
-		errno = EPROTO;
+	/* A module that does not know the flag. */
+	if (result && errno == EINVAL && flags & UMCG_CTL_SIGNALS &&
+	    umcg_sys_has_features(UMCG_FEATURE_SIGNALS))
+		errno = EINVAL;
 
 	return result;
 }

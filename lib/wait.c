@@ -13,13 +13,12 @@
  */
 int umcg_wake_thread(struct thread *self, struct thread *target, uint32_t flags)
 {
-	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
+	const uint32_t before = atomic_load_explicit(&self->words.next_tid, memory_order_relaxed);
 	int result;
 
 	atomic_store_explicit(&self->words.next_tid, target->tid, memory_order_relaxed);
 	result = umcg_sys_wait(UMCG_WAIT_WAKE_ONLY | flags, 0);
-	atomic_store_explicit(&self->words.next_tid, server ? server->tid : 0,
-			      memory_order_relaxed);
+	atomic_store_explicit(&self->words.next_tid, before, memory_order_relaxed);
 
 	return result && errno != ESRCH ? -1 : 0;
 }
@@ -60,14 +59,31 @@ static bool let_run(struct thread *task)
 	}
 }
 
-static int wake_task(struct thread *self, struct thread *task, uint32_t flags)
+/* A server in direct mode that waits for workers, or has one, comes back for its wake-up. */
+static int call_server(struct thread *self, struct thread *server)
 {
-	if (let_run(task))
-		return umcg_wake_thread(self, task, flags);
-	if (thread_bits(task) == (IDLE | POLLS))
-		end_polling(self, task);
+	if (umcg_direct_call(server) && change_thread(server, IDLE, RUNNING))
+		return umcg_wake_thread(self, server, 0);
 
 	return 0;
+}
+
+/* A wake-up was given to a server: it may have to be told. The others hear of it when they wait. */
+static int tell_server(struct thread *self, struct thread *server)
+{
+	const uint32_t bits = thread_bits(server);
+
+	if (bits == (IDLE | POLLS))
+		end_polling(self, server);
+	else if (bits == IDLE && is_direct(server))
+		return call_server(self, server);
+
+	return 0;
+}
+
+static int wake_task(struct thread *self, struct thread *task, uint32_t flags)
+{
+	return let_run(task) ? umcg_wake_thread(self, task, flags) : tell_server(self, task);
 }
 
 int umcg_wake(umcg_tid next, bool wf_current_cpu)
@@ -109,8 +125,8 @@ static int task_wait(struct thread *self, struct thread *next, uint64_t timeout)
 
 	change_thread(self, RUNNING, IDLE | WAITS);
 	runs_next = next && let_run(next);
-	if (next && !runs_next && thread_bits(next) == (IDLE | POLLS))
-		end_polling(self, next);
+	if (next && !runs_next)
+		tell_server(self, next);
 
 	/* A waker either sees that it waits, or has left the wake-up before this check. */
 	if (take_wakeup(self)) {

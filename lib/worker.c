@@ -39,7 +39,14 @@ void umcg_release_worker(struct thread *self)
 		go_on(self, IDLE | LOCKED);
 }
 
-/* The server of a worker is RUNNING from now on; it must still be woken. */
+/* The server that has last run a worker, which is LOCKED. NULL in direct mode if it is gone. */
+static struct thread *own_server(struct thread *self)
+{
+	return is_direct(self) ? umcg_direct_server_of(self) :
+				 atomic_load_explicit(&self->server, memory_order_relaxed);
+}
+
+/* The server of a worker is RUNNING from now on; it must still be woken. Not in direct mode. */
 void umcg_start_own_server(struct thread *self)
 {
 	struct thread *server = atomic_load_explicit(&self->server, memory_order_relaxed);
@@ -56,10 +63,14 @@ bool umcg_claim_worker(struct thread *worker, uint32_t from)
 /* Runs a claimed worker. The change of its state releases what is written before it. */
 void umcg_run_under(struct thread *worker, struct thread *server)
 {
-	atomic_store_explicit(&worker->server, server, memory_order_relaxed);
 	atomic_store_explicit(&worker->words.next_tid, server->tid, memory_order_relaxed);
-	atomic_store_explicit(&server->words.next_tid, worker->tid, memory_order_relaxed);
-	atomic_store_explicit(&server->running, worker, memory_order_relaxed);
+	if (is_direct(worker)) {
+		umcg_direct_run_under(worker, server);
+	} else {
+		atomic_store_explicit(&worker->server, server, memory_order_relaxed);
+		atomic_store_explicit(&server->words.next_tid, worker->tid, memory_order_relaxed);
+		atomic_store_explicit(&server->running, worker, memory_order_relaxed);
+	}
 	change_thread(worker, RUNNING | LOCKED, RUNNING);
 }
 
@@ -91,10 +102,15 @@ static bool queue_waiting_worker(struct thread *self, struct thread *worker, uin
  */
 int umcg_wake_worker(struct thread *self, struct thread *worker)
 {
+	int result;
+
 	for (;;) {
 		uint32_t bits = thread_bits(worker);
 
 		if (waits(bits)) {
+			if (is_direct(worker) &&
+			    umcg_direct_run_waiting(self, worker, bits, &result))
+				return result;
 			if (end_wait(worker, bits))
 				return umcg_add_idle_worker(worker->group, self, worker);
 			continue;
@@ -142,9 +158,16 @@ static inline int sleep_until_run(struct thread *self, uint32_t flags, uint64_t 
 /* The same with a timeout, out of the way of those who have none. */
 static int give_way_until(struct thread *self, uint64_t timeout)
 {
-	int result = sleep_until_run(self, UMCG_WAIT_LOCK_ON_TIMEOUT, timeout);
+	int result;
 
-	return result && errno == ETIMEDOUT ? times_out(self) : result;
+	/* Published by the end of the lock: who sees that the worker is not LOCKED sees this. */
+	atomic_store_explicit(&self->has_timeout, true, memory_order_relaxed);
+	result = sleep_until_run(self, UMCG_WAIT_LOCK_ON_TIMEOUT, timeout);
+	if (result && errno == ETIMEDOUT)
+		result = times_out(self);
+	atomic_store_explicit(&self->has_timeout, false, memory_order_relaxed);
+
+	return result;
 }
 
 static int give_way(struct thread *self, uint64_t timeout)
@@ -166,7 +189,10 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
 		give_wakeup(self);
 	}
 
-	umcg_start_own_server(self);
+	if (is_direct(self))
+		umcg_direct_gives_server_up(self);
+	else
+		umcg_start_own_server(self);
 	return give_way(self, timeout);
 }
 
@@ -179,21 +205,20 @@ int umcg_worker_wait(struct thread *self, uint64_t timeout)
  */
 static bool claim_next(struct thread *next)
 {
+	uint32_t bits;
+
 	if (umcg_claim_worker(next, IDLE | WAITS))
 		return true;
 	if (!(thread_bits(next) & TAKEN))
 		return false;
 
-	switch (umcg_claim_idle_worker(next)) {
-	case WAITS:
-		return true;
-	case TAKEN:
-		if (atomic_load_explicit(&next->server, memory_order_relaxed))
-			give_wakeup(next);
-		return true;
-	default:
-		return false;
-	}
+	bits = umcg_claim_idle_worker(next);
+	if (is_direct(next))
+		umcg_direct_claimed(next->group, bits);
+	if (bits & TAKEN && atomic_load_explicit(&next->has_run, memory_order_relaxed))
+		give_wakeup(next);
+
+	return bits;
 }
 
 int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
@@ -201,14 +226,14 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 	struct thread *server;
 
 	umcg_hold_worker(self);
-	if (!claim_next(next)) {
+	server = own_server(self);
+	if (!server || !claim_next(next)) {
 		umcg_wake_worker(self, next);
 		umcg_release_worker(self);
 		return umcg_worker_wait(self, timeout);
 	}
 
 	change_thread(self, IDLE | LOCKED, IDLE | LOCKED | WAITS);
-	server = atomic_load_explicit(&self->server, memory_order_relaxed);
 	/* With a wake-up it still switches, but is queued again at once. */
 	if (take_wakeup(self) && !queue_waiting_worker(self, self, IDLE | LOCKED | WAITS))
 		give_wakeup(self);
@@ -217,6 +242,15 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 	umcg_run_under(next, server);
 
 	return give_way(self, timeout);
+}
+
+/* The kernel has left the caller alone because of the section, and looks at it again. */
+void umcg_critical_give_way(umcg_tid self)
+{
+	const int error = errno;
+
+	umcg_sys_kick(thread_of(self)->tid);
+	errno = error;
 }
 
 int umcg_preempt_worker(umcg_tid utid)

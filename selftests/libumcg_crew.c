@@ -11,6 +11,7 @@
 #define MAX_SERVERS	8
 
 umcg_t group;
+uint32_t crew_group_flags;
 
 static struct member servers[MAX_SERVERS];
 static int server_count;
@@ -57,27 +58,34 @@ static void *basic_thread(void *arg)
 	return NULL;
 }
 
+/* Runs workers until it is woken. */
+static void run_workers(struct member *self)
+{
+	umcg_tid worker;
+
+	while ((worker = umcg_get_idle_worker(true)) != UMCG_NONE) {
+		self->done++;
+		/* Another worker may have swapped to it first. */
+		MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0 || errno == EAGAIN);
+	}
+	MUST(errno == EINTR);
+}
+
 static void *server_thread(void *arg)
 {
 	struct member *self = arg;
+	/* In direct mode every other one does it in one call. */
+	const bool serves = crew_group_flags & UMCG_GROUP_DIRECT && (self - servers) % 2 == 0;
 
 	self->tid = umcg_register_server(group, (intptr_t)self);
 	MUST(self->tid != UMCG_NONE);
 	/* Until it is woken for the end: not earlier, or there would be no server to wake. */
-	for (;;) {
-		umcg_tid worker = umcg_get_idle_worker(true);
-
-		if (worker != UMCG_NONE) {
-			self->done++;
-			/* Another worker may have swapped to it first. */
-			MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0 ||
-			     errno == EAGAIN);
-			continue;
-		}
-		MUST(errno == EINTR);
-		if (servers_stop)
-			break;
-	}
+	do {
+		if (serves)
+			MUST(!umcg_serve(group));
+		else
+			run_workers(self);
+	} while (!servers_stop);
 	MUST(!umcg_unregister_task());
 
 	return NULL;
@@ -106,7 +114,7 @@ void join(struct member *member)
 
 static void make_group(uint32_t flags)
 {
-	group = umcg_create_group(flags);
+	group = umcg_create_group(flags | crew_group_flags);
 	MUST(group);
 }
 

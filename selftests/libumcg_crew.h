@@ -61,6 +61,9 @@ struct member {
 /* The group of the test. */
 extern umcg_t group;
 
+/* Flags that all groups have besides those that a test asks for. */
+extern uint32_t crew_group_flags;
+
 _Noreturn void give_up(const char *what, const char *file, int line);
 
 /* umcg_get_task_state() without the flags. */
@@ -78,7 +81,10 @@ void be_server_no_more(void);
 /* Starts servers in a new group, or in the one there is. */
 void start_servers(int count, uint32_t group_flags);
 void start_servers_in_group(int count);
-/* Ends them and the group, which has no worker any more. Returns how often they ran workers. */
+/*
+ * Ends them and the group, which has no worker any more. Returns how often they ran workers; in
+ * direct mode some of them do not count.
+ */
 long stop_servers(void);
 
 #endif /* LIBUMCG_CREW_H */

@@ -117,12 +117,13 @@ static void block_a_lot(struct member *self)
 		pthread_exit(NULL);
 }
 
-TEST_F_TIMEOUT(load, twenty_thousand_blocks, SECONDS)
+/* Returns how often servers have run workers. */
+static long block_twenty_thousand_times(struct __test_metadata *_metadata)
 {
 	long runs, done, wanted = 0;
 
 	for (int i = 0; i < WORKERS; i++) {
-		ASSERT_EQ(0, pipe(pipes[i]));
+		MUST(!pipe(pipes[i]));
 		rounds[i / 2] = ROUNDS;
 	}
 	start_servers(2, 0);
@@ -132,10 +133,24 @@ TEST_F_TIMEOUT(load, twenty_thousand_blocks, SECONDS)
 		wanted += rounds[i / 2];
 	EXPECT_EQ(wanted, done);
 	runs = stop_servers();
-	/* Each run but the last one of a worker ends when it blocks. */
 	EXPECT_LE(BLOCKS, blocks);
-	EXPECT_LE(WORKERS + blocks, runs);
 	TH_LOG("%ld blocks, the servers ran workers %ld times", (long)blocks, runs);
+
+	return runs;
+}
+
+TEST_F_TIMEOUT(load, twenty_thousand_blocks, SECONDS)
+{
+	long runs = block_twenty_thousand_times(_metadata);
+
+	/* Each run but the last one of a worker ends when it blocks. */
+	EXPECT_LE(WORKERS + blocks, runs);
+}
+
+TEST_F_TIMEOUT(load, twenty_thousand_blocks_in_direct_mode, SECONDS)
+{
+	crew_group_flags = UMCG_GROUP_DIRECT | UMCG_GROUP_FIFO;
+	block_twenty_thousand_times(_metadata);
 }
 
 /* Waits until the partner has given the token, in any of the ways there are. */
@@ -197,12 +212,29 @@ static void pass_tokens(struct member *self)
 	threads[i] = 0;
 }
 
-TEST_F_TIMEOUT(load, tokens_by_wait_wake_swap_and_timeouts, SECONDS)
+static void pass_tokens_among_workers(struct __test_metadata *_metadata)
 {
 	start_servers(2, 0);
 	start_workers(2 * PAIRS, pass_tokens);
 	EXPECT_EQ(2 * PAIRS * TOKENS, join_workers(2 * PAIRS));
 	stop_servers();
+}
+
+TEST_F_TIMEOUT(load, tokens_by_wait_wake_swap_and_timeouts, SECONDS)
+{
+	pass_tokens_among_workers(_metadata);
+}
+
+TEST_F_TIMEOUT(load, tokens_in_direct_mode, SECONDS)
+{
+	crew_group_flags = UMCG_GROUP_DIRECT | UMCG_GROUP_FIFO;
+	pass_tokens_among_workers(_metadata);
+}
+
+TEST_F_TIMEOUT(load, tokens_in_direct_mode_when_workers_lend_and_overtake, SECONDS)
+{
+	crew_group_flags = UMCG_GROUP_DIRECT | UMCG_GROUP_LEND | UMCG_GROUP_OVERTAKE;
+	pass_tokens_among_workers(_metadata);
 }
 
 /* Kicks without the library, as any thread of the process may. */
@@ -248,6 +280,12 @@ TEST_F_TIMEOUT(load, tokens_while_all_are_kicked_three_servers, SECONDS)
 	pass_tokens_under_kicks(_metadata, 3);
 }
 
+TEST_F_TIMEOUT(load, tokens_in_direct_mode_while_everybody_is_kicked, SECONDS)
+{
+	crew_group_flags = UMCG_GROUP_DIRECT | UMCG_GROUP_FIFO;
+	pass_tokens_under_kicks(_metadata, 2);
+}
+
 /* Registers, waits once and leaves, again and again; the first of the workers swaps to the rest. */
 static void *come_and_go(void *arg)
 {
@@ -286,23 +324,34 @@ static void wake_the_swapper(struct member *self __attribute__((unused)))
 	}
 }
 
-TEST_F_TIMEOUT(load, workers_come_and_go_while_another_one_swaps_to_them, SECONDS)
+static void come_and_go_while_another_one_swaps(struct __test_metadata *_metadata)
 {
 	struct member waker = { .body = wake_the_swapper };
 
 	start_servers(2, 0);
 	for (int i = 1; i <= 2; i++) {
 		workers[i] = (struct member){ };
-		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, come_and_go, &workers[i]));
-		ASSERT_TRUE(SOON(workers[i].tid));
+		MUST(!pthread_create(&workers[i].thread, NULL, come_and_go, &workers[i]));
+		MUST(SOON(workers[i].tid));
 	}
 	start_workers(1, swap_with_leavers);
-	ASSERT_TRUE(SOON(is_registered(&workers[0])));
+	MUST(SOON(is_registered(&workers[0])));
 	start_basic_task(&waker);
 	join_workers(3);
 	EXPECT_EQ(1000, workers[1].done + workers[2].done);
 	join(&waker);
 	stop_servers();
+}
+
+TEST_F_TIMEOUT(load, workers_come_and_go_while_another_one_swaps_to_them, SECONDS)
+{
+	come_and_go_while_another_one_swaps(_metadata);
+}
+
+TEST_F_TIMEOUT(load, workers_come_and_go_in_direct_mode, SECONDS)
+{
+	crew_group_flags = UMCG_GROUP_DIRECT | UMCG_GROUP_FIFO;
+	come_and_go_while_another_one_swaps(_metadata);
 }
 
 TEST_HARNESS_MAIN

@@ -216,6 +216,19 @@ run_tests()
 	done
 }
 
+# run_tests_in_groups PROGRAM LABEL: again those that can be run in any group, in direct mode.
+run_tests_in_groups()
+{
+	local name flags
+
+	for flags in 2 6 30; do
+		for name in $("$programs/$1" -a); do
+			test_case "$2, group flags $flags: $name" \
+				timeout 60 env CREW_GROUP_FLAGS=$flags "$programs/$1" "$name"
+		done
+	done
+}
+
 test_case "the library compiles cleanly: gcc" library_compiles gcc
 test_case "the library compiles cleanly: clang" library_compiles clang
 for compiler in gcc clang; do
@@ -245,10 +258,12 @@ test_case "a leak sanitizer finds what tags point to, shared" leaks_are_found "$
 test_case "make install" installs
 test_case "pkg-config finds it" is_found_by_pkg_config
 run_tests state "state"
-for program in races waits; do
+for program in races waits direct; do
 	run_tests "$program-plain" "$program"
 	run_tests "$program-thread" "$program, thread sanitizer"
 	run_tests "$program-address" "$program, address sanitizer"
+	run_tests_in_groups "$program-plain" "$program"
+	run_tests_in_groups "$program-thread" "$program, thread sanitizer"
 done
 
 echo "1..$count"

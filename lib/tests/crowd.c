@@ -7,6 +7,15 @@ struct member workers[WORKERS];
 _Atomic int tokens[WORKERS];
 _Atomic bool is_over;
 
+/* A run of the tests in groups of another kind. */
+__attribute__((constructor)) static void take_group_flags(void)
+{
+	const char *flags = getenv("CREW_GROUP_FLAGS");
+
+	if (flags)
+		crew_group_flags = atoi(flags);
+}
+
 unsigned int random_number(void)
 {
 	static _Thread_local unsigned int seed;

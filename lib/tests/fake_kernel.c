@@ -10,36 +10,16 @@
 #include <unistd.h>
 
 #include "fake_kernel.h"
-#include "internal.h"
+#include "fake_task.h"
 
 #define MAX_TASKS	512
 #define PREEMPT_SIGNAL	SIGUSR1
 
-/**
- * struct fake_task - a registered thread
- * @tid: its TID, or 0
- * @words: its struct umcg_task
- * @kind: a worker, or anything else
- * @wakes: counts the times it was woken, as a futex
- * @work: whether it has to go through wake detection
- * @idles: whether it is idle by the rules
- * @in_kernel: whether it is in a call, so that a signal has to wait for the end
- */
-static struct fake_task {
-	_Atomic pid_t tid;
-	struct task_words *_Atomic words;
-	_Atomic(enum thread_kind) kind;
-	_Atomic uint32_t wakes;
-	_Atomic bool work;
-	bool idles;
-	_Atomic bool in_kernel;
-} tasks[MAX_TASKS];
-
+static struct fake_task tasks[MAX_TASKS];
 static _Thread_local struct fake_task *_Atomic current;
 static _Thread_local uint32_t noise;
 
-/* Gives the other side of a race some time. */
-static void dawdle(void)
+void fake_dawdle(void)
 {
 	if (!noise)
 		noise = gettid();
@@ -52,30 +32,30 @@ static void dawdle(void)
 		sched_yield();
 }
 
-static _Noreturn void broken(const char *what)
+_Noreturn void fake_broken(const char *what)
 {
 	printf("# protocol violation: %s\n", what);
 	fflush(stdout);
 	_exit(1);
 }
 
-static uint64_t state_of(struct fake_task *task)
+uint64_t fake_state_of(struct fake_task *task)
 {
 	return atomic_load(&task->words->state_ts);
 }
 
-static bool is(uint64_t word, uint32_t state)
+bool fake_is(uint64_t word, uint32_t state)
 {
 	return (word & UMCG_TASK_STATE_MASK) == state;
 }
 
-static bool runs(uint64_t word)
+bool fake_runs(uint64_t word)
 {
-	return is(word, RUNNING) && !(word & LOCKED);
+	return fake_is(word, RUNNING) && !(word & LOCKED);
 }
 
 /* Replaces state and flags, and keeps the bits of the user. */
-static bool replace(struct fake_task *task, uint64_t old, uint32_t state, uint32_t flags)
+bool fake_replace(struct fake_task *task, uint64_t old, uint32_t state, uint32_t flags)
 {
 	uint64_t stamp = (old >> UMCG_STATE_TIMESTAMP_SHIFT) + 1;
 	uint64_t new = stamp << UMCG_STATE_TIMESTAMP_SHIFT | (old & UMCG_TASK_USER_MASK) | flags |
@@ -84,7 +64,7 @@ static bool replace(struct fake_task *task, uint64_t old, uint32_t state, uint32
 	return atomic_compare_exchange_strong(&task->words->state_ts, &old, new);
 }
 
-static uint32_t flags_of(uint64_t word)
+uint32_t fake_flags_of(uint64_t word)
 {
 	return word & (LOCKED | PREEMPTED);
 }
@@ -100,7 +80,7 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value, uint64_
 		       value, timeout ? &until : NULL, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-static struct fake_task *find(pid_t tid)
+struct fake_task *fake_find(pid_t tid)
 {
 	for (int i = 0; i < MAX_TASKS; i++) {
 		if (tid && atomic_load(&tasks[i].tid) == tid)
@@ -110,37 +90,37 @@ static struct fake_task *find(pid_t tid)
 	return NULL;
 }
 
-static bool wake(pid_t tid)
+bool fake_wake(pid_t tid)
 {
-	struct fake_task *task = find(tid);
+	struct fake_task *task = fake_find(tid);
 
 	if (!task)
 		return false;
-	dawdle();
+	fake_dawdle();
 	atomic_fetch_add(&task->wakes, 1);
 	syscall(SYS_futex, &task->wakes, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX);
 
 	return true;
 }
 
-static void start_server(pid_t tid)
+void fake_start_server(pid_t tid)
 {
-	struct fake_task *server = find(tid);
+	struct fake_task *server = fake_find(tid);
 	uint64_t old;
 
 	if (!server)
 		return;
 	do {
-		old = state_of(server);
-		if (!is(old, IDLE))
+		old = fake_state_of(server);
+		if (!fake_is(old, IDLE))
 			return;
-	} while (!replace(server, old, RUNNING, flags_of(old)));
-	wake(tid);
+	} while (!fake_replace(server, old, RUNNING, fake_flags_of(old)));
+	fake_wake(tid);
 }
 
 static bool should_idle(uint64_t word)
 {
-	return is(word, RUNNING) ? word & LOCKED : is(word, IDLE) && !(word & LOCKED);
+	return fake_is(word, RUNNING) ? word & LOCKED : fake_is(word, IDLE) && !(word & LOCKED);
 }
 
 /* Sleeps until the state says otherwise. Returns false at the timeout. */
@@ -151,7 +131,7 @@ static bool sleep_idle(struct fake_task *self, uint64_t timeout)
 	for (;;) {
 		uint32_t wakes = atomic_load(&self->wakes);
 
-		if (!should_idle(state_of(self)))
+		if (!should_idle(fake_state_of(self)))
 			return true;
 		if (is_late)
 			return false;
@@ -160,51 +140,71 @@ static bool sleep_idle(struct fake_task *self, uint64_t timeout)
 	}
 }
 
+/* Appends the worker to a list of idle ones. */
+void fake_push(struct fake_task *self, _Atomic uint64_t *head)
+{
+	_Atomic uint64_t *node = &self->words->idle_workers_ptr;
+	uint64_t first;
+
+	fake_dawdle();
+	atomic_store(node, UMCG_IDLE_NODE_PENDING);
+	fake_dawdle();
+	first = atomic_exchange(head, (uintptr_t)node);
+	fake_dawdle();
+	atomic_store_explicit(node, first, memory_order_release);
+	fake_dawdle();
+}
+
 static void queue(struct fake_task *self, uint64_t seen)
 {
 	struct task_words *words = self->words;
-	_Atomic uint64_t *node = &words->idle_workers_ptr;
-	_Atomic uint64_t *head = (void *)atomic_load(node);
-	bool is_preempted = runs(seen);
+	_Atomic uint64_t *head = (void *)atomic_load(&words->idle_workers_ptr);
+	bool is_preempted = fake_runs(seen);
 	pid_t server = words->next_tid;
-	uint64_t first;
 
-	if (!replace(self, seen, IDLE, flags_of(seen)))
+	if (!fake_replace(self, seen, IDLE, fake_flags_of(seen)))
 		return;
 	self->idles = true;
-	dawdle();
-	atomic_store(node, UMCG_IDLE_NODE_PENDING);
-	dawdle();
-	first = atomic_exchange(head, (uintptr_t)node);
-	dawdle();
-	atomic_store_explicit(node, first, memory_order_release);
-	dawdle();
+	fake_push(self, head);
 	if (!is_preempted)
 		server = atomic_exchange((_Atomic uint32_t *)words->idle_server_tid_ptr, 0);
-	dawdle();
+	fake_dawdle();
 	if (server)
-		start_server(server);
+		fake_start_server(server);
+}
+
+static bool is_to_give_way(struct fake_task *self, uint64_t word)
+{
+	const bool stays = self->has_sections && atomic_load_explicit(&self->words->critical,
+								       memory_order_relaxed);
+
+	return fake_runs(word) && word & PREEMPTED && !stays;
 }
 
 /* Wake detection. */
 static void settle(struct fake_task *self)
 {
 	for (;;) {
-		uint64_t word = state_of(self);
+		uint64_t word = fake_state_of(self);
 
-		if (is(word, BLOCKED) || (runs(word) && word & PREEMPTED)) {
-			queue(self, word);
-		} else if (runs(word)) {
+		if (fake_is(word, BLOCKED) || is_to_give_way(self, word)) {
+			if (self->direct)
+				fake_direct_queue(self, word);
+			else
+				queue(self, word);
+		} else if (fake_runs(word) && self->direct && fake_direct_lends(self, word)) {
+			continue;
+		} else if (fake_runs(word)) {
 			if (!self->words->next_tid)
-				broken("a worker runs without a server");
+				fake_broken("a worker runs without a server");
 			self->idles = false;
 			return;
-		} else if (is(word, IDLE) && word & LOCKED) {
+		} else if (fake_is(word, IDLE) && word & LOCKED) {
 			return;
-		} else if (is(word, RUNNING) || (is(word, IDLE) && self->idles)) {
+		} else if (fake_is(word, RUNNING) || (fake_is(word, IDLE) && self->idles)) {
 			sleep_idle(self, 0);
 		} else {
-			broken("a worker is in a state that cannot be");
+			fake_broken("a worker is in a state that cannot be");
 		}
 	}
 }
@@ -215,7 +215,7 @@ static struct fake_task *enter(void)
 
 	if (self)
 		atomic_store(&self->in_kernel, true);
-	dawdle();
+	fake_dawdle();
 
 	return self;
 }
@@ -232,7 +232,7 @@ static int leave(struct fake_task *self, int result)
 			atomic_store(&self->in_kernel, false);
 		} while (atomic_load(&self->work) && !atomic_exchange(&self->in_kernel, true));
 	}
-	dawdle();
+	fake_dawdle();
 	errno = error;
 
 	return result;
@@ -247,18 +247,21 @@ static int fail(struct fake_task *self, int error)
 /* Block detection: only a preemption may change the word meanwhile, and only once. */
 static void block(struct fake_task *self)
 {
-	uint64_t word = state_of(self);
+	uint64_t word = fake_state_of(self);
 
-	if (self->kind != WORKER || !runs(word))
+	if (self->kind != WORKER || !fake_runs(word))
 		return;
-	dawdle();
-	if (!replace(self, word, BLOCKED, flags_of(word))) {
-		word = state_of(self);
-		if (!runs(word) || !replace(self, word, BLOCKED, flags_of(word)))
-			broken("the state of a running worker has changed");
+	fake_dawdle();
+	if (!fake_replace(self, word, BLOCKED, fake_flags_of(word))) {
+		word = fake_state_of(self);
+		if (!fake_runs(word) || !fake_replace(self, word, BLOCKED, fake_flags_of(word)))
+			fake_broken("the state of a running worker has changed");
 	}
 	atomic_store(&self->work, true);
-	start_server(self->words->next_tid);
+	if (self->direct)
+		fake_direct_gives_up_server(self);
+	else
+		fake_start_server(self->words->next_tid);
 }
 
 static void preempted(int signal)
@@ -314,10 +317,26 @@ static struct fake_task *add_task(struct task_words *words)
 			return &tasks[i];
 		}
 	}
-	broken("more threads than expected");
+	fake_broken("more threads than expected");
 }
 
-int umcg_sys_ctl(uint32_t flags, void *words)
+static bool is_old;
+
+void fake_kernel_is_old(void)
+{
+	is_old = true;
+}
+
+bool umcg_sys_has_features(uint64_t features)
+{
+	(void)features;
+	if (is_old)
+		errno = EPROTO;
+
+	return !is_old;
+}
+
+int umcg_sys_ctl(uint32_t flags, void *words, void *direct, uint32_t server_nr)
 {
 	struct fake_task *self = enter();
 	bool is_worker = flags & UMCG_CTL_WORKER;
@@ -326,14 +345,23 @@ int umcg_sys_ctl(uint32_t flags, void *words)
 		return fail(self, EINVAL);
 	if (self) {
 		current = NULL;
+		if (self->direct && self->kind == SERVER)
+			fake_direct_leave(self);
 		atomic_store(&self->tid, 0);
 		return 0;
 	}
 
 	self = add_task(words);
-	if (!is(state_of(self), is_worker ? BLOCKED : RUNNING))
-		broken("a task registers in the wrong state");
+	if (!fake_is(fake_state_of(self), is_worker ? BLOCKED : RUNNING))
+		fake_broken("a task registers in the wrong state");
 	atomic_store(&self->kind, is_worker ? WORKER : SERVER);
+	self->direct = direct;
+	self->nr = server_nr;
+	self->has_sections = flags & UMCG_CTL_CRITICAL;
+	if (!direct != !(flags & UMCG_CTL_DIRECT))
+		fake_broken("a group in direct mode without the flag, or the other way round");
+	if (direct && !is_worker)
+		fake_direct_enter(self);
 	atomic_store(&self->in_kernel, true);
 	atomic_store(&self->work, is_worker);
 	current = self;
@@ -347,8 +375,8 @@ static void unlock(struct fake_task *self)
 	uint64_t word;
 
 	do {
-		word = state_of(self);
-	} while (word & LOCKED && !replace(self, word, word & UMCG_TASK_STATE_MASK,
+		word = fake_state_of(self);
+	} while (word & LOCKED && !fake_replace(self, word, word & UMCG_TASK_STATE_MASK,
 					   word & PREEMPTED));
 }
 
@@ -358,10 +386,10 @@ static bool lock(struct fake_task *self)
 	uint64_t word;
 
 	do {
-		word = state_of(self);
-		if (!is(word, IDLE) || word & LOCKED)
+		word = fake_state_of(self);
+		if (!fake_is(word, IDLE) || word & LOCKED)
 			return false;
-	} while (!replace(self, word, IDLE, flags_of(word) | LOCKED));
+	} while (!fake_replace(self, word, IDLE, fake_flags_of(word) | LOCKED));
 
 	return true;
 }
@@ -375,20 +403,20 @@ int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 		return fail(self, EINVAL);
 	next = self->words->next_tid;
 	if (flags & UMCG_WAIT_WAKE_ONLY)
-		return wake(next) ? leave(self, 0) : fail(self, ESRCH);
-	if (next && !find(next))
+		return fake_wake(next) ? leave(self, 0) : fail(self, ESRCH);
+	if (next && !fake_find(next))
 		return fail(self, ESRCH);
 
 	if (self->kind == WORKER)
 		unlock(self);
 	if (next)
-		wake(next);
-	dawdle();
+		fake_wake(next);
+	fake_dawdle();
 	self->idles = true;
 	if (self->kind == WORKER && !timeout != !(flags & UMCG_WAIT_LOCK_ON_TIMEOUT))
-		broken("a worker waits with a timeout that would queue it");
+		fake_broken("a worker waits with a timeout that would queue it");
 	if (!sleep_idle(self, timeout)) {
-		dawdle();
+		fake_dawdle();
 		if (self->kind != WORKER || lock(self))
 			return fail(self, ETIMEDOUT);
 	}
@@ -400,7 +428,7 @@ int umcg_sys_wait(uint32_t flags, uint64_t timeout)
 int umcg_sys_kick(pid_t tid)
 {
 	struct fake_task *self = enter();
-	struct fake_task *target = find(tid);
+	struct fake_task *target = fake_find(tid);
 	uint64_t word;
 
 	if (!target)
@@ -408,11 +436,11 @@ int umcg_sys_kick(pid_t tid)
 	if (target->kind != WORKER)
 		return fail(self, EINVAL);
 	do {
-		word = state_of(target);
-		if (!runs(word))
+		word = fake_state_of(target);
+		if (!fake_runs(word))
 			return fail(self, EAGAIN);
-	} while (!(word & PREEMPTED) && !replace(target, word, RUNNING, PREEMPTED));
-	dawdle();
+	} while (!(word & PREEMPTED) && !fake_replace(target, word, RUNNING, PREEMPTED));
+	fake_dawdle();
 	atomic_store(&target->work, true);
 	tgkill(getpid(), tid, PREEMPT_SIGNAL);
 

@@ -10,6 +10,9 @@
 /* Uses signals as the interrupt by which a worker is preempted at any instruction. */
 void fake_kernel_start(void);
 
+/* It has none of the features from now on. */
+void fake_kernel_is_old(void);
+
 /* A system call that blocks for this long. */
 void fake_block(unsigned int us);
 

@@ -99,5 +99,5 @@ const struct test tests[] = {
 	TEST(two_words_never_have_one_timestamp),
 	TEST(the_timestamp_wraps),
 	TEST(a_timestamp_tells_when),
-	{ NULL, NULL },
+	{ NULL, NULL, false },
 };

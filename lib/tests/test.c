@@ -14,14 +14,17 @@ _Noreturn void test_fails(const char *what, const char *file, int line)
 
 int main(int argc, char **argv)
 {
+	const bool lists_some = argc > 1 && strcmp(argv[1], "-a") == 0;
+
 	for (const struct test *test = tests; test->name; test++) {
-		if (argc < 2) {
-			puts(test->name);
+		if (argc < 2 || lists_some) {
+			if (!lists_some || test->in_any_group)
+				puts(test->name);
 		} else if (strcmp(test->name, argv[1]) == 0) {
 			test->run();
 			return 0;
 		}
 	}
 
-	return argc < 2 ? 0 : 2;
+	return argc < 2 || lists_some ? 0 : 2;
 }

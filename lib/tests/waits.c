@@ -259,13 +259,13 @@ static void a_task_is_swapped_to_and_leaves(void)
 }
 
 const struct test tests[] = {
-	TEST(many_wake_one_worker),
+	TEST_IN_ANY_GROUP(many_wake_one_worker),
 	TEST(every_wake_up_ends_a_wait_of_a_task),
-	TEST(every_wake_up_ends_a_wait_of_a_worker),
+	TEST_IN_ANY_GROUP(every_wake_up_ends_a_wait_of_a_worker),
 	TEST(tasks_swap_without_a_look),
-	TEST(workers_swap_without_a_look),
+	TEST_IN_ANY_GROUP(workers_swap_without_a_look),
 	TEST(a_worker_that_was_taken_is_swapped_to),
 	TEST(a_worker_that_waits_with_a_timeout_is_run_again),
 	TEST(a_task_is_swapped_to_and_leaves),
-	{ NULL, NULL },
+	{ NULL, NULL, false },
 };
