@@ -80,7 +80,7 @@ add_tools()
 {
 	[[ -e $build/tools/umcgtop && -e $build/examples/demo ]] || return 0
 	mkdir "$guest/tools"
-	cp "$build"/tools/umcg{top,-trace} "$build/examples/demo" "$guest/tools/"
+	cp "$build"/tools/umcg{top,-trace} "$build"/examples/{demo,relay} "$guest/tools/"
 }
 
 add_benchmarks()

@@ -87,12 +87,17 @@ TEST(scheduler_with_priorities_and_slices)
 	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS("scheduler");
 }
 
+TEST(direct_mode)
+{
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS("direct");
+}
+
 TEST(no_program_is_left_out)
 {
 	glob_t texts;
 
 	ASSERT_EQ(0, glob(TUTORIAL "*.out", 0, NULL, &texts));
-	EXPECT_EQ(3, texts.gl_pathc);
+	EXPECT_EQ(4, texts.gl_pathc);
 	globfree(&texts);
 }
 
