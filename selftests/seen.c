@@ -11,6 +11,7 @@
 
 #include "kselftest_harness.h"
 #include "umcg_crew.h"
+#include "umcg_direct.h"
 #include "umcg_scene.h"
 
 #define NOBODY		65534
@@ -349,6 +350,88 @@ TEST_F(seen, tasks_are_listed_with_their_states)
 	EXPECT_EQ('\n', self->text[strlen(self->text) - 1]);
 	EXPECT_EQ(strchr(self->text, '\n'), strrchr(self->text, '\n'))
 		TH_LOG("%s", self->text);
+}
+
+static void waits_and_serves(struct umcg_thread *self)
+{
+	self->result = direct_wait(self, 0);
+	direct_serve(self);
+}
+
+static void spins_and_reads(struct umcg_thread *self)
+{
+	direct_spins(self);
+	direct_reads(self);
+}
+
+/* What a worker has done without its server, as the list of tasks has it. */
+struct done {
+	unsigned int adopted, passed_on, put_back;
+};
+
+static struct done done_by(FIXTURE_DATA(seen) *self, struct umcg_thread *worker)
+{
+	struct done done = {};
+
+	if (!read_text(self, TASKS_FILE) || !comes_next(self, "\n%d %d worker ", worker->tid, getpid()) ||
+	    sscanf(self->at, "%*s %*u %*u %*s %*u %*u %*u %*u %u %u %u", &done.adopted,
+		   &done.passed_on, &done.put_back) != 3)
+		fprintf(stderr, "no such task: %s\n", self->text);
+	return done;
+}
+
+TEST_F(seen, what_workers_do_in_direct_mode_is_told_and_counted)
+{
+	const long adopted = umcg_stat("adopted"), passed_on = umcg_stat("passed_on");
+	const long put_back = umcg_stat("put_back");
+	struct umcg_thread server = {}, first = {}, second = {};
+	const pid_t tgid = getpid();
+	int ends[2], others[2];
+	struct direct direct;
+	struct done done;
+
+	ASSERT_TRUE(direct_init(&direct, UMCG_DIRECT_FIFO));
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(0, pipe(others));
+	first.arg = ends;
+	second.arg = others;
+	direct_server_start(&server, &direct, 0, waits_and_serves);
+	ASSERT_TRUE(SOON(direct.servers[0] == &server && direct_is_idle(&server)));
+	direct_worker_start(&first, &direct, spins_and_reads);
+	ASSERT_TRUE(SOON(first.result));
+	direct_worker_start(&second, &direct, direct_reads);
+	ASSERT_TRUE(SOON(state_of(&second.task) == IDLE && thread_sleeps(second.tid)));
+	/* The first one blocks, and the second one in its place. */
+	tell_to_go(&first);
+	ASSERT_TRUE(SOON(direct_blocks(&first) && direct_blocks(&second)));
+
+	ASSERT_TRUE(read_trace(self));
+	EXPECT_TRUE(comes_next(self, "umcg_state: tid=%d tgid=%d role=worker old=BLOCKED "
+			       "new=RUNNING reason=adopt\n", first.tid, tgid));
+	EXPECT_TRUE(comes_next(self, "umcg_run: tid=%d tgid=%d role=worker server=%d delay=",
+			       first.tid, tgid, server.tid));
+	EXPECT_TRUE(comes_next(self, "umcg_block: tid=%d tgid=%d server=%d\n",
+			       first.tid, tgid, server.tid));
+	EXPECT_TRUE(comes_next(self, "umcg_state: tid=%d tgid=%d role=worker old=IDLE "
+			       "new=RUNNING reason=pass\n", second.tid, tgid));
+	EXPECT_TRUE(comes_next(self, "umcg_put_back: tid=%d tgid=%d server=%d\n",
+			       second.tid, tgid, server.tid));
+	done = done_by(self, &first);
+	EXPECT_LE(1, done.adopted);
+	EXPECT_LE(1, done.passed_on);
+	EXPECT_LE(1, done_by(self, &second).put_back);
+	EXPECT_LT(adopted, umcg_stat("adopted"));
+	EXPECT_LT(passed_on, umcg_stat("passed_on"));
+	EXPECT_LT(put_back, umcg_stat("put_back"));
+
+	ASSERT_TRUE(direct_sends(ends, '.'));
+	ASSERT_TRUE(direct_sends(others, '.'));
+	EXPECT_TRUE(thread_ends(&first));
+	EXPECT_TRUE(thread_ends(&second));
+	direct.over = true;
+	EXPECT_TRUE(thread_ends(&server));
+	EXPECT_EQ(NULL, direct.fault)
+		TH_LOG("%s", direct.fault);
 }
 
 TEST_F(seen, flags_of_a_state_are_listed)

@@ -185,6 +185,33 @@ TEST_F_TIMEOUT(tools, a_trace_of_the_demo_has_all_its_threads, DEMO_SECONDS)
 	EXPECT_SAYS("no JSON");
 }
 
+/* Servers in direct mode are idle, and workers take them. */
+TEST_F_TIMEOUT(tools, a_trace_tells_of_direct_mode, DEMO_SECONDS)
+{
+	ASSERT_EQ(0, RUN(TRACE, "record", "-o", "/tmp/trace.json", "--svg", "/tmp/trace.svg", "--",
+			 "./relay"))
+		TH_LOG("%.2000s", self->text);
+	EXPECT_SAYS("relay: direct mode: 800 steps");
+	ASSERT_TRUE(read_file(self, "/tmp/trace.json"));
+	EXPECT_LE(1, count(self->text, "\"role\":\"server\""));
+	EXPECT_EQ(8, count(self->text, "\"role\":\"worker\""));
+	EXPECT_LE(1, count(self->text, "\"name\":\"idle\""));
+	/* Every step is one of the two, unless the server was asked. */
+	EXPECT_LE(400, count(self->text, "\"name\":\"running\""));
+	ASSERT_TRUE(read_file(self, "/tmp/trace.svg"));
+	EXPECT_SAYS("idle server");
+	EXPECT_LE(1, count(self->text, "<path class=\"i\""));
+
+	/* Without it no server is. */
+	ASSERT_EQ(0, RUN(TRACE, "record", "-o", "/tmp/trace.json", "--", "./relay", "-c"));
+	EXPECT_SAYS("relay: without direct mode: 800 steps");
+	ASSERT_TRUE(read_file(self, "/tmp/trace.json"));
+	EXPECT_EQ(0, count(self->text, "\"name\":\"idle\""));
+	EXPECT_EQ(0, unlink("/tmp/trace.json"));
+	EXPECT_EQ(0, unlink("/tmp/trace.svg"));
+	EXPECT_TRUE(no_instance_is_left());
+}
+
 TEST_F(tools, the_status_of_the_command_is_passed_on)
 {
 	EXPECT_EQ(2, RUN(TRACE, "record", "-o", "/tmp/trace.json", "--", DEMO, "--no-such-option"));

@@ -46,6 +46,8 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// The thread, a worker, leaves its server in the set of idle ones.
+    PutBack(u32),
     /// The thread is woken by another one.
     Wake(u32),
     /// The thread is kicked by another one.
@@ -133,6 +135,7 @@ fn parse_event(line: &str) -> Option<Event> {
             new: field("new")?.to_string(),
             reason: field("reason")?.to_string(),
         },
+        "put_back" => What::PutBack(number("server")?),
         "wake" => What::Wake(number("by")?),
         "kick" => What::Kick(number("by")?),
         "wait" => What::Wait(role()?),
@@ -208,6 +211,7 @@ mod tests {
                     reason: "block".into(),
                 },
             ),
+            ("put_back: tid=77 tgid=70 server=71", What::PutBack(71)),
             ("wake: tid=77 tgid=70 by=71", What::Wake(71)),
             ("kick: tid=77 tgid=70 by=71", What::Kick(71)),
             (

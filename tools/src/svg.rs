@@ -26,11 +26,11 @@ text{font:12px system-ui,sans-serif;fill:#222}\
 .n{text-anchor:end}.t{text-anchor:middle;fill:#666}.h{font-size:14px;font-weight:600}\
 .page{fill:#fff}.row{fill:#f4f4f4}.grid{stroke:#d8d8d8}\
 .r0{fill:#0072b2}.r1{fill:#009e73}.r2{fill:#7a5195}.r3{fill:#8c6d1f}.r4{fill:#a23b72}.r5{fill:#4d7c0f}\
-.s{fill:#f0e442}.b{fill:#eeb479}.q{fill:#cc79a7}.w{fill:#d5d9de}.m{stroke:#c00;stroke-width:1.5}\
+.s{fill:#f0e442}.b{fill:#eeb479}.q{fill:#cc79a7}.w{fill:#d5d9de}.i{fill:#e8eaed}.m{stroke:#c00;stroke-width:1.5}\
 @media(prefers-color-scheme:dark){\
 text{fill:#e8e8e8}.t{fill:#a8a8a8}.page{fill:#16181c}.row{fill:#1f2228}.grid{stroke:#3a3e46}\
 .r0{fill:#56a8e0}.r1{fill:#2cc79a}.r2{fill:#a98bd0}.r3{fill:#c9a84a}.r4{fill:#d678aa}.r5{fill:#8fbf4a}\
-.w{fill:#555b66}.b{fill:#8f5f2e}}";
+.w{fill:#555b66}.i{fill:#363b44}.b{fill:#8f5f2e}}";
 
 /// What of a timeline is drawn, and how.
 pub struct Options<'a> {
@@ -121,6 +121,7 @@ impl<'a> Picture<'a> {
             ("b", "blocked in the kernel"),
             ("q", "queued as idle"),
             ("w", "waits"),
+            ("i", "idle server"),
         ];
         let mut x = 16.0;
 
@@ -225,6 +226,7 @@ impl<'a> Picture<'a> {
             State::Blocked => "b".into(),
             State::Queued => "q".into(),
             State::Waiting => "w".into(),
+            State::Idle => "i".into(),
         }
     }
 
@@ -242,7 +244,7 @@ impl<'a> Picture<'a> {
 
 /// In the order in which they are drawn: what is short and tells most comes last.
 fn classes() -> Vec<String> {
-    let states = ["w", "b", "q"].map(String::from);
+    let states = ["i", "w", "b", "q"].map(String::from);
     let servers = (0..SERVERS).map(|server| format!("r{server}"));
 
     states

@@ -27,6 +27,19 @@ pub struct Task {
     pub reason: String,
     /// How often it has blocked.
     pub blocked: u32,
+    /// What it has done in direct mode.
+    pub direct: Direct,
+}
+
+/// How often a worker in direct mode has done something without its server, modulo 2^32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Direct {
+    /// Gone on under an idle server.
+    pub adopted: u32,
+    /// Passed its server on to a worker of the ring.
+    pub passed_on: u32,
+    /// Left its server idle.
+    pub put_back: u32,
 }
 
 /// Reads the list of registered threads.
@@ -71,6 +84,12 @@ fn parse_task(columns: &HashMap<&str, usize>, line: &str) -> Option<Task> {
         server: number("server")?,
         reason: word("reason")?.to_string(),
         blocked: number("blocked")?,
+        // An older module does not count them.
+        direct: Direct {
+            adopted: number("adopted").unwrap_or(0),
+            passed_on: number("passed_on").unwrap_or(0),
+            put_back: number("put_back").unwrap_or(0),
+        },
     })
 }
 
@@ -93,9 +112,24 @@ mod tests {
             server: 11,
             reason: "block".into(),
             blocked: 3,
+            direct: Direct::default(),
         };
 
         assert_eq!(parse(&text), Some(vec![expected]));
+    }
+
+    #[test]
+    fn what_workers_do_in_direct_mode_is_read() {
+        let text = format!(
+            "{HEADER} adopted passed_on put_back\n12 10 worker IDLE 77 11 adopt 3 4 1 0 5 6 7\n"
+        );
+        let expected = Direct {
+            adopted: 5,
+            passed_on: 6,
+            put_back: 7,
+        };
+
+        assert_eq!(parse(&text).unwrap()[0].direct, expected);
     }
 
     #[test]

@@ -18,16 +18,19 @@ pub enum State {
     Queued,
     /// Waits voluntarily; a server mostly for its worker.
     Waiting,
+    /// A server in direct mode that its worker has left in the set of idle ones.
+    Idle,
 }
 
 impl State {
     /// All states.
-    pub const ALL: [State; 5] = [
+    pub const ALL: [State; 6] = [
         State::Running,
         State::Starting,
         State::Blocked,
         State::Queued,
         State::Waiting,
+        State::Idle,
     ];
 
     /// Its name.
@@ -38,6 +41,7 @@ impl State {
             State::Blocked => "blocked",
             State::Queued => "queued",
             State::Waiting => "waiting",
+            State::Idle => "idle",
         }
     }
 
@@ -200,7 +204,11 @@ impl Builder {
             What::Run { role, server, .. } => {
                 let index = self.find(&event, role);
                 self.enter(index, State::Running, server, "");
+                if role == Role::Worker {
+                    self.move_server(server, State::Idle, State::Waiting);
+                }
             }
+            What::PutBack(server) => self.move_server(server, State::Waiting, State::Idle),
             What::Wake(by) => self.wake(&event, by),
             What::Kick(by) => self.mark(event.tid, format!("kicked by {by}")),
             What::Broken(ref breach) => {
@@ -272,6 +280,19 @@ impl Builder {
         });
     }
 
+    /// What a worker does to a server that sleeps on. If it does anything else it has been started
+    /// meanwhile.
+    fn move_server(&mut self, tid: u32, from: State, to: State) {
+        let Some(index) = self.alive.get(&tid).copied() else {
+            return;
+        };
+        let last = self.timeline.threads[index].spans.last();
+
+        if last.is_some_and(|span| span.state == from) {
+            self.enter(index, to, 0, "");
+        }
+    }
+
     fn end(&mut self, tid: u32) {
         if let Some(index) = self.alive.remove(&tid) {
             close(&mut self.timeline.threads[index].spans, self.now);
@@ -282,7 +303,8 @@ impl Builder {
         let Some(index) = self.alive.get(&event.tid).copied() else {
             return;
         };
-        let is_asleep = |span: &Span| matches!(span.state, State::Queued | State::Waiting);
+        let is_asleep =
+            |span: &Span| matches!(span.state, State::Queued | State::Waiting | State::Idle);
         let at = match self.timeline.threads[index].spans.as_slice() {
             [.., last] if is_asleep(last) => {
                 self.enter(index, State::Starting, 0, "wake");
@@ -402,6 +424,47 @@ mod tests {
         let wakes: Vec<_> = wakes.map(|wake| (wake.at, wake.from, wake.to)).collect();
         assert_eq!(wakes, [(41, 2, 3), (61, 3, 2)]);
         assert_eq!((timeline.start(), timeline.end()), (10, 80));
+    }
+
+    #[test]
+    fn a_server_in_direct_mode_is_idle_while_it_has_no_worker() {
+        let timeline = timeline(&[
+            "10 wait 2 role=server state=IDLE next=3",
+            "11 run 3 role=worker server=2 delay=0",
+            "20 state 3 role=worker old=RUNNING new=BLOCKED reason=block",
+            "20 put_back 3 server=2",
+            "30 state 3 role=worker old=BLOCKED new=RUNNING reason=adopt",
+            "30 run 3 role=worker server=2 delay=0",
+            "40 state 3 role=worker old=RUNNING new=BLOCKED reason=block",
+            "40 state 4 role=worker old=IDLE new=RUNNING reason=pass",
+            "40 wake 4 by=3",
+            "41 run 4 role=worker server=2 delay=1",
+            "50 state 4 role=worker old=RUNNING new=BLOCKED reason=block",
+            "50 put_back 4 server=2",
+            "60 state 2 role=server old=IDLE new=RUNNING reason=wake",
+            "61 put_back 4 server=2",
+            "70 exit 2 role=server state=RUNNING reason=exit",
+        ]);
+
+        assert_eq!(
+            states(&timeline.threads[0]),
+            [
+                (State::Waiting, 10, 20),
+                (State::Idle, 20, 30),
+                (State::Waiting, 30, 50),
+                (State::Idle, 50, 60),
+                (State::Starting, 60, 70),
+            ]
+        );
+        assert_eq!(
+            states(&timeline.threads[1])[..3],
+            [
+                (State::Running, 11, 20),
+                (State::Blocked, 20, 30),
+                (State::Running, 30, 40),
+            ]
+        );
+        assert_eq!(timeline.threads[2].spans[0].reason, "pass");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::{
     event::{Event, Line, Role, What},
     histogram::Histogram,
-    tasks::{self, Task},
+    tasks::{self, Direct, Task},
     tracefs::Instance,
 };
 use std::{
@@ -25,12 +25,48 @@ pub struct Process {
     pub switches_per_second: u64,
     /// How often a second its workers have blocked.
     pub blocks_per_second: u64,
+    /// How often a second its workers do what needs no server, in direct mode.
+    pub direct_per_second: Rates,
     /// From the end of its blocking to where a worker runs.
     pub wake_to_run: Histogram,
     /// From where a thread is RUNNING to where it really runs.
     pub start_to_run: Histogram,
     /// Its threads, servers first.
     pub threads: Vec<Thread>,
+}
+
+/// The rates of [`Direct`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Adoptions.
+    pub adopted: u64,
+    /// Servers passed on.
+    pub passed_on: u64,
+    /// Servers put back.
+    pub put_back: u64,
+}
+
+impl Rates {
+    /// Whether nothing of that has happened.
+    pub fn are_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn add(&mut self, now: Direct, before: Direct) {
+        let since = |now: u32, before| u64::from(now.wrapping_sub(before));
+
+        self.adopted += since(now.adopted, before.adopted);
+        self.passed_on += since(now.passed_on, before.passed_on);
+        self.put_back += since(now.put_back, before.put_back);
+    }
+
+    fn per(self, seconds: f64) -> Self {
+        Self {
+            adopted: rate(self.adopted, seconds),
+            passed_on: rate(self.passed_on, seconds),
+            put_back: rate(self.put_back, seconds),
+        }
+    }
 }
 
 /// A registered thread.
@@ -97,7 +133,10 @@ impl Durations {
 
     fn take_event(&mut self, event: Event) {
         match event.what {
-            What::State { new, reason, .. } if new == "IDLE" && reason == "wake" => {
+            // One that is adopted is not queued: it runs at once.
+            What::State { new, reason, .. }
+                if new == "IDLE" && reason == "wake" || reason == "adopt" =>
+            {
                 self.queued_since.insert(event.tid, event.at);
             }
             What::Run { delay_ns, .. } => {
@@ -121,12 +160,20 @@ impl Durations {
     }
 }
 
+/// The counters of a thread.
+#[derive(Clone, Copy, Default)]
+struct Counters {
+    switches: u64,
+    blocked: u32,
+    direct: Direct,
+}
+
 /// Takes samples.
 pub struct Top {
     trace: Option<Instance>,
     durations: Durations,
-    /// The counters of each thread at the last sample: switches and blocks.
-    counters: HashMap<u32, (u64, u32)>,
+    /// The counters of each thread at the last sample.
+    counters: HashMap<u32, Counters>,
     sampled: Instant,
     only: Option<u32>,
 }
@@ -194,7 +241,14 @@ impl Top {
             .iter()
             .flat_map(|process| &process.threads);
         self.counters = threads
-            .map(|thread| (thread.task.tid, (thread.switches, thread.task.blocked)))
+            .map(|thread| {
+                let counters = Counters {
+                    switches: thread.switches,
+                    blocked: thread.task.blocked,
+                    direct: thread.task.direct,
+                };
+                (thread.task.tid, counters)
+            })
             .collect();
 
         Ok(snapshot)
@@ -208,9 +262,10 @@ impl Top {
             let proc = format!("/proc/{}/task/{}", task.tgid, task.tid);
             let switches = switches(&format!("{proc}/status"));
             // One that is new has done all of it since the last sample.
-            let before = self.counters.get(&task.tid).copied().unwrap_or((0, 0));
-            process.switches_per_second += switches.saturating_sub(before.0);
-            process.blocks_per_second += u64::from(task.blocked.wrapping_sub(before.1));
+            let before = self.counters.get(&task.tid).copied().unwrap_or_default();
+            process.switches_per_second += switches.saturating_sub(before.switches);
+            process.blocks_per_second += u64::from(task.blocked.wrapping_sub(before.blocked));
+            process.direct_per_second.add(task.direct, before.direct);
             process.threads.push(Thread {
                 task: task.clone(),
                 name: comm(&format!("{proc}/comm")),
@@ -224,6 +279,7 @@ impl Top {
             process.comm = comm(&format!("/proc/{tgid}/comm"));
             process.switches_per_second = rate(process.switches_per_second, seconds);
             process.blocks_per_second = rate(process.blocks_per_second, seconds);
+            process.direct_per_second = process.direct_per_second.per(seconds);
             let of = |durations: &HashMap<u32, Histogram>| {
                 durations.get(tgid).cloned().unwrap_or_default()
             };
@@ -307,6 +363,37 @@ mod tests {
         assert_eq!(wakes.max(), 30);
         assert_eq!(durations.start_to_run[&1].total(), 3);
         assert_eq!(durations.start_to_run[&1].max(), 3);
+    }
+
+    #[test]
+    fn a_worker_that_is_adopted_runs_at_once() {
+        let durations = durations(&[
+            "10 state: tid=3 tgid=1 role=worker old=BLOCKED new=RUNNING reason=adopt",
+            "12 run: tid=3 tgid=1 role=worker server=2 delay=0",
+        ]);
+
+        assert_eq!(durations.wake_to_run[&1].total(), 1);
+        assert_eq!(durations.wake_to_run[&1].max(), 2);
+    }
+
+    #[test]
+    fn rates_are_those_since_the_last_sample() {
+        let mut rates = Rates::default();
+        let direct = |adopted, passed_on, put_back| Direct {
+            adopted,
+            passed_on,
+            put_back,
+        };
+
+        assert!(rates.are_zero());
+        rates.add(direct(5, 3, 8), direct(1, 3, 6));
+        rates.add(direct(1, 0, 0), direct(u32::MAX, 0, 0));
+        let expected = Rates {
+            adopted: 3,
+            passed_on: 0,
+            put_back: 1,
+        };
+        assert_eq!(rates.per(2.0), expected);
     }
 
     #[test]

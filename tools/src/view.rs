@@ -5,7 +5,7 @@
 use crate::{
     event::Role,
     histogram::{short, Histogram},
-    top::{Process, Snapshot, Thread},
+    top::{Process, Rates, Snapshot, Thread},
 };
 
 /// What a line is, for those who can colour it.
@@ -148,6 +148,9 @@ fn details(rows: &mut Vec<Row>, process: &Process, traced: bool, page: &Page) {
         histograms(rows, process, page);
     }
     rows.push(row(Kind::Plain, String::new()));
+    if !process.direct_per_second.are_zero() {
+        rows.push(row(Kind::Plain, direct_line(&process.direct_per_second)));
+    }
     rows.push(row(
         Kind::Header,
         format!(
@@ -158,6 +161,14 @@ fn details(rows: &mut Vec<Row>, process: &Process, traced: bool, page: &Page) {
     for thread in process.threads.iter().skip(page.scroll) {
         rows.push(row(Kind::Plain, thread_line(thread)));
     }
+}
+
+/// What workers have done without a server, of which there are some only in direct mode.
+fn direct_line(rates: &Rates) -> String {
+    format!(
+        "direct mode: {} adopted/s, {} passed on/s, {} put back/s",
+        rates.adopted, rates.passed_on, rates.put_back
+    )
 }
 
 fn thread_line(thread: &Thread) -> String {
@@ -250,7 +261,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::Task;
+    use crate::tasks::{Direct, Task};
 
     fn snapshot(processes: u32, workers: u32) -> Snapshot {
         let task = |tgid: u32, tid, role| Task {
@@ -262,6 +273,7 @@ mod tests {
             server: tgid + 1,
             reason: "register".into(),
             blocked: u32::MAX,
+            direct: Direct::default(),
         };
         let thread = |task, name: &str| Thread {
             task,
@@ -371,6 +383,17 @@ mod tests {
         untraced.traced = false;
         let rows = lay_out(&untraced, &page(80, 24));
         assert!(!texts(&rows).iter().any(|text| text.contains("woken")));
+    }
+
+    #[test]
+    fn direct_mode_is_told_of_where_there_is_some() {
+        let mut direct = snapshot(2, 1);
+
+        direct.processes[0].direct_per_second.put_back = 7;
+        let text = |snapshot: &Snapshot| texts(&lay_out(snapshot, &page(80, 50))).join("\n");
+        assert!(text(&direct).contains("0 adopted/s, 0 passed on/s, 7 put back/s"));
+        direct.processes.swap(0, 1);
+        assert!(!text(&direct).contains("direct mode"));
     }
 
     #[test]
