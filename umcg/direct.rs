@@ -16,7 +16,8 @@ use super::{
     abi::UMCG_DIRECT_RING,
     protocol::{
         SharedWord,
-        ATTEMPTS, //
+        ATTEMPTS,
+        ATTEMPTS_AT_ONCE, //
     },
 };
 
@@ -310,8 +311,10 @@ pub(crate) fn pop_ready(group: &impl GroupWords) -> Option<u32> {
     pop(group)
 }
 
+/// Another thread that pops in between is one that runs a worker. After a few of them it is cheaper,
+/// and soon over, to start the server: this runs with preemption off.
 fn pop(group: &impl GroupWords) -> Option<u32> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..ATTEMPTS_AT_ONCE {
         let (head, place) = next_ready(group)?;
         let free = Place::at(head.wrapping_add(UMCG_DIRECT_RING), 0);
 

@@ -33,7 +33,7 @@ pub(crate) trait SharedWord<V = u64> {
 pub(super) const ATTEMPTS: u32 = 64;
 
 /// How often it tries to change the word of another task at a time, with interrupts disabled.
-const ATTEMPTS_AT_ONCE: u32 = 4;
+pub(super) const ATTEMPTS_AT_ONCE: u32 = 4;
 
 fn load(word: &impl SharedWord) -> StateWord {
     StateWord::from_bits(word.load())
