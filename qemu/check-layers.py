@@ -32,7 +32,7 @@ class RustPart:
     """The modules of a crate, found from its root by their declarations."""
 
     MODULE = re.compile(r'(?:#\[path = "([^"]+)"\]\s*)?^(?:pub(?:\([^)]*\))? )?mod (\w+)([;{ ])', re.M)
-    TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod \w+ \{")
+    TESTS = re.compile(r"#\[cfg\((?:test|all\(test, [^\]]*\))\)\]\s*mod \w+ \{")
     USE = re.compile(r"\buse ([^;]+);")
     PATH = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
     MACRO = re.compile(r"#\[macro_export\]\s*macro_rules! (\w+)")
