@@ -145,6 +145,13 @@ lib:
 lib-check:
 	@$(in_root) make $(quiet) -C lib check O=$(build)/lib
 
+# The crate: its tests for the guest, and those that need no module.
+.PHONY: crate crate-check
+crate:
+	@$(in_root) make $(quiet) -C lib/rust O=$(build)/crate
+crate-check:
+	@$(in_root) make $(quiet) -C lib/rust check O=$(build)/crate
+
 .PHONY: examples
 examples:
 	@$(in_root) make $(quiet) $(jobs) -C examples O=$(build)/examples
@@ -182,6 +189,7 @@ misuse: modules
 .PHONY: model
 model:
 	@$(in_root) make -C selftests/loom O=$(build)/loom
+	@$(in_root) make -C lib/rust model O=$(build)/crate
 	@$(in_root) make $(jobs) -C selftests/model O=$(build)/spin
 
 .PHONY: runner

@@ -71,6 +71,7 @@ add_tests()
 	for name in $(make -s -C "$repository/selftests" list-final); do
 		cp "$build/selftests/$name" "$guest/final/"
 	done
+	[[ -n $foreign ]] || cp "$build/crate/umcg_crate" "$guest/tests/"
 	cp -r "$build/doc/tutorial" "$guest/"
 	add_tools
 }

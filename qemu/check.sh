@@ -117,6 +117,7 @@ if [[ -z $pattern && -z $kind && -z $foreign ]]; then
 	test_stage "misuse of sys" make misuse
 	test_stage "model" make model
 	test_stage "library" make lib-check
+	test_stage "crate" make crate-check
 	test_stage "tools" make tools-check
 	stage "examples" make examples benchmarks || true
 elif [[ -z $pattern ]]; then
@@ -124,7 +125,10 @@ elif [[ -z $pattern ]]; then
 else
 	stage "module" make modules || built=false
 fi
-stage "programs" make selftests tutorial runner || built=false
+programs=(selftests tutorial runner)
+# There is no std of the other architecture to build it with.
+[[ -n $foreign ]] || programs+=(crate)
+stage "programs" make "${programs[@]}" || built=false
 # They take a while, and other tests do not need them.
 if [[ -z $foreign && ( -z $pattern || $pattern == *tools* ) ]]; then
 	stage "programs for people" make tools examples || true

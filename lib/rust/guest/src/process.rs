@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What becomes of groups when the process forks or executes a program, gets signals, or closes
+//! what it has not opened.
+
+use crate::harness::{fixture, threads_called, wait_until, Pipe};
+use std::{
+    fs,
+    os::unix::{
+        process::{CommandExt, ExitStatusExt},
+        thread::JoinHandleExt,
+    },
+    process::{self, Command, ExitStatus},
+    sync::{
+        atomic::{AtomicU32, Ordering::SeqCst},
+        Arc,
+    },
+};
+use umcg::{Error, Group, ShutdownError};
+
+fixture!(FIXTURE, "process":
+    group_stays_with_the_parent,
+    worker_that_forks_is_none_in_the_child,
+    child_makes_a_group_of_its_own,
+    worker_starts_a_program,
+    worker_executes_a_program,
+    worker_handles_a_signal,
+    servers_block_all_signals,
+    closed_descriptor_is_opened_again,
+);
+
+fn group() -> Group {
+    Group::builder().servers(2).build().unwrap()
+}
+
+/// Runs something in a child, and returns how that has ended.
+fn in_child(body: impl FnOnce()) -> ExitStatus {
+    // SAFETY: The child has one thread, and the tests that call this hold no lock.
+    let child = unsafe { libc::fork() };
+    let mut status = 0;
+
+    if child == 0 {
+        let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+        process::exit(i32::from(!passed));
+    }
+    assert!(child > 0, "no child");
+    // SAFETY: The call writes to the status.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } != child {}
+    ExitStatus::from_raw(status)
+}
+
+fn belongs_to_the_parent(group: &Group) {
+    assert_eq!(group.enter().unwrap_err(), Error::Forked);
+    assert_eq!(group.spawn(|| {}).unwrap_err(), Error::Forked);
+    for result in [
+        group.shutdown(),
+        group.shutdown_timeout(std::time::Duration::MAX),
+    ] {
+        assert!(
+            matches!(result, Err(ShutdownError::Failed(Error::Forked))),
+            "{result:?}"
+        );
+    }
+}
+
+fn group_stays_with_the_parent() {
+    let group = group();
+    let copy = group.clone();
+
+    let status = in_child(move || {
+        belongs_to_the_parent(&copy);
+        umcg::yield_now();
+        drop(copy);
+    });
+    assert!(status.success(), "{status}");
+    group.spawn(|| {}).unwrap().join().unwrap();
+    group.shutdown().unwrap();
+}
+
+fn worker_that_forks_is_none_in_the_child() {
+    let group = group();
+    let own = group.enter().unwrap();
+    let section = umcg::no_preempt();
+    let copy = group.clone();
+
+    let status = in_child(move || {
+        belongs_to_the_parent(&copy);
+        umcg::yield_now();
+        drop(section);
+        drop(umcg::no_preempt());
+        assert_eq!(umcg::leave(), Err(Error::Forked));
+        assert_eq!(umcg::leave(), Err(Error::NotEntered));
+        assert!(!umcg::is_worker());
+    });
+    assert!(status.success(), "{status}");
+    assert!(umcg::is_worker());
+    drop(own);
+    group.shutdown().unwrap();
+}
+
+fn child_makes_a_group_of_its_own() {
+    let parent = group();
+    let own = parent.enter().unwrap();
+
+    let status = in_child(|| {
+        let group = group();
+        let own = group.enter().unwrap();
+        assert_eq!(group.spawn(|| 5).unwrap().join().unwrap(), 5);
+        drop(own);
+        group.shutdown().unwrap();
+    });
+    assert!(status.success(), "{status}");
+    drop(own);
+    parent.shutdown().unwrap();
+}
+
+/// This program, to end with a code.
+fn exits_with(code: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+
+    command.args(["--exit", code]);
+    command
+}
+
+fn worker_starts_a_program() {
+    let group = group();
+    let worker = group.spawn(|| exits_with("3").status()).unwrap();
+
+    assert_eq!(worker.join().unwrap().unwrap().code(), Some(3));
+    group.shutdown().unwrap();
+}
+
+fn worker_executes_a_program() {
+    let status = in_child(|| {
+        let group = group();
+        // Beside one that is blocked, and servers.
+        let pipe = Pipe::new();
+        group.spawn(move || pipe.read()).unwrap();
+        let worker = group.spawn(|| exits_with("5").exec());
+        panic!("{:?}", worker.unwrap().join());
+    });
+
+    assert_eq!(status.code(), Some(5));
+}
+
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn counts(_: libc::c_int) {
+    HANDLED.fetch_add(1, SeqCst);
+}
+
+fn worker_handles_a_signal() {
+    let group = group();
+    let pipe = Arc::new(Pipe::new());
+    let other_end = Arc::clone(&pipe);
+    let own_thread = std::sync::mpsc::channel();
+
+    // SAFETY: A structure of numbers and a pointer, for which zero is a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = counts as extern "C" fn(libc::c_int) as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: The handler does what a handler may do.
+    unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
+
+    let entering = group.clone();
+    let thread = std::thread::spawn(move || {
+        let _own = entering.enter().unwrap();
+        own_thread.0.send(()).unwrap();
+        pipe.read()
+    });
+    own_thread.1.recv().unwrap();
+    for signals in 1..=20 {
+        // SAFETY: The thread has not been joined.
+        unsafe { libc::pthread_kill(thread.as_pthread_t(), libc::SIGUSR1) };
+        wait_until("it has been handled", || HANDLED.load(SeqCst) == signals);
+    }
+    other_end.write(8);
+    assert_eq!(thread.join().unwrap(), 8);
+    group.shutdown().unwrap();
+}
+
+fn servers_block_all_signals() {
+    let group = group();
+
+    // Two servers and the ticker.
+    let threads = threads_called("umcg-");
+    assert_eq!(threads.len(), 3);
+    for tid in threads {
+        let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+        let blocked = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigBlk:\t"))
+            .and_then(|mask| u64::from_str_radix(mask, 16).ok())
+            .unwrap();
+        let needed = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGALRM];
+        assert!(needed
+            .iter()
+            .all(|signal| blocked & (1 << (signal - 1)) != 0));
+    }
+    group.shutdown().unwrap();
+}
+
+fn closed_descriptor_is_opened_again() {
+    let group = group();
+    let worker = group.enter().unwrap();
+
+    // SAFETY: Nobody uses a descriptor of these but the crate.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    umcg::yield_now();
+    drop(worker);
+    for _ in 0..10 {
+        group.spawn(|| ()).unwrap().join().unwrap();
+    }
+    group.shutdown().unwrap();
+}

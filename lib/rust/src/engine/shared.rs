@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A group: what its threads share.
+
+use super::{roster::Roster, scheduler::Scheduler};
+use crate::{
+    policy::interface::Policy,
+    raw::{
+        direct::DirectGroup,
+        list::Taken,
+        lock::Lock,
+        members::Members,
+        offers::{Offers, Seen},
+        record::Record,
+    },
+    sys::{abi, errno::Errno, memory::Wiped, thread},
+};
+use alloc::{boxed::Box, vec::Vec};
+use core::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+/// The most servers that a group has.
+pub(crate) const MAX_SERVERS: usize = abi::SERVERS;
+
+/// A group. Each of its threads keeps it.
+pub(crate) struct Shared {
+    pub(crate) words: Wiped<DirectGroup>,
+    pub(crate) members: Members,
+    pub(crate) offers: Offers,
+    pub(crate) scheduler: Lock<Scheduler>,
+    pub(crate) roster: Lock<Roster>,
+    servers: Box<[&'static Record]>,
+    pub(crate) ticker: &'static Record,
+    /// Set to one when the ticker is to end; it sleeps on it while it has slices to end.
+    pub(crate) ticker_ends: AtomicU32,
+    pub(crate) slice: Option<Duration>,
+    number: u32,
+}
+
+/// The next group gets this number.
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+impl Shared {
+    /// A group whose servers are not registered yet: 1 to [`MAX_SERVERS`].
+    pub(crate) fn new(
+        servers: usize,
+        slice: Option<Duration>,
+        policy: Box<dyn Policy>,
+    ) -> Result<Self, Errno> {
+        // Relaxed: it need not be but another one.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut roster = Roster::new();
+        let ticker = roster.take()?;
+        let servers: Result<Vec<_>, _> = (0..servers).map(|_| roster.take()).collect();
+
+        Ok(Self {
+            words: Wiped::new(DirectGroup::prepare)?,
+            members: Members::default(),
+            offers: Offers::default(),
+            scheduler: Lock::new(Scheduler::new(number, policy)),
+            roster: Lock::new(roster),
+            servers: servers?.into_boxed_slice(),
+            ticker,
+            ticker_ends: AtomicU32::new(0),
+            slice,
+            number,
+        })
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn server(&self, nr: u32) -> &'static Record {
+        self.servers[nr as usize]
+    }
+
+    pub(crate) fn servers(&self) -> u32 {
+        // CAST: There are no more than MAX_SERVERS.
+        self.servers.len() as u32
+    }
+
+    /// Whether this is the copy of a child of `fork()`, in which none of the threads exists.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.words.is_wiped()
+    }
+
+    /// Takes the worker that a server is to run, and claims it; or says when the policy had none.
+    ///
+    /// For servers, which are registered.
+    pub(crate) fn next_worker(&self, nr: u32) -> Result<&'static Record, Seen> {
+        let mut scheduler = self.scheduler.lock();
+
+        self.take_in(&mut scheduler);
+        let worker = loop {
+            match scheduler.pick(nr) {
+                // A thread that has ended without a word is forgotten.
+                Some(worker) if !worker.task.claim(thread::monotonic_ns()) => {}
+                worker => break worker,
+            }
+        };
+        self.words.set_queued(scheduler.queued());
+        worker.ok_or_else(|| self.offers.seen())
+    }
+
+    /// Offers the workers that the kernel has queued to the policy.
+    fn take_in(&self, scheduler: &mut Scheduler) {
+        let new = self.words.take_new_workers();
+
+        if new != 0 {
+            for worker in Taken::new(new) {
+                scheduler.offer(worker, worker.reason());
+            }
+            self.offers.add();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut roster = self.roster.lock();
+
+        for &server in &self.servers {
+            roster.give_back(server);
+        }
+        roster.give_back(self.ticker);
+    }
+}

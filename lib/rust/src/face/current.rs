@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the calling thread is.
+
+use crate::{
+    engine::{end, shared::Shared, worker},
+    error::Error,
+    raw::record::Record,
+};
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+    sync::Arc,
+};
+
+/// That a thread is a worker; when it is dropped the worker leaves.
+struct Member {
+    shared: Arc<Shared>,
+    record: &'static Record,
+}
+
+/// A worker, and how often this thread has been one.
+#[derive(Clone, Copy)]
+pub(super) struct Current {
+    pub(super) record: &'static Record,
+    time: u64,
+}
+
+thread_local! {
+    /// Has a destructor, which has workers leave that end as such. What comes after it runs as any
+    /// thread.
+    static MEMBER: RefCell<Option<Member>> = const { RefCell::new(None) };
+    /// The same, for what has to be fast, or is called by other destructors.
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    static TIMES: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+        // The thread of a child that has called fork() is not the one that has entered.
+        if !self.shared.is_forked() {
+            worker::leave(&self.shared, self.record);
+        }
+    }
+}
+
+/// A place in a group for a thread that has not entered it yet. The group is not shut down before
+/// it has left again.
+pub(super) struct Reservation {
+    shared: Option<Arc<Shared>>,
+}
+
+impl Reservation {
+    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Error> {
+        if shared.is_forked() {
+            return Err(Error::Forked);
+        }
+        shared.members.enter()?;
+        Ok(Self {
+            shared: Some(Arc::clone(shared)),
+        })
+    }
+
+    /// Makes the calling thread a worker. Returns when a server runs it.
+    pub(super) fn enter(mut self, class: u8) -> Result<Entered, Error> {
+        let mut entered = Err(Error::ShutDown);
+
+        if let Some(shared) = &self.shared {
+            entered = enter(shared, class);
+        }
+        if entered.is_ok() {
+            // The place is that of the worker from here on.
+            self.shared = None;
+        }
+        entered
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            worker::count_leave(&shared);
+            if shared.members.is_over() {
+                // This was the last one of a group without handles, and is not registered.
+                let _ = super::threads::close(&shared, end::Close::Always);
+            }
+        }
+    }
+}
+
+fn enter(shared: &Arc<Shared>, class: u8) -> Result<Entered, Error> {
+    MEMBER
+        .try_with(|member| {
+            forget_parent(member);
+            if member.borrow().is_some() {
+                return Err(Error::AlreadyEntered);
+            }
+            let record = worker::enter(shared, class)?;
+            *member.borrow_mut() = Some(Member {
+                shared: Arc::clone(shared),
+                record,
+            });
+            let time = TIMES.get() + 1;
+            TIMES.set(time);
+            CURRENT.set(Some(Current { record, time }));
+            Ok(Entered {
+                time,
+                not_send: PhantomData,
+            })
+        })
+        // The thread ends, and nothing could have it leave again.
+        .unwrap_or(Err(Error::ShutDown))
+}
+
+/// In a child of `fork()` the thread is what it is in the parent no longer.
+fn forget_parent(member: &RefCell<Option<Member>>) {
+    let forked = member
+        .borrow()
+        .as_ref()
+        .is_some_and(|member| member.shared.is_forked());
+
+    if forked {
+        drop(member.take());
+    }
+}
+
+/// The worker that the calling thread is.
+#[inline]
+pub(super) fn current() -> Option<Current> {
+    CURRENT.get()
+}
+
+impl Current {
+    /// Whether the calling thread is still this worker, and has not left in between.
+    #[inline]
+    pub(super) fn is_still(self) -> bool {
+        CURRENT.get().is_some_and(|now| now.time == self.time)
+    }
+}
+
+fn leave_if(wanted: impl FnOnce(Current) -> bool) -> Result<(), Error> {
+    if !CURRENT.get().is_some_and(wanted) {
+        return Err(Error::NotEntered);
+    }
+    // If the destructor has run there is no worker.
+    let member = MEMBER.try_with(RefCell::take).ok().flatten();
+    let forked = member
+        .as_ref()
+        .is_some_and(|member| member.shared.is_forked());
+    drop(member);
+    if forked {
+        Err(Error::Forked)
+    } else {
+        Ok(())
+    }
+}
+
+/// That the calling thread is a worker: see [`Group::enter()`](crate::Group::enter). When it is
+/// dropped the thread leaves the group, and goes on as any thread.
+#[derive(Debug)]
+#[must_use = "the thread leaves the group when this is dropped"]
+pub struct Entered {
+    time: u64,
+    /// It is about the thread that has it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Entered {
+    /// Keeps the thread a worker until it calls [`leave()`], or ends.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Somebody may have called leave(), and the thread may even have entered again.
+        let _ = leave_if(|now| now.time == self.time);
+    }
+}
+
+/// The calling worker leaves its group, and goes on as any thread.
+///
+/// Threads leave by themselves when their [`Entered`] is dropped, or when they end. This is for
+/// those which have called [`Entered::keep()`]. What critical sections they are in ends.
+///
+/// # Errors
+///
+/// [`Error::NotEntered`] if it is no worker; [`Error::Forked`] if it was one in the parent process.
+pub fn leave() -> Result<(), Error> {
+    leave_if(|_| true)
+}
+
+/// Whether the calling thread is a worker.
+pub fn is_worker() -> bool {
+    CURRENT.get().is_some()
+}
+
+/// Sets the class of the calling worker, for policies that look at it: it counts when the worker is
+/// queued next.
+///
+/// # Errors
+///
+/// [`Error::NotEntered`] if it is no worker.
+pub fn set_class(class: u8) -> Result<(), Error> {
+    let current = CURRENT.get().ok_or(Error::NotEntered)?;
+
+    current.record.set_class(class);
+    Ok(())
+}
+
+/// Lets others go first: queues the calling worker if others are queued. Any other thread, and a
+/// worker while no other is queued, calls `sched_yield()`.
+///
+/// This is no less a yield within [`no_preempt()`](crate::no_preempt).
+pub fn yield_now() {
+    let yielded = MEMBER.try_with(|member| {
+        if let Some(member) = &*member.borrow() {
+            worker::yield_now(&member.shared, member.record);
+            return true;
+        }
+        false
+    });
+
+    if yielded != Ok(true) {
+        std::thread::yield_now();
+    }
+}

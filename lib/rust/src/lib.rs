@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Threads that a program schedules by itself, on the Linux module `umcg`.
+//!
+//! A [`Group`] has *servers* and *workers*. Workers are threads of the program, with ordinary
+//! stacks, locks, system calls and page faults. As many of them run at a time as the group has
+//! servers. When one blocks, for whatever reason, the next one runs: the kernel sees to that. When
+//! it could go on it waits for its turn, as a [policy] decides.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use umcg::Group;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let group = Group::builder().servers(2).build()?;
+//!
+//! let sleeper = group.spawn(|| std::thread::sleep(Duration::from_millis(10)))?;
+//! let sum = group.spawn(|| (1..=1000).sum::<u64>())?;
+//!
+//! assert_eq!(sum.join()?, 500_500);
+//! sleeper.join()?;
+//! group.shutdown()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads that others make
+//!
+//! [`Group::enter()`] makes the calling thread a worker: one of a runtime or of a pool, for example
+//! in the hooks that Tokio and rayon have for the start and the end of their threads.
+//!
+//! ```no_run
+//! # fn start(_: impl Fn()) {}
+//! # fn stop(_: impl Fn()) {}
+//! # let group = umcg::Group::new().unwrap();
+//! start(move || group.enter().unwrap().keep());
+//! stop(|| umcg::leave().unwrap());
+//! ```
+//!
+//! # Slices
+//!
+//! While workers are queued, one that has run for a [slice](Builder::slice) gives way, unless it is
+//! in a [critical section](no_preempt). While none is queued there are no slices, and nothing
+//! ticks.
+//!
+//! # What happens when
+//!
+//! - **A worker panics**: it leaves the group, and [`JoinHandle::join()`] returns the panic.
+//! - **A thread ends that has entered**: it leaves, in a destructor of thread-local storage. Other
+//!   such destructors that run before may block, as a worker; those that run after, as any thread.
+//! - **A thread ends by the bare system call**, without destructors: its place in the group stays
+//!   taken, so that [`Group::shutdown()`] fails. The kernel has its server go on.
+//! - **`fork()`**: the group stays with the parent. In the child every call about it fails with
+//!   [`Error::Forked`], and its only thread is no worker. The child can make new groups.
+//! - **`exec`**: the new program starts without groups.
+//! - **Signals**: servers block them all. A worker that waits for its turn runs a handler when it
+//!   is its turn. No function of this crate may be called in a handler.
+//! - **A program closes the descriptor of `/dev/umcg`**: the next call opens it again.
+//! - **`RLIMIT_MEMLOCK`**: the kernel pins one page for a group, and one for each 32 threads.
+//!
+//! # Limits
+//!
+//! Linux on x86_64 and arm64, with the module loaded. A group has at most [64
+//! servers](Builder::servers). Real-time priorities of workers mean nothing to the order in which
+//! they run.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    loom,
+    allow(
+        dead_code,
+        unused_imports,
+        unreachable_pub,
+        reason = "models need the words alone"
+    )
+)]
+#![cfg_attr(
+    not(feature = "std"),
+    allow(dead_code, reason = "the engine has no face without std")
+)]
+
+extern crate alloc;
+#[cfg(all(test, not(feature = "std")))]
+extern crate std;
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("umcg is for 64-bit Linux");
+
+mod atomic;
+#[cfg(not(loom))]
+#[forbid(unsafe_code)]
+mod engine;
+mod error;
+#[cfg(all(feature = "std", not(loom)))]
+#[forbid(unsafe_code)]
+mod face;
+#[cfg(not(loom))]
+#[forbid(unsafe_code)]
+pub mod policy;
+mod raw;
+mod sys;
+
+pub use error::Error;
+#[cfg(all(feature = "std", not(loom)))]
+pub use face::{
+    builder::Builder,
+    current::{is_worker, leave, set_class, yield_now, Entered},
+    group::{Group, Options, ShutdownError},
+    join::{JoinError, JoinHandle},
+    section::{no_preempt, NoPreempt},
+};

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What a policy is asked.
+
+use super::token::{IdleWorker, Worker};
+use crate::raw::record::Reason;
+use core::time::Duration;
+
+/// What becomes of a worker whose slice has ended while others are queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SliceEnd {
+    /// It runs on. The policy is called again after another slice.
+    Keep,
+    /// It gives way; when it has left its critical section, if it is in one
+    /// ([`no_preempt()`](crate::no_preempt)).
+    Kick,
+    /// It gives way at once, even in a critical section.
+    Insist,
+}
+
+/// Decides which worker runs. See [the module](super) for what it must not do.
+///
+/// The calls come from the servers and the ticker of the group, one at a time.
+pub trait Policy: Send {
+    /// A worker is queued. If the token is dropped it stays so: it runs when the policy has no
+    /// worker for a server that needs one.
+    fn wake(&mut self, worker: IdleWorker, reason: Reason);
+
+    /// The worker that this server is to run, of the number 0 and up, or none. It is called again
+    /// when further workers have been queued.
+    fn next(&mut self, server: usize) -> Option<IdleWorker>;
+
+    /// A worker has blocked while others were queued. A hint: some of these events are not
+    /// reported.
+    fn block(&mut self, worker: &Worker) {
+        let _ = worker;
+    }
+
+    /// A worker has run for a slice or longer, while others are queued.
+    fn slice_end(&mut self, worker: &Worker, ran: Duration) -> SliceEnd {
+        let _ = (worker, ran);
+        SliceEnd::Kick
+    }
+}

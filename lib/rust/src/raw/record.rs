@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the engine knows of a thread.
+
+use super::task::Task;
+use crate::sys::memory::Zeroed;
+use core::{
+    mem::offset_of,
+    ptr,
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+};
+
+/// A thread of a group. Records are never unmapped: one that is not used any more is used again.
+///
+/// Each link is used by the current owner of the record only. Loads and stores are relaxed, since
+/// what passes a record on orders them as well.
+#[repr(C)]
+pub(crate) struct Record {
+    pub(crate) task: Task,
+    tid: AtomicU32,
+    /// What a worker does that its state does not say: `FRESH`, `YIELDS` or zero.
+    phase: AtomicU32,
+    /// `HELD` while a policy has a token of the worker, `RETURNED` when that was dropped.
+    token: AtomicU32,
+    /// The class of a worker, 0 to 255: what it means is the policy's business.
+    class: AtomicU32,
+    /// The number of its group.
+    group: AtomicU32,
+    /// A word for the policy.
+    pub(crate) data: AtomicU64,
+    /// The next one in a list of a policy, or of workers that were taken over.
+    pub(crate) link: Link,
+    /// The neighbours among the workers that are queued; under the lock of the scheduler.
+    pub(crate) before: Link,
+    pub(crate) after: Link,
+    /// The next one that has the same hash, or is free; under the lock of the roster.
+    pub(crate) beside: Link,
+}
+
+#[cfg(not(loom))]
+// SAFETY: All fields are atomic integers and pointers, and the latter are null when they are zero.
+unsafe impl Zeroed for Record {}
+
+const FRESH: u32 = 1;
+const YIELDS: u32 = 2;
+const HELD: u32 = 1;
+const RETURNED: u32 = 2;
+
+/// Why a worker is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It has entered the group.
+    New,
+    /// It was blocked, and could go on.
+    Woken,
+    /// It gives way to others: [`yield_now()`](crate::yield_now).
+    Yielded,
+    /// Its slice was over. It may have blocked before it noticed.
+    Preempted,
+}
+
+impl Record {
+    /// Makes this the record of the calling thread, which registers with it.
+    pub(crate) fn prepare(&self, tid: u32, group: u32, class: u8) {
+        // Relaxed, all of them: others find the record by what comes after this.
+        self.tid.store(tid, Ordering::Relaxed);
+        self.group.store(group, Ordering::Relaxed);
+        self.phase.store(FRESH, Ordering::Relaxed);
+        self.token.store(0, Ordering::Relaxed);
+        self.class.store(class.into(), Ordering::Relaxed);
+        self.data.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tid(&self) -> u32 {
+        // Relaxed: it does not change while the record is in use.
+        self.tid.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn group(&self) -> u32 {
+        // Relaxed: it does not change while the record is in use.
+        self.group.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn class(&self) -> u8 {
+        // CAST: It was a u8. Relaxed: no other data depends on it.
+        self.class.load(Ordering::Relaxed) as u8
+    }
+
+    pub(crate) fn set_class(&self, class: u8) {
+        // Relaxed: no other data depends on it.
+        self.class.store(class.into(), Ordering::Relaxed);
+    }
+
+    /// The calling worker has run.
+    pub(crate) fn has_run(&self) {
+        // Relaxed: the kernel orders what the worker did before it was queued.
+        self.phase.store(0, Ordering::Relaxed);
+    }
+
+    /// The calling worker is about to give way.
+    pub(crate) fn yields(&self) {
+        // Relaxed: the kernel orders it before the worker is queued.
+        self.phase.store(YIELDS, Ordering::Relaxed);
+    }
+
+    /// Why the worker was queued, which was taken from the kernel's list.
+    pub(crate) fn reason(&self) -> Reason {
+        // Relaxed: ordered by the exchange that has taken the list.
+        match self.phase.load(Ordering::Relaxed) {
+            FRESH => Reason::New,
+            YIELDS => Reason::Yielded,
+            _ if self.task.state().is_preempted() => Reason::Preempted,
+            _ => Reason::Woken,
+        }
+    }
+
+    /// A policy gets a token of the worker. Under the lock of the scheduler, as all but the last.
+    pub(crate) fn give_token(&self) {
+        // Relaxed: the lock orders it.
+        self.token.store(HELD, Ordering::Relaxed);
+    }
+
+    /// The token has come back with the worker to be run. Returns false if it is of no worth.
+    pub(crate) fn take_token(&self) -> bool {
+        // Relaxed: the lock orders it.
+        self.token.swap(0, Ordering::Relaxed) == HELD
+    }
+
+    pub(crate) fn is_returned(&self) -> bool {
+        // Acquire: pairs with the release in `return_token()`.
+        self.token.load(Ordering::Acquire) == RETURNED
+    }
+
+    /// The policy has dropped the token, anywhere.
+    pub(crate) fn return_token(&self) {
+        // Release: pairs with the acquire of `is_returned()`. Nothing to be done if it has failed:
+        // the worker is no longer that of the policy.
+        let _ = self
+            .token
+            .compare_exchange(HELD, RETURNED, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// The record whose node of the idle-worker list has this address.
+    pub(super) fn of_node(node: u64) -> &'static Self {
+        // CAST: The address of a node.
+        let address = node as usize - offset_of!(Self, task) - offset_of!(Task, idle_node);
+
+        // SAFETY: The list holds nodes that threads have registered, and the kernel has pushed:
+        // each is part of a record, which is never unmapped and whose address was exposed.
+        unsafe { &*ptr::with_exposed_provenance(address) }
+    }
+}
+
+/// A record, or none.
+#[derive(Default)]
+pub(crate) struct Link(AtomicPtr<Record>);
+
+/// Records from anywhere, linked by [`Record::beside`], that any thread may give and take.
+pub(crate) struct Pile(Link);
+
+impl Pile {
+    pub(crate) const fn new() -> Self {
+        Self(Link(AtomicPtr::new(ptr::null_mut())))
+    }
+
+    /// Takes all, or none.
+    pub(crate) fn take(&self) -> Option<&'static Record> {
+        // Acquire: pairs with the release in `give()`.
+        let first = self.0 .0.swap(ptr::null_mut(), Ordering::Acquire);
+
+        Link(AtomicPtr::new(first)).get()
+    }
+
+    /// Gives the records that begin with `first` and end with `last`.
+    pub(crate) fn give(&self, first: &'static Record, last: &'static Record) {
+        let new = ptr::from_ref(first).cast_mut();
+        // Relaxed: nothing is read of it.
+        let mut head = self.0 .0.load(Ordering::Relaxed);
+
+        loop {
+            // Relaxed: published by the exchange.
+            last.beside.0.store(head, Ordering::Relaxed);
+            // Release: pairs with the acquire in `take()`.
+            match self
+                .0
+                 .0
+                .compare_exchange(head, new, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn get(&self) -> Option<&'static Record> {
+        // Relaxed: see the type of records.
+        let record = self.0.load(Ordering::Relaxed);
+
+        // SAFETY: The pointer comes from a reference of this lifetime, or is null: see `set()`, and
+        // memory in which nothing was set is zero.
+        unsafe { record.as_ref() }
+    }
+
+    pub(crate) fn set(&self, record: Option<&'static Record>) {
+        let pointer = record.map_or(ptr::null_mut(), |record| ptr::from_ref(record).cast_mut());
+
+        // Relaxed: see the type of records.
+        self.0.store(pointer, Ordering::Relaxed);
+    }
+
+    /// Takes what there is.
+    pub(crate) fn take(&self) -> Option<&'static Record> {
+        let record = self.get();
+
+        self.set(None);
+        record
+    }
+}
+
+/// Whether both are the same thread's.
+pub(crate) fn is_same(one: &Record, other: &Record) -> bool {
+    ptr::eq(one, other)
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The ABI of `/dev/umcg`, as `linux/umcg.h` has it: what of it this crate uses.
+//!
+//! The words that a thread shares with the kernel are in [`crate::raw`].
+
+use core::mem::size_of;
+
+pub(crate) const TASK_NONE: u64 = 0;
+pub(crate) const TASK_RUNNING: u64 = 1;
+pub(crate) const TASK_IDLE: u64 = 2;
+pub(crate) const TASK_BLOCKED: u64 = 3;
+pub(crate) const TASK_STATE_MASK: u64 = 0x3f;
+pub(crate) const TF_LOCKED: u64 = 1 << 6;
+pub(crate) const TF_PREEMPTED: u64 = 1 << 7;
+
+pub(crate) const TIMESTAMP_SHIFT: u32 = 18;
+pub(crate) const TIMESTAMP_BITS: u32 = 46;
+pub(crate) const TIMESTAMP_GRANULARITY: u32 = 4;
+
+/// A node of the idle-worker list whose link is not written yet.
+pub(crate) const IDLE_NODE_PENDING: u64 = 1;
+
+/// How many servers a group has at most, and places its ring.
+pub(crate) const SERVERS: usize = 64;
+
+/// A worker that the kernel preempts lends its server.
+pub(crate) const DIRECT_LEND: u32 = 4;
+
+pub(crate) const CTL_REGISTER: u32 = 0x00001;
+pub(crate) const CTL_UNREGISTER: u32 = 0x00002;
+pub(crate) const CTL_WORKER: u32 = 0x10000;
+pub(crate) const CTL_DIRECT: u32 = 0x20000;
+pub(crate) const CTL_CRITICAL: u32 = 0x40000;
+
+pub(crate) const WAIT_WAKE_ONLY: u32 = 1;
+pub(crate) const KICK_INSIST: u32 = 1;
+
+pub(crate) const ABI_VERSION: u32 = 2;
+pub(crate) const FEATURE_DIRECT: u64 = 1 << 3;
+pub(crate) const FEATURE_CRITICAL: u64 = 1 << 4;
+
+/// The advice by which `posix_fadvise()` of the device is a wait.
+pub(crate) const FADVISE_WAIT: i32 = 0x756d6367;
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct VersionArgs {
+    pub(crate) size: u32,
+    pub(crate) abi: u32,
+    pub(crate) features: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct CtlArgs {
+    pub(crate) size: u32,
+    pub(crate) flags: u32,
+    pub(crate) self_: u64,
+    pub(crate) direct: u64,
+    pub(crate) server_nr: u32,
+    pub(crate) reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct WaitArgs {
+    pub(crate) size: u32,
+    pub(crate) flags: u32,
+    pub(crate) abs_timeout: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct KickArgs {
+    pub(crate) size: u32,
+    pub(crate) flags: u32,
+    pub(crate) tid: u32,
+    pub(crate) reserved: u32,
+}
+
+const IOC_WRITE: u32 = 1;
+const IOC_READ: u32 = 2;
+
+/// The number of a call. Its size is that of the first version of the arguments, 16 for all of
+/// these, and stays so.
+const fn command(direction: u32, number: u32) -> u32 {
+    (direction << 30) | (16 << 16) | (0xbb << 8) | number
+}
+
+pub(crate) const IOC_VERSION: u32 = command(IOC_READ | IOC_WRITE, 0x80);
+pub(crate) const IOC_CTL: u32 = command(IOC_WRITE, 0x81);
+pub(crate) const IOC_WAIT: u32 = command(IOC_WRITE, 0x82);
+pub(crate) const IOC_KICK: u32 = command(IOC_WRITE, 0x83);
+
+const _: () = assert!(size_of::<VersionArgs>() == 16);
+const _: () = assert!(size_of::<CtlArgs>() == 32);
+const _: () = assert!(size_of::<WaitArgs>() == 16);
+const _: () = assert!(size_of::<KickArgs>() == 16);

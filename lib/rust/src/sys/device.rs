@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The calls of `/dev/umcg`.
+//!
+//! The device is opened once for the process, when it is first needed. Its descriptor has no
+//! state, so another one does as well: if the program closes it, as daemons close all that they
+//! find, it is opened again.
+
+use super::{
+    abi::{self, CtlArgs, KickArgs, VersionArgs, WaitArgs},
+    errno::{check, Errno},
+};
+use crate::raw::{direct::DirectGroup, task::Task};
+use core::{
+    mem::size_of,
+    ptr,
+    sync::atomic::{AtomicI32, AtomicU64, Ordering},
+};
+
+const PATH: &core::ffi::CStr = c"/dev/umcg";
+const NEEDED: u64 = abi::FEATURE_DIRECT | abi::FEATURE_CRITICAL;
+
+/// The descriptor, or -1.
+static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
+/// The number of the device, by which its descriptors are known.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// What the size of an argument structure is called in it.
+const fn size_u32<T>() -> u32 {
+    // CAST: They have less than a hundred bytes.
+    size_of::<T>() as u32
+}
+
+/// Opens the device, if that has not been done. Fails with `EPROTO` if the module speaks another
+/// ABI, or lacks direct mode.
+pub(crate) fn open() -> Result<(), Errno> {
+    descriptor().map(drop)
+}
+
+fn descriptor() -> Result<i32, Errno> {
+    // Acquire: pairs with the exchange that has published it; the number of the device is known.
+    match DESCRIPTOR.load(Ordering::Acquire) {
+        -1 => open_in_place_of(-1),
+        descriptor => Ok(descriptor),
+    }
+}
+
+fn open_in_place_of(stale: i32) -> Result<i32, Errno> {
+    // SAFETY: The path is a string with a zero at its end.
+    let new = check(unsafe { libc::open(PATH.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) })?;
+
+    if let Err(error) = agrees(new).and_then(|()| remember_number(new)) {
+        close(new);
+        return Err(error);
+    }
+    // Release publishes the number; acquire: what another thread has stored is used instead.
+    match DESCRIPTOR.compare_exchange(stale, new, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Ok(new),
+        Err(other) => {
+            close(new);
+            Ok(other)
+        }
+    }
+}
+
+fn close(descriptor: i32) {
+    // SAFETY: The caller has opened it, and not passed it on.
+    unsafe { libc::close(descriptor) };
+}
+
+fn agrees(descriptor: i32) -> Result<(), Errno> {
+    let mut args = VersionArgs {
+        size: size_u32::<VersionArgs>(),
+        ..Default::default()
+    };
+
+    // SAFETY: The call writes to the arguments, which are those that it takes.
+    check(unsafe { libc::ioctl(descriptor, abi::IOC_VERSION.into(), &raw mut args) })?;
+    if args.abi != abi::ABI_VERSION || args.features & NEEDED != NEEDED {
+        return Err(Errno(libc::EPROTO));
+    }
+    Ok(())
+}
+
+fn status_of(descriptor: i32) -> Result<libc::stat, Errno> {
+    // SAFETY: A structure of numbers, for which zero is a value.
+    let mut status: libc::stat = unsafe { core::mem::zeroed() };
+
+    // SAFETY: The call writes to the structure, which is the one that it takes.
+    check(unsafe { libc::fstat(descriptor, &raw mut status) })?;
+    Ok(status)
+}
+
+fn remember_number(descriptor: i32) -> Result<(), Errno> {
+    // Relaxed: the number is always the same, and is published by the descriptor.
+    NUMBER.store(status_of(descriptor)?.st_rdev, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether a descriptor is still one of the device.
+fn is_device(descriptor: i32) -> bool {
+    status_of(descriptor).is_ok_and(|status| {
+        status.st_mode & libc::S_IFMT == libc::S_IFCHR
+            // Relaxed: published by the descriptor.
+            && status.st_rdev == NUMBER.load(Ordering::Relaxed)
+    })
+}
+
+/// Makes a call, and makes it again if the descriptor turns out to be no longer that of the device.
+/// What another file has done with such a call is nothing: it does not know the command.
+fn call(mut function: impl FnMut(i32) -> Result<(), Errno>) -> Result<(), Errno> {
+    let used = descriptor()?;
+
+    match function(used) {
+        Err(_) if !is_device(used) => function(open_in_place_of(used)?),
+        result => result,
+    }
+}
+
+fn ctl(args: &CtlArgs) -> Result<(), Errno> {
+    call(|descriptor| {
+        // SAFETY: The call reads the arguments. That the memory which they name stays in place is
+        // promised by the callers.
+        check(unsafe { libc::ioctl(descriptor, abi::IOC_CTL.into(), ptr::from_ref(args)) })
+            .map(drop)
+    })
+}
+
+/// The address of words that the kernel is to share, which may come back from it.
+fn address_of<T>(words: &T) -> u64 {
+    ptr::from_ref(words).expose_provenance() as u64
+}
+
+/// Registers the calling thread. `direct`: the group, and the number of a server in it.
+///
+/// What is registered stays where it is until the thread is unregistered or gone: the words of
+/// threads are never unmapped, and a group is kept by each thread that is registered in it.
+pub(crate) fn register(
+    flags: u32,
+    task: &'static Task,
+    direct: Option<(&DirectGroup, u32)>,
+) -> Result<(), Errno> {
+    let (group, server_nr) = direct.map_or((0, 0), |(group, nr)| (address_of(group), nr));
+
+    ctl(&CtlArgs {
+        size: size_u32::<CtlArgs>(),
+        flags: flags | abi::CTL_REGISTER,
+        self_: address_of(task),
+        direct: group,
+        server_nr,
+        reserved: 0,
+    })
+}
+
+/// Unregisters the calling thread. This does not fail while it is registered.
+pub(crate) fn unregister() -> Result<(), Errno> {
+    ctl(&CtlArgs {
+        size: size_u32::<CtlArgs>(),
+        flags: abi::CTL_UNREGISTER,
+        ..Default::default()
+    })
+}
+
+/// Waits until the state of the calling thread is RUNNING; wakes the thread that it names first.
+pub(crate) fn wait() -> Result<(), Errno> {
+    wait_with(0)
+}
+
+/// Wakes the thread that the calling one names.
+pub(crate) fn wake() -> Result<(), Errno> {
+    wait_with(abi::WAIT_WAKE_ONLY)
+}
+
+fn wait_with(flags: u32) -> Result<(), Errno> {
+    // SAFETY: The call takes numbers. Of a file that is not the device it takes no such advice.
+    match unsafe { libc::posix_fadvise(descriptor()?, 0, flags.into(), abi::FADVISE_WAIT) } {
+        0 => Ok(()),
+        error @ (libc::ESRCH | libc::EINTR) => Err(Errno(error)),
+        // A module or a filter that does not know this form, or another file.
+        _ => wait_by_ioctl(flags),
+    }
+}
+
+#[cold]
+fn wait_by_ioctl(flags: u32) -> Result<(), Errno> {
+    let args = WaitArgs {
+        size: size_u32::<WaitArgs>(),
+        flags,
+        abs_timeout: 0,
+    };
+
+    call(|descriptor| {
+        // SAFETY: The call reads the arguments.
+        check(unsafe { libc::ioctl(descriptor, abi::IOC_WAIT.into(), &raw const args) }).map(drop)
+    })
+}
+
+/// Has a worker give way to its server: also in a critical section, if the caller `insists`.
+pub(crate) fn kick(tid: u32, insists: bool) -> Result<(), Errno> {
+    let args = KickArgs {
+        size: size_u32::<KickArgs>(),
+        flags: if insists { abi::KICK_INSIST } else { 0 },
+        tid,
+        reserved: 0,
+    };
+
+    call(|descriptor| {
+        // SAFETY: The call reads the arguments.
+        check(unsafe { libc::ioctl(descriptor, abi::IOC_KICK.into(), &raw const args) }).map(drop)
+    })
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the crate needs of the kernel: the calls of `/dev/umcg`, memory to share with it, futexes
+//! and clocks.
+
+pub(crate) mod abi;
+pub(crate) mod device;
+pub(crate) mod errno;
+pub(crate) mod futex;
+pub(crate) mod memory;
+pub(crate) mod thread;
