@@ -150,6 +150,7 @@ static void *worker_main(void *argument)
 	free(argument);
 	self->result = direct_worker_register(self, start.direct);
 	if (!self->result) {
+		self->begun = true;
 		self->body(self);
 		direct_worker_leave(self);
 	}
@@ -177,6 +178,7 @@ void direct_server_start(struct umcg_thread *self, struct direct *direct, uint32
 void direct_worker_start(struct umcg_thread *self, struct direct *direct,
 			 void (*body)(struct umcg_thread *self))
 {
+	self->begun = false;
 	start_thread(self, direct, 0, worker_main, body);
 }
 
@@ -605,7 +607,8 @@ bool direct_sends(int ends[2], char byte)
 
 bool direct_blocks(struct umcg_thread *worker)
 {
-	return state_of(&worker->task) == BLOCKED && thread_sleeps(worker->tid);
+	/* A worker is BLOCKED while it registers, too, and may sleep there. */
+	return worker->begun && state_of(&worker->task) == BLOCKED && thread_sleeps(worker->tid);
 }
 
 bool direct_gave_way(struct umcg_thread *worker)

@@ -74,6 +74,8 @@ struct umcg_thread {
 	struct umcg_thread *next;
 	pthread_t thread;
 	_Atomic pid_t tid;
+	/* A worker in direct mode is registered and has been run. */
+	_Atomic bool begun;
 	/* The progress of the body, and its result. */
 	_Atomic int phase;
 	_Atomic long result;
