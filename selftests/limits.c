@@ -20,9 +20,7 @@
 #define OTHER_USER	2000
 #define PER_PROCESS	8
 #define PER_USER	12
-/* More than a page has. */
-#define SLOTS		66
-#define LIMITS	"max_tasks_per_process=8 max_tasks_per_user=12 max_slots_per_process=66"
+#define LIMITS	"max_tasks_per_process=8 max_tasks_per_user=12"
 #define MANY		20
 #define ROUNDS		10
 #define TURNS		50
@@ -529,60 +527,6 @@ TEST_F(limits, a_thread_that_has_left_counts_until_its_memory_is_freed)
 			TH_LOG("%s", limited[i].name);
 		EXPECT_TRUE(nothing_is_left());
 	}
-}
-
-static int take_a_slot(void *argument)
-{
-	(void)argument;
-	return slot_register(0);
-}
-
-/* Root is not exempt: there are no more. */
-TEST_F(limits, a_process_has_a_limit_of_slots)
-{
-	static struct umcg_thread crowd[SLOTS];
-	int status;
-
-	for (int i = 0; i < SLOTS; i++)
-		thread_start(&crowd[i], stay_with_slot);
-	for (int i = 0; i < SLOTS; i++) {
-		ASSERT_TRUE(SOON(crowd[i].phase == 1));
-		EXPECT_LE(0, crowd[i].result);
-		EXPECT_GT(SLOTS, crowd[i].result);
-	}
-	for (int i = 0; i < ROUNDS; i++)
-		EXPECT_EQ(-ENOSPC, slot_register(0));
-	EXPECT_EQ(SLOTS, umcg_stat("watched"));
-	status = process_ends(process_start(take_a_slot, NULL));
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
-		TH_LOG("the slot of another process");
-	for (int i = 0; i < SLOTS; i++) {
-		tell_to_go(&crowd[i]);
-		EXPECT_TRUE(thread_ends(&crowd[i]));
-		if (!i)
-			EXPECT_EQ(crowd[i].result, slot_register(0));
-	}
-	EXPECT_EQ(0, slot_unregister());
-}
-
-/* The whole mapping can be read; beyond the last possible slot it shows the same page. */
-TEST_F(limits, there_is_one_page_more_than_slots_need)
-{
-	const int last = UMCG_SCHED_STATE_SLOTS - 1;
-	const long pages = (SLOTS * sizeof(*slots) + PAGE - 1) / PAGE;
-
-	ASSERT_TRUE(slots_map());
-	for (int slot = 0; slot <= last; slot++)
-		ASSERT_EQ(0, slot_state(slot) | slot_seq(slot) | slots[slot].tid);
-	EXPECT_EQ(pages + 1, umcg_stat("slot_pages"));
-	ASSERT_EQ(0, slot_register(0));
-	EXPECT_EQ(gettid(), slots[0].tid);
-	EXPECT_EQ(0, slots[last].tid);
-	EXPECT_EQ(0, slot_unregister());
-	EXPECT_EQ(pages + 1, umcg_stat("slot_pages"));
-	EXPECT_EQ(0, munmap((void *)slots, UMCG_SCHED_STATE_SIZE));
-	EXPECT_TRUE(SOON(umcg_stat("slot_pages") == 0));
 }
 
 TEST_F(limits, of_zero_admit_nobody)

@@ -6,34 +6,10 @@
 #ifndef UMCG_DIRECT_H
 #define UMCG_DIRECT_H
 
-#include "umcg_test.h"
-
-#define DIRECT_THREADS	32
+#include "umcg_direct_words.h"
 
 #define DIRECT_SERVER_FLAGS	(SERVER_FLAGS | UMCG_CTL_DIRECT)
 #define DIRECT_WORKER_FLAGS	(WORKER_FLAGS | UMCG_CTL_DIRECT)
-
-/* A group, and who is in it. */
-struct direct {
-	struct umcg_direct_group *words;
-	/* Its threads, found by TID. */
-	struct umcg_thread *_Atomic threads[DIRECT_THREADS];
-	/* Of these the servers, by number. */
-	struct umcg_thread *_Atomic servers[UMCG_DIRECT_SERVERS];
-	/* The workers that were taken from the kernel's list, oldest first. */
-	pthread_mutex_t lock;
-	struct umcg_thread *taken;
-	/* The servers are to come to an end. */
-	_Atomic bool over;
-	/* Workers have critical sections. */
-	bool critical;
-	/* How long a server that serves waits in the set; 0 for a short time. */
-	unsigned int idle_ms;
-	/* Whether a server that serves puts further workers into the ring. */
-	bool fills_ring;
-	/* The first thing that was wrong, or NULL. */
-	const char *_Atomic fault;
-};
 
 /* A group of no threads, with these umcg_direct_group::flags. */
 bool direct_init(struct direct *direct, uint32_t flags);
@@ -55,21 +31,8 @@ void direct_worker_start(struct umcg_thread *self, struct direct *direct,
 struct direct *direct_of(struct umcg_thread *self);
 uint32_t direct_nr(struct umcg_thread *server);
 
-/* The words. */
-uint64_t direct_idle_servers(struct direct *direct);
-uint32_t direct_running(struct direct *direct, uint32_t nr);
 /* Who has run under this server last, or NULL. */
 struct umcg_thread *direct_running_thread(struct direct *direct, uint32_t nr);
-bool direct_has_work(struct direct *direct);
-/* Puts a server, which is IDLE, into the set. */
-void direct_put(struct direct *direct, uint32_t nr);
-/* Takes this server out of the set, if it is there. */
-bool direct_take_back(struct direct *direct, uint32_t nr);
-/* Takes any server out of the set, or NULL. */
-struct umcg_thread *direct_take_server(struct direct *direct);
-/* The ring, of which a test may fill any place. */
-bool direct_push(struct direct *direct, uint32_t tid);
-uint32_t direct_pop(struct direct *direct);
 
 /*
  * The calling server waits in the set until it is started: 0, and then it is
