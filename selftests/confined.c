@@ -5,20 +5,19 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "ioctl_filter.h"
+#include "umcg_cgroup.h"
 #include "umcg_test.h"
 
 #define USER		1000
@@ -53,18 +52,6 @@ FIXTURE_SETUP(confined)
 FIXTURE_TEARDOWN(confined)
 {
 	EXPECT_TRUE(nothing_is_left());
-}
-
-static bool become(uid_t user)
-{
-	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
-}
-
-static int result_of_process(int (*body)(void *), void *argument)
-{
-	int status = process_ends(process_start(body, argument));
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* The program owned by root: reports how it was started, and stays until it is told to exit. */
@@ -117,7 +104,7 @@ static int meet_a_setuid_program(void *argument)
 	pid_t pid;
 
 	(void)argument;
-	if (!become(USER) || server_register(&server))
+	if (!become_user(USER) || server_register(&server))
 		return 1;
 	pid = clone(start_the_program, stack + STACK_SIZE, CLONE_VM | SIGCHLD, NULL);
 	if (pid < 0 || !SOON(worker.phase == 1) || worker.result)
@@ -165,7 +152,7 @@ TEST_F(confined, a_program_that_gains_privileges_is_out_of_reach)
 static int register_and_gain_privileges(void *argument)
 {
 	(void)argument;
-	if (!become(USER) || server_register(&server))
+	if (!become_user(USER) || server_register(&server))
 		return 1;
 	execute_the_program();
 }
@@ -207,7 +194,7 @@ TEST_F(confined, privileges_wait_for_pending_wakers)
 static int register_under_a_filter(void *argument)
 {
 	(void)argument;
-	if (!become(USER) || server_register(&server) || umcg_ctl(UMCG_CTL_UNREGISTER, NULL))
+	if (!become_user(USER) || server_register(&server) || umcg_ctl(UMCG_CTL_UNREGISTER, NULL))
 		return 1;
 	if (!filter_ioctl(UMCG_IOC_CTL) || server_register(&server) != -EPERM)
 		return 2;
@@ -239,7 +226,7 @@ static void block_in_strict_mode(struct umcg_thread *self)
 /* The worker is reported, queued and run like any other, and starts its server when it exits. */
 static int run_in_strict_mode(void *argument)
 {
-	if (!become(USER) || server_register(&server))
+	if (!become_user(USER) || server_register(&server))
 		return 1;
 	worker.arg = argument;
 	worker_start(&worker, &group, block_in_strict_mode);
@@ -284,7 +271,7 @@ static void violate_the_protocol(struct umcg_thread *self)
 
 static int be_killed(void *argument)
 {
-	if (!become(USER) || server_register(&server))
+	if (!become_user(USER) || server_register(&server))
 		return 1;
 	worker.arg = argument;
 	worker_start(&worker, &group, violate_the_protocol);
@@ -340,19 +327,6 @@ static void register_with_all(struct umcg_thread *self)
 	pthread_barrier_wait(&all_looked_at);
 }
 
-static bool write_file(const char *folder, const char *name, const char *value)
-{
-	char path[256];
-	int fd;
-	bool good;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, O_WRONLY);
-	good = fd >= 0 && write(fd, value, strlen(value)) > 0;
-	close(fd);
-	return good;
-}
-
 /* The kernel memory that a cgroup uses, in bytes. */
 static long kernel_memory(const char *cgroup)
 {
@@ -374,22 +348,22 @@ static long kernel_memory(const char *cgroup)
 static int register_a_crowd(void *argument)
 {
 	static struct umcg_thread crowd[CROWD];
-	const char *cgroup = argument;
+	const struct cgroup *cgroup = argument;
 	long before, after;
 
 	pthread_barrier_init(&all_started, NULL, CROWD + 1);
 	pthread_barrier_init(&all_registered, NULL, CROWD + 1);
 	pthread_barrier_init(&all_looked_at, NULL, CROWD + 1);
-	if (!write_file(cgroup, "cgroup.procs", "0") || !become(USER))
+	if (!cgroup_write(cgroup, "cgroup.procs", "0") || !become_user(USER))
 		return 1;
 	for (int i = 0; i < CROWD; i++)
 		thread_start(&crowd[i], register_with_all);
 	sleep_ms(STATISTICS_MS);
-	before = kernel_memory(cgroup);
+	before = kernel_memory(cgroup->path);
 	pthread_barrier_wait(&all_started);
 	pthread_barrier_wait(&all_registered);
 	sleep_ms(STATISTICS_MS);
-	after = kernel_memory(cgroup);
+	after = kernel_memory(cgroup->path);
 	pthread_barrier_wait(&all_looked_at);
 	if (registered != CROWD || before < 0 || after < 0)
 		return 2;
@@ -399,20 +373,17 @@ static int register_a_crowd(void *argument)
 
 TEST_F(confined, memory_of_registered_threads_is_charged_to_their_control_group)
 {
-	char root[] = "/tmp/cgroup-XXXXXX", cgroup[64];
+	struct cgroup cgroup;
+	char control[64];
+	int err;
 
-	ASSERT_NE(NULL, mkdtemp(root));
-	if (mount("none", root, "cgroup2", 0, NULL)) {
-		rmdir(root);
-		SKIP(return, "no cgroup2: %s", strerror(errno));
-	}
-	snprintf(cgroup, sizeof(cgroup), "%s/umcg-charge", root);
-	EXPECT_TRUE(write_file(root, "cgroup.subtree_control", "+memory"));
-	EXPECT_EQ(0, mkdir(cgroup, 0755));
-	EXPECT_EQ(0, result_of_process(register_a_crowd, cgroup));
-	EXPECT_TRUE(SOON(!rmdir(cgroup)));
-	EXPECT_EQ(0, umount(root));
-	EXPECT_EQ(0, rmdir(root));
+	err = cgroup_create(&cgroup);
+	if (err)
+		SKIP(return, "no cgroup2: %s", strerror(-err));
+	snprintf(control, sizeof(control), "%s/cgroup.subtree_control", cgroup.root);
+	EXPECT_TRUE(write_file(control, "+memory"));
+	EXPECT_EQ(0, result_of_process(register_a_crowd, &cgroup));
+	EXPECT_TRUE(cgroup_remove(&cgroup));
 }
 
 TEST_HARNESS_MAIN

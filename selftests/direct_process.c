@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "umcg_cgroup.h"
 #include "umcg_direct.h"
 
 /* What this program is told to do when it is executed by a test. */
@@ -161,28 +162,21 @@ static int execute_in_adopted_worker(void *argument)
 	return 11;
 }
 
-static int status_of(int (*body)(void *), struct scene *scene)
-{
-	const int status = process_ends(process_start(body, scene));
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 TEST_F(direct_exec, main_thread_leaves_nothing_registered)
 {
-	EXPECT_EQ(0, status_of(execute_in_main_thread, &self->scene));
+	EXPECT_EQ(0, result_of_process(execute_in_main_thread, &self->scene));
 	EXPECT_TRUE(nothing_is_left());
 }
 
 TEST_F(direct_exec, server_leaves_nothing_registered)
 {
-	EXPECT_EQ(0, status_of(execute_in_server, &self->scene));
+	EXPECT_EQ(0, result_of_process(execute_in_server, &self->scene));
 	EXPECT_TRUE(nothing_is_left());
 }
 
 TEST_F(direct_exec, adopted_worker_leaves_nothing_registered)
 {
-	EXPECT_EQ(0, status_of(execute_in_adopted_worker, &self->scene));
+	EXPECT_EQ(0, result_of_process(execute_in_adopted_worker, &self->scene));
 	EXPECT_TRUE(nothing_is_left());
 }
 
@@ -476,59 +470,28 @@ TEST_F(direct_stop, stopped_process_goes_on)
 	EXPECT_TRUE(ends_well(self->scene, self->pid, &status)) TH_LOG("status %#x", status);
 }
 
-static void write_file(const char *folder, const char *name, const char *value)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		perror(path);
-	close(fd);
-}
-
-static bool has_line(const char *folder, const char *name, const char *line)
-{
-	char path[128], text[256];
-	ssize_t length;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[length < 0 ? 0 : length] = '\0';
-	return strstr(text, line);
-}
-
 TEST_F(direct_stop, frozen_process_goes_on)
 {
-	char root[] = "/tmp/cgroup-XXXXXX";
-	char cgroup[64], pid[16];
+	struct cgroup cgroup;
+	char pid[16];
+	int err;
 	int status;
 
-	ASSERT_NE(NULL, mkdtemp(root));
-	if (mount("none", root, "cgroup2", 0, NULL)) {
-		rmdir(root);
-		SKIP(return, "no cgroup2: %s", strerror(errno));
-	}
-	snprintf(cgroup, sizeof(cgroup), "%s/umcg-%d", root, getpid());
+	err = cgroup_create(&cgroup);
+	if (err)
+		SKIP(return, "no cgroup2: %s", strerror(-err));
 	snprintf(pid, sizeof(pid), "%d", self->pid);
-	EXPECT_EQ(0, mkdir(cgroup, 0700));
-	write_file(cgroup, "cgroup.procs", pid);
+	EXPECT_TRUE(cgroup_write(&cgroup, "cgroup.procs", pid));
 	for (int i = 0; i < ROUNDS; i++) {
-		write_file(cgroup, "cgroup.freeze", "1");
-		EXPECT_TRUE(SOON(has_line(cgroup, "cgroup.events", "frozen 1")));
+		EXPECT_TRUE(cgroup_write(&cgroup, "cgroup.freeze", "1"));
+		EXPECT_TRUE(SOON(cgroup_has(&cgroup, "cgroup.events", "frozen 1")));
 		ASSERT_TRUE(direct_sends(self->scene->pipes[0], 'x'));
-		write_file(cgroup, "cgroup.freeze", "0");
-		EXPECT_TRUE(SOON(has_line(cgroup, "cgroup.events", "frozen 0")));
+		EXPECT_TRUE(cgroup_write(&cgroup, "cgroup.freeze", "0"));
+		EXPECT_TRUE(SOON(cgroup_has(&cgroup, "cgroup.events", "frozen 0")));
 	}
 	EXPECT_TRUE(ends_well(self->scene, self->pid, &status)) TH_LOG("status %#x", status);
-	EXPECT_TRUE(SOON(has_line(cgroup, "cgroup.events", "populated 0")));
-	EXPECT_EQ(0, rmdir(cgroup));
-	umount(root);
-	rmdir(root);
+	EXPECT_TRUE(SOON(cgroup_has(&cgroup, "cgroup.events", "populated 0")));
+	EXPECT_TRUE(cgroup_remove(&cgroup));
 }
 
 /* Credentials */

@@ -17,9 +17,9 @@
 #include "kselftest_harness.h"
 #include "umcg_crew.h"
 #include "umcg_direct.h"
+#include "umcg_random.h"
 
 #define DEFAULT_SECONDS	4
-#define A_DAY		(24 * 3600)
 /* A worker that has done nothing for so long is lost. */
 #define LOST_SECONDS	(20 * slowness())
 #define SERVERS		3
@@ -61,19 +61,16 @@ FIXTURE_VARIANT_ADD(direct_random, overtake_lend) {
 /* The threads are all of one test. */
 static FIXTURE_DATA(direct_random) *test;
 static __thread struct umcg_thread *me;
-static __thread uint64_t random_state;
+static __thread struct dice dice;
 
-/* A number below @limit (xorshift64*). */
-static unsigned int below(unsigned int limit)
+/* A number below @limit. */
+static unsigned int roll(unsigned int limit)
 {
 	static _Atomic unsigned int threads;
 
-	if (!random_state)
-		random_state = (test->seed + ++threads) * 0x9e3779b97f4a7c15ULL | 1;
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return (random_state * 0x2545f4914f6cdd1dULL >> 33) % limit;
+	if (!dice.state)
+		dice_begin(&dice, test->seed, ++threads);
+	return below(&dice, limit);
 }
 
 static void fault(const char *what)
@@ -113,7 +110,7 @@ static void check_in_handler(int signal)
 
 static void spin(void)
 {
-	for (volatile unsigned int i = below(20000); i; i--)
+	for (volatile unsigned int i = roll(20000); i; i--)
 		;
 }
 
@@ -141,7 +138,7 @@ static void stay_in_critical_section(struct umcg_thread *self)
 
 static void wait_for_a_moment(struct umcg_thread *self, bool yields)
 {
-	const uint64_t end = realtime_in_ms((int)below(6) - 1);
+	const uint64_t end = realtime_in_ms((int)roll(6) - 1);
 	const int err = yields ? direct_worker_yield(self, end) : direct_worker_wait(self, end);
 
 	if (err != -ETIMEDOUT)
@@ -151,13 +148,13 @@ static void wait_for_a_moment(struct umcg_thread *self, bool yields)
 
 static void take_turn(struct umcg_thread *self)
 {
-	switch (below(10)) {
+	switch (roll(10)) {
 	case 0:
 	case 1:
 		spin();
 		break;
 	case 2:
-		sleep_ms(below(4));
+		sleep_ms(roll(4));
 		break;
 	case 3:
 	case 4:
@@ -196,13 +193,13 @@ static void serve_wants(struct umcg_thread *self)
 	(void)self;
 	while (!test->direct.over) {
 		for (unsigned int i = 0; i < WORKERS; i++) {
-			if (!test->wants[i] || below(3) == 0)
+			if (!test->wants[i] || roll(3) == 0)
 				continue;
 			test->wants[i] = false;
 			if (write(test->pipes[i][1], "x", 1) != 1)
 				fault("a write to a pipe has failed");
 		}
-		sleep_ms(below(3));
+		sleep_ms(roll(3));
 	}
 }
 
@@ -211,14 +208,14 @@ static void disturb(struct umcg_thread *self)
 {
 	(void)self;
 	while (!test->enough) {
-		struct umcg_thread *worker = &test->workers[below(WORKERS)];
+		struct umcg_thread *worker = &test->workers[roll(WORKERS)];
 		struct umcg_kick_args kick = {
 			.size = sizeof(kick),
-			.flags = below(2) ? UMCG_KICK_INSIST : 0,
+			.flags = roll(2) ? UMCG_KICK_INSIST : 0,
 			.tid = worker->tid,
 		};
 
-		switch (below(4)) {
+		switch (roll(4)) {
 		case 0:
 		case 1:
 			if (!umcg_ioctl(UMCG_IOC_KICK, &kick))
@@ -229,11 +226,11 @@ static void disturb(struct umcg_thread *self)
 			break;
 		case 3:
 			/* One that comes and goes has no TID that is its own for long. */
-			thread_signal(&test->servers[1 + below(SERVERS - 1)], SIGUSR1);
+			thread_signal(&test->servers[1 + roll(SERVERS - 1)], SIGUSR1);
 			break;
 		}
-		if (below(3) == 0)
-			sleep_ms(below(3));
+		if (roll(3) == 0)
+			sleep_ms(roll(3));
 		else
 			sched_yield();
 	}
@@ -260,8 +257,8 @@ static void watch_queue(struct umcg_thread *self)
 				fault("the watcher was taken out and not started");
 			test->watched++;
 		}
-		worker_kick(&test->workers[below(WORKERS)]);
-		sleep_ms(below(5));
+		worker_kick(&test->workers[roll(WORKERS)]);
+		sleep_ms(roll(5));
 	}
 }
 
@@ -288,8 +285,8 @@ static void serve_at_times(struct umcg_thread *self)
 		if (worker && direct_run(self, worker))
 			fault("a worker cannot be run");
 		else if (!worker)
-			direct_wait(self, realtime_in_ms(1 + below(10)));
-		if (below(4))
+			direct_wait(self, realtime_in_ms(1 + roll(10)));
+		if (roll(4))
 			continue;
 		pass_on(self);
 		if (umcg_ctl(UMCG_CTL_UNREGISTER, NULL))

@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -139,11 +138,6 @@ static bool crowd_leaves(struct crowd *crowd)
 	return good;
 }
 
-static bool become(uid_t user)
-{
-	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
-}
-
 /* A process of a user: starts threads, and keeps those that could register. */
 struct guest {
 	uid_t user;
@@ -169,7 +163,7 @@ static int stay_as_user(void *argument)
 	static struct crowd crowd;
 	struct guest *guest = argument;
 
-	if (!become(guest->user) || (guest->uid_map && !enter_namespace(guest)))
+	if (!become_user(guest->user) || (guest->uid_map && !enter_namespace(guest)))
 		return 1;
 	guest->registered = crowd_comes(&crowd, guest->threads);
 	guest->ready = 2;
@@ -303,7 +297,7 @@ static int come_and_go(void *argument)
 	static struct crowd crowd;
 
 	(void)argument;
-	if (!become(USER))
+	if (!become_user(USER))
 		return 1;
 	for (int i = 0; i < ROUNDS; i++) {
 		if (crowd_comes(&crowd, MANY) != PER_PROCESS)
@@ -316,10 +310,7 @@ static int come_and_go(void *argument)
 
 TEST_F(limits, are_exact_in_a_race_and_free_again_at_once)
 {
-	int status = process_ends(process_start(come_and_go, NULL));
-
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
+	EXPECT_EQ(0, result_of_process(come_and_go, NULL))
 		TH_LOG("the step that went wrong");
 }
 
@@ -334,7 +325,7 @@ static int exit_registered(void *argument)
 	struct umcg_thread thread = {};
 
 	(void)argument;
-	if (!become(USER))
+	if (!become_user(USER))
 		return 1;
 	for (int i = 0; i < MANY * PER_USER; i++) {
 		thread_start(&thread, register_and_exit);
@@ -346,10 +337,7 @@ static int exit_registered(void *argument)
 
 TEST_F(limits, an_exit_frees_a_place)
 {
-	int status = process_ends(process_start(exit_registered, NULL));
-
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
+	EXPECT_EQ(0, result_of_process(exit_registered, NULL))
 		TH_LOG("the step that went wrong");
 }
 
@@ -400,15 +388,12 @@ static int exec_as_user(void *argument)
 	int rounds = 2 * PER_USER << 8 | dup(umcg_fd);
 
 	(void)argument;
-	return become(USER) ? exec_registered(&rounds) : 1;
+	return become_user(USER) ? exec_registered(&rounds) : 1;
 }
 
 TEST_F(limits, an_exec_frees_a_place)
 {
-	int status = process_ends(process_start(exec_as_user, NULL));
-
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
+	EXPECT_EQ(0, result_of_process(exec_as_user, NULL))
 		TH_LOG("the step that went wrong");
 }
 
@@ -418,7 +403,7 @@ static int fail_then_register(void *argument)
 	static struct crowd crowd;
 
 	(void)argument;
-	if (!become(USER))
+	if (!become_user(USER))
 		return 1;
 	for (int i = 0; i < MANY; i++) {
 		server_task_init(&task);
@@ -433,10 +418,7 @@ static int fail_then_register(void *argument)
 
 TEST_F(limits, a_failed_registration_takes_no_place)
 {
-	int status = process_ends(process_start(fail_then_register, NULL));
-
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
+	EXPECT_EQ(0, result_of_process(fail_then_register, NULL))
 		TH_LOG("the step that went wrong");
 }
 
@@ -446,7 +428,7 @@ static int use_all_kinds(void *argument)
 	static struct crowd crowds[ARRAY_SIZE(limited)];
 
 	(void)argument;
-	if (!become(USER))
+	if (!become_user(USER))
 		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(limited); i++) {
 		if (crowd_comes_for(&crowds[i], MANY, &limited[i]) != PER_PROCESS)
@@ -461,10 +443,7 @@ static int use_all_kinds(void *argument)
 
 TEST_F(limits, apply_to_slots_and_notifications_separately)
 {
-	int status = process_ends(process_start(use_all_kinds, NULL));
-
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
+	EXPECT_EQ(0, result_of_process(use_all_kinds, NULL))
 		TH_LOG("the step that went wrong");
 }
 
@@ -485,7 +464,7 @@ static int come_and_leave_as_user(void *argument)
 	static struct umcg_thread threads[PER_USER / 2];
 	int result = 0;
 
-	if (!become(USER))
+	if (!become_user(USER))
 		return 1;
 	for (int i = 0; i < PER_USER / 2; i++) {
 		threads[i].arg = argument;

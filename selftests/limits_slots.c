@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -43,7 +42,6 @@ static int take_a_slot(void *argument)
 TEST_F(limits_slots, are_what_a_process_can_have)
 {
 	static struct umcg_thread crowd[SLOTS];
-	int status;
 
 	for (int i = 0; i < SLOTS; i++)
 		thread_start(&crowd[i], stay_with_slot);
@@ -55,9 +53,7 @@ TEST_F(limits_slots, are_what_a_process_can_have)
 	for (int i = 0; i < ROUNDS; i++)
 		EXPECT_EQ(-ENOSPC, slot_register(0));
 	EXPECT_EQ(SLOTS, umcg_stat("watched"));
-	status = process_ends(process_start(take_a_slot, NULL));
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status))
+	EXPECT_EQ(0, result_of_process(take_a_slot, NULL))
 		TH_LOG("the slot of another process");
 	for (int i = 0; i < SLOTS; i++) {
 		tell_to_go(&crowd[i]);

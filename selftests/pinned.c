@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -52,27 +51,6 @@ FIXTURE_SETUP(pinned)
 FIXTURE_TEARDOWN(pinned)
 {
 	EXPECT_TRUE(nothing_is_left());
-}
-
-static bool become(uid_t user)
-{
-	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
-}
-
-static int result_of_process(int (*body)(void *), void *argument)
-{
-	const int status = process_ends(process_start(body, argument));
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static bool write_file(const char *path, const char *value)
-{
-	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-	const bool good = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
-
-	close(fd);
-	return good;
 }
 
 /* Maps memory at an address that is a multiple of its size, a power of two. NULL if that fails. */
@@ -286,7 +264,7 @@ static int pin_what_is_unmapped(void *argument)
 	int registered = 0;
 	long before, taken;
 
-	if (!become(USER) || setrlimit(RLIMIT_MEMLOCK, &limit))
+	if (!become_user(USER) || setrlimit(RLIMIT_MEMLOCK, &limit))
 		return 1;
 	before = free_kb();
 	for (int i = 0; i < CROWD; i++) {
@@ -341,7 +319,7 @@ static int change_pages(void *argument)
 		if (!pages[i])
 			return 1;
 	}
-	if (!become(USER) || setrlimit(RLIMIT_MEMLOCK, &limit))
+	if (!become_user(USER) || setrlimit(RLIMIT_MEMLOCK, &limit))
 		return 2;
 	for (int i = 0; i < ROUNDS; i++) {
 		thread.arg = pages[i % 2];

@@ -212,13 +212,6 @@ static int register_again(void)
 	return 0;
 }
 
-static int status_of(int (*body)(void *))
-{
-	int status = process_ends(process_start(body, NULL));
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static int execute_as_main_server(void *argument)
 {
 	static struct umcg_thread server, other;
@@ -272,15 +265,15 @@ static int execute_as_worker(void *argument)
 
 TEST_F(process, exec_by_a_server_leaves_nothing_registered)
 {
-	EXPECT_EQ(0, status_of(execute_as_main_server));
-	EXPECT_EQ(0, status_of(execute_as_other_server))
+	EXPECT_EQ(0, result_of_process(execute_as_main_server, NULL));
+	EXPECT_EQ(0, result_of_process(execute_as_other_server, NULL))
 		TH_LOG("not by the main thread, so its TID changes");
 	EXPECT_TRUE(nothing_is_left());
 }
 
 TEST_F(process, exec_by_a_worker_leaves_nothing_registered)
 {
-	EXPECT_EQ(0, status_of(execute_as_worker));
+	EXPECT_EQ(0, result_of_process(execute_as_worker, NULL));
 	EXPECT_TRUE(nothing_is_left());
 }
 

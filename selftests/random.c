@@ -25,9 +25,9 @@
 
 #include "kselftest_harness.h"
 #include "umcg_crew.h"
+#include "umcg_random.h"
 
 #define DEFAULT_SECONDS	10
-#define A_DAY		(24 * 3600)
 /* A worker that has made no progress for this long is lost. */
 #define LOST_SECONDS	(20 * slowness())
 #define HELPERS		5
@@ -63,7 +63,7 @@ FIXTURE(protocol) {
 static FIXTURE_DATA(protocol) *test;
 /* The worker that this thread is, and its random numbers. */
 static __thread struct umcg_thread *me;
-static __thread uint64_t random_state;
+static __thread struct dice dice;
 
 /* A number per thread, the same in every run. */
 static unsigned int thread_number(void)
@@ -81,15 +81,12 @@ static unsigned int thread_number(void)
 	return 0;
 }
 
-/* A number below @limit (xorshift64*). */
-static unsigned int below(unsigned int limit)
+/* A number below @limit. */
+static unsigned int roll(unsigned int limit)
 {
-	if (!random_state)
-		random_state = (test->seed + thread_number()) * 0x9e3779b97f4a7c15ULL | 1;
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return (random_state * 0x2545f4914f6cdd1dULL >> 33) % limit;
+	if (!dice.state)
+		dice_begin(&dice, test->seed, thread_number());
+	return below(&dice, limit);
 }
 
 static void fault(const char *what)
@@ -176,7 +173,7 @@ static void touch_missing_page(struct umcg_thread *self)
 
 static void spin(void)
 {
-	for (volatile unsigned int i = below(20000); i; i--)
+	for (volatile unsigned int i = roll(20000); i; i--)
 		;
 }
 
@@ -184,13 +181,13 @@ static void take_turn(struct umcg_thread *self)
 {
 	int err = 0;
 
-	switch (below(12)) {
+	switch (roll(12)) {
 	case 0:
 	case 1:
 		spin();
 		break;
 	case 2:
-		sleep_ms(below(4));
+		sleep_ms(roll(4));
 		break;
 	case 3:
 		block(self, PIPE);
@@ -212,7 +209,7 @@ static void take_turn(struct umcg_thread *self)
 		err = crew_swap(self);
 		break;
 	case 10:
-		err = crew_sleep(self, (int)below(6) - 1);
+		err = crew_sleep(self, (int)roll(6) - 1);
 		if (err == -ETIMEDOUT)
 			err = 0;
 		else
@@ -241,21 +238,21 @@ static int idle_ms(struct umcg_thread *server)
 {
 	struct umcg_crew *crew = &test->crew;
 
-	if (below(4) == 0) {
-		set_next_tid(&server->task, crew->workers[below(crew->worker_count)].tid);
-		umcg_wait(UMCG_WAIT_WAKE_ONLY | (below(2) ? UMCG_WAIT_WF_CURRENT_CPU : 0), 0);
+	if (roll(4) == 0) {
+		set_next_tid(&server->task, crew->workers[roll(crew->worker_count)].tid);
+		umcg_wait(UMCG_WAIT_WAKE_ONLY | (roll(2) ? UMCG_WAIT_WF_CURRENT_CPU : 0), 0);
 	}
 	/*
 	 * Every other second servers check only when they are started: a missing start is
 	 * detected.
 	 */
-	return monotonic_ns() / NSEC_PER_SEC % 2 ? 1 + below(10) : 1000 * slowness();
+	return monotonic_ns() / NSEC_PER_SEC % 2 ? 1 + roll(10) : 1000 * slowness();
 }
 
 static int slice_ms(struct umcg_thread *server)
 {
 	(void)server;
-	return below(4) ? 20000 : 1 + below(10);
+	return roll(4) ? 20000 : 1 + roll(10);
 }
 
 /* Preempts at random, in both ways, and sends signals without meaning. */
@@ -263,10 +260,10 @@ static void kick_at_random(struct umcg_thread *self)
 {
 	(void)self;
 	while (!test->enough) {
-		struct umcg_thread *worker = &test->crew.workers[below(test->crew.worker_count)];
+		struct umcg_thread *worker = &test->crew.workers[roll(test->crew.worker_count)];
 		int err = 0;
 
-		switch (below(4)) {
+		switch (roll(4)) {
 		case 0:
 			err = worker_kick(worker);
 			break;
@@ -274,8 +271,8 @@ static void kick_at_random(struct umcg_thread *self)
 			err = worker_preempt(worker, SIGUSR1);
 			break;
 		case 2:
-			err = thread_signal(below(3) ? worker :
-					    &test->crew.servers[below(test->crew.server_count)],
+			err = thread_signal(roll(3) ? worker :
+					    &test->crew.servers[roll(test->crew.server_count)],
 					    SIGUSR1);
 			break;
 		case 3:
@@ -286,8 +283,8 @@ static void kick_at_random(struct umcg_thread *self)
 			test->preemptions++;
 		else if (err != -EAGAIN && !test->enough)
 			fault("preemption fails");
-		if (below(4) == 0)
-			sleep_ms(below(3));
+		if (roll(4) == 0)
+			sleep_ms(roll(3));
 		else
 			sched_yield();
 	}
@@ -302,7 +299,7 @@ static void serve_wants(struct umcg_thread *self)
 			struct means *means = &test->means[i];
 			int want = means->want;
 
-			if (want == NOTHING || below(3) == 0)
+			if (want == NOTHING || roll(3) == 0)
 				continue;
 			means->want = NOTHING;
 			if (want == PIPE && write(means->pipe_ends[1], "x", 1) != 1)
@@ -314,7 +311,7 @@ static void serve_wants(struct umcg_thread *self)
 			means->futex = 1;
 			syscall(SYS_futex, &means->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 		}
-		sleep_ms(below(3));
+		sleep_ms(roll(3));
 	}
 }
 
@@ -332,7 +329,7 @@ static void serve_faults(struct umcg_thread *self)
 		if (poll(&poll_faults, 1, 20) != 1 ||
 		    read(test->faults, &message, sizeof(message)) != sizeof(message))
 			continue;
-		sleep_ms(below(3));
+		sleep_ms(roll(3));
 		zero.range.start = message.arg.pagefault.address & page_mask;
 		if (ioctl(test->faults, UFFDIO_ZEROPAGE, &zero) && errno != EEXIST)
 			fault("a missing page cannot be brought");
@@ -367,18 +364,11 @@ static void audit(struct umcg_thread *self)
 			audit_word(&test->crew.servers[i], &servers[i]);
 		for (unsigned int i = 0; i < test->crew.worker_count; i++)
 			audit_word(&test->crew.workers[i], &workers[i]);
-		if (below(8) == 0)
+		if (roll(8) == 0)
 			sleep_ms(1);
 		else
 			sched_yield();
 	}
-}
-
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
 /* Pages of which userfaultfd is told, if there is such a thing. */
@@ -408,7 +398,7 @@ FIXTURE_SETUP(protocol)
 
 	memset(self, 0, sizeof(*self));
 	test = self;
-	self->seed = number_from_environment("UMCG_SEED", monotonic_ns());
+	self->seed = seed_of_run();
 	self->seconds = number_from_environment("UMCG_SECONDS", DEFAULT_SECONDS);
 	umcg_test_begin(self->seconds + 3 * LOST_SECONDS);
 	sigaction(SIGUSR1, &action, NULL);
@@ -477,8 +467,8 @@ TEST_F_TIMEOUT(protocol, no_task_is_lost, A_DAY)
 	void (*const bodies[HELPERS])(struct umcg_thread *) = {
 		serve_wants, serve_faults, audit, kick_at_random, kick_at_random,
 	};
-	const unsigned int servers = 1 + below(CREW_SERVERS);
-	const unsigned int workers = 2 + below(CREW_WORKERS - 2);
+	const unsigned int servers = 1 + roll(CREW_SERVERS);
+	const unsigned int workers = 2 + roll(CREW_WORKERS - 2);
 	const long killed[] = { umcg_stat("killed_state"), umcg_stat("killed_server"),
 				umcg_stat("killed_memory") };
 	const long preempted = umcg_stat("preempted"), timed_out = umcg_stat("timed_out");

@@ -47,24 +47,6 @@ FIXTURE_TEARDOWN(security)
 	EXPECT_TRUE(nothing_is_left());
 }
 
-static bool become(uid_t user)
-{
-	return !setgroups(0, NULL) && !setresgid(user, user, user) && !setresuid(user, user, user);
-}
-
-/* What the process ends with, or -1 if it is killed or does not end. */
-static int result_of(pid_t pid)
-{
-	int status = process_ends(pid);
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static int result_of_process(int (*body)(void *), void *argument)
-{
-	return result_of(process_start(body, argument));
-}
-
 static int kick(pid_t tid)
 {
 	return umcg_ioctl(UMCG_IOC_KICK, &(struct umcg_kick_args){ .size = 16, .tid = tid });
@@ -92,7 +74,7 @@ static int use_umcg(void)
 static int cannot_open(void *argument)
 {
 	(void)argument;
-	if (!become(USER) || open(UMCG_DEVICE, O_RDWR) >= 0 || errno != EACCES)
+	if (!become_user(USER) || open(UMCG_DEVICE, O_RDWR) >= 0 || errno != EACCES)
 		return 1;
 	if (open(UMCG_DEVICE, O_RDONLY) >= 0 || errno != EACCES)
 		return 2;
@@ -139,7 +121,7 @@ TEST_F(security, a_member_of_the_group_uses_the_device)
 static int use_what_root_has_opened(void *argument)
 {
 	(void)argument;
-	return become(NOBODY) ? use_umcg() : 1;
+	return become_user(NOBODY) ? use_umcg() : 1;
 }
 
 TEST_F(security, a_descriptor_acts_on_the_caller_not_the_opener)
@@ -162,7 +144,7 @@ static int use_what_is_sent(void *argument)
 
 	close(umcg_fd);
 	umcg_fd = -1;
-	if (!become(NOBODY) || umcg_ctl(UMCG_CTL_UNREGISTER, NULL) != -EBADF)
+	if (!become_user(NOBODY) || umcg_ctl(UMCG_CTL_UNREGISTER, NULL) != -EBADF)
 		return 1;
 	umcg_fd = receive_descriptor(socket);
 	if (server_register(&self))
@@ -183,7 +165,7 @@ TEST_F(security, a_received_descriptor_gives_no_access_to_the_sender)
 	ASSERT_EQ(0, server_register(&sender));
 	pid = process_start(use_what_is_sent, &sockets[1]);
 	EXPECT_TRUE(send_descriptor(sockets[0], umcg_fd));
-	EXPECT_EQ(0, result_of(pid));
+	EXPECT_EQ(0, process_result(pid));
 	EXPECT_EQ(0, umcg_ctl(UMCG_CTL_UNREGISTER, NULL));
 }
 
@@ -197,7 +179,7 @@ static int wait_as_user(void *argument)
 {
 	struct shared *shared = argument;
 
-	if (!become(USER) || server_register(&shared->thread))
+	if (!become_user(USER) || server_register(&shared->thread))
 		return 1;
 	shared->pid = getpid();
 	state_must_change(&shared->thread.task, RUNNING, IDLE);
@@ -215,7 +197,7 @@ static int ask_for_others(void *argument)
 	static struct umcg_thread self;
 	struct others *others = argument;
 
-	if (!become(NOBODY) || server_register(&self))
+	if (!become_user(NOBODY) || server_register(&self))
 		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(others->tids); i++) {
 		const pid_t tid = others->tids[i];
@@ -256,7 +238,7 @@ TEST_F(security, errors_reveal_no_more_than_kill)
 	EXPECT_EQ(0, waitpid(registered, NULL, WNOHANG));
 	EXPECT_EQ(0, kill(registered, SIGKILL));
 	EXPECT_NE(-1, process_ends(registered));
-	EXPECT_EQ(0, result_of(zombie));
+	EXPECT_EQ(0, process_result(zombie));
 }
 
 /* The first process of a PID namespace: it sees itself and its children only. */
@@ -279,7 +261,7 @@ static int look_out_of_the_namespace(void *argument)
 
 static int enter_namespaces(void *argument)
 {
-	if (!become(USER) || unshare(CLONE_NEWUSER | CLONE_NEWPID))
+	if (!become_user(USER) || unshare(CLONE_NEWUSER | CLONE_NEWPID))
 		return 10;
 	return result_of_process(look_out_of_the_namespace, argument);
 }
@@ -294,7 +276,7 @@ static int pin_without_privileges(void *argument)
 	static struct umcg_task task;
 
 	(void)argument;
-	if (!become(USER) || setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){}) ||
+	if (!become_user(USER) || setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){}) ||
 	    unshare(CLONE_NEWUSER))
 		return 1;
 	server_task_init(&task);

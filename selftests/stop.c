@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "umcg_cgroup.h"
 #include "umcg_crew.h"
 #include "umcg_scene.h"
 
@@ -182,64 +183,35 @@ TEST_F(stop, a_worker_that_is_run_while_a_tracer_has_it_runs_later)
 	EXPECT_TRUE(scene_ends(self->scene));
 }
 
-static void write_file(const char *folder, const char *name, const char *value)
+static bool gets_at_once(const struct cgroup *cgroup, const char *event)
 {
-	char path[128];
-	int fd;
+	const uint64_t since = monotonic_ns();
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		perror(path);
-	close(fd);
-}
-
-/* Whether the file of a cgroup has this line soon enough to be called at once. */
-static bool gets_line(const char *folder, const char *name, const char *line)
-{
-	const uint64_t end = monotonic_ns() + AT_ONCE_MS * NSEC_PER_MSEC;
-	char path[128], text[256];
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	do {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t length = read(fd, text, sizeof(text) - 1);
-
-		close(fd);
-		text[length < 0 ? 0 : length] = '\0';
-		if (strstr(text, line))
-			return true;
-		sleep_ms(1);
-	} while (monotonic_ns() < end);
-	return false;
+	return SOON(cgroup_has(cgroup, "cgroup.events", event)) &&
+	       monotonic_ns() - since < AT_ONCE_MS * NSEC_PER_MSEC;
 }
 
 TEST_F(stop, the_freezer_freezes_a_process_and_thaws_it)
 {
-	char root[] = "/tmp/cgroup-XXXXXX";
-	char cgroup[64], pid[16];
+	struct cgroup cgroup;
+	char pid[16];
+	int err;
 
-	ASSERT_NE(NULL, mkdtemp(root));
-	if (mount("none", root, "cgroup2", 0, NULL)) {
-		rmdir(root);
-		SKIP(return, "no cgroup2: %s", strerror(errno));
-	}
-	snprintf(cgroup, sizeof(cgroup), "%s/umcg-%d", root, getpid());
+	err = cgroup_create(&cgroup);
+	if (err)
+		SKIP(return, "no cgroup2: %s", strerror(-err));
 	snprintf(pid, sizeof(pid), "%d", self->scene->pid);
-	EXPECT_EQ(0, mkdir(cgroup, 0700));
-	write_file(cgroup, "cgroup.procs", pid);
+	EXPECT_TRUE(cgroup_write(&cgroup, "cgroup.procs", pid));
 	for (int i = 0; i < 3; i++) {
-		write_file(cgroup, "cgroup.freeze", "1");
-		EXPECT_TRUE(gets_line(cgroup, "cgroup.events", "frozen 1"));
+		EXPECT_TRUE(cgroup_write(&cgroup, "cgroup.freeze", "1"));
+		EXPECT_TRUE(gets_at_once(&cgroup, "frozen 1"));
 		EXPECT_TRUE(is_still(self->scene));
-		write_file(cgroup, "cgroup.freeze", "0");
-		EXPECT_TRUE(gets_line(cgroup, "cgroup.events", "frozen 0"));
+		EXPECT_TRUE(cgroup_write(&cgroup, "cgroup.freeze", "0"));
+		EXPECT_TRUE(gets_at_once(&cgroup, "frozen 0"));
 	}
 	EXPECT_TRUE(scene_ends(self->scene));
-	EXPECT_TRUE(gets_line(cgroup, "cgroup.events", "populated 0"));
-	EXPECT_EQ(0, rmdir(cgroup));
-	umount(root);
-	rmdir(root);
+	EXPECT_TRUE(gets_at_once(&cgroup, "populated 0"));
+	EXPECT_TRUE(cgroup_remove(&cgroup));
 }
 
 FIXTURE(stopped) {

@@ -221,6 +221,15 @@ void count_signal(int signal, int sa_flags);
 pid_t process_start(int (*body)(void *argument), void *argument);
 /* The wait status of a process that ends soon, or -1. */
 int process_ends(pid_t pid);
+/* Its exit status, or -1 if it is killed or does not end soon. */
+int process_result(pid_t pid);
+/* The same, of a process that is started to do @body. */
+int result_of_process(int (*body)(void *argument), void *argument);
+
+/* Makes this process one of a user without groups. */
+bool become_user(uid_t user);
+/* Whether all of the text could be written. */
+bool write_file(const char *path, const char *text);
 
 /* An open file for another process; -1 if none came. */
 bool send_descriptor(int socket, int fd);

@@ -1,39 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Common code of the hostile tests: random numbers determined by a seed, gangs of
- * processes that are killed together, and uninvolved witnesses.
+ * Common code of the hostile tests: gangs of processes that are killed together, and uninvolved
+ * witnesses.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
 #include <stdio.h>
 
+#include "umcg_random.h"
 #include "umcg_test.h"
 
-/* A long run has its own limits; this one is for the harness. */
-#define A_DAY		(24 * 3600)
 /* A killed process that has not exited after this many seconds is a bug of the kernel. */
 #define GONE_SECONDS	(30 * slowness())
 
 /* A line that is shown even if the test passes. */
 #define FIGURE(format, ...) printf("# figure: " format "\n", ##__VA_ARGS__)
-
-/* Random numbers, the same ones for the same seed and place. */
-struct dice {
-	uint64_t state;
-};
-
-void dice_begin(struct dice *dice, uint64_t seed, uint64_t place);
-uint64_t dice_bits(struct dice *dice);
-/* A number below @limit. */
-unsigned int below(struct dice *dice, unsigned int limit);
-
-uint64_t number_from_environment(const char *name, uint64_t otherwise);
-/* UMCG_SEED, or another one each time. */
-uint64_t seed_of_run(void);
-
-/* Whether all of the text could be written. */
-bool write_file(const char *path, const char *text);
 
 /* Memory that all processes share which are started from now on. */
 void *shared_memory(size_t size);
