@@ -3,7 +3,7 @@
 //! What becomes of groups when the process forks or executes a program, gets signals, or closes
 //! what it has not opened.
 
-use crate::harness::{fixture, threads_called, wait_until, Pipe};
+use crate::harness::{fixture, sleeps, threads_called, wait_until, Pipe};
 use std::{
     fs,
     os::unix::{
@@ -12,11 +12,16 @@ use std::{
     },
     process::{self, Command, ExitStatus},
     sync::{
-        atomic::{AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
         Arc,
     },
+    thread,
+    time::{Duration, Instant},
 };
-use umcg::{Error, Group, ShutdownError};
+use umcg::{
+    policy::{Fifo, IdleWorker, Policy, Reason, SliceEnd, Worker},
+    Error, Group, ShutdownError,
+};
 
 fixture!(FIXTURE, "process":
     group_stays_with_the_parent,
@@ -27,6 +32,7 @@ fixture!(FIXTURE, "process":
     worker_handles_a_signal,
     servers_block_all_signals,
     closed_descriptor_is_opened_again,
+    slices_are_of_one_clock_in_a_time_namespace,
 );
 
 fn group() -> Group {
@@ -212,4 +218,96 @@ fn closed_descriptor_is_opened_again() {
         group.spawn(|| ()).unwrap().join().unwrap();
     }
     group.shutdown().unwrap();
+}
+
+/// Stores for how many nanoseconds the first worker has run whose slice ends.
+#[derive(Default)]
+struct FirstSlice {
+    fifo: Fifo,
+    ran: Arc<AtomicU64>,
+}
+
+impl Policy for FirstSlice {
+    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
+        self.fifo.wake(worker, reason);
+    }
+
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        self.fifo.next(server)
+    }
+
+    fn slice_end(&mut self, _: &Worker, ran: Duration) -> SliceEnd {
+        let nanoseconds = u64::try_from(ran.as_nanos()).unwrap_or(u64::MAX);
+
+        _ = self.ran.compare_exchange(0, nanoseconds, SeqCst, SeqCst);
+        SliceEnd::Kick
+    }
+}
+
+/// A slice that the kernel has begun, when a worker woke, ends by the clock of the crate.
+fn slice_begins_when_the_worker_wakes() {
+    let policy = FirstSlice::default();
+    let ran = Arc::clone(&policy.ran);
+    let slice_has_ended = {
+        let ran = Arc::clone(&ran);
+        move || ran.load(SeqCst) != 0
+    };
+    let group = Group::builder().servers(1).policy(policy).build().unwrap();
+    let pipe = Arc::new(Pipe::new());
+    let tid = Arc::new(AtomicU32::new(0));
+
+    let worker = {
+        let (pipe, tid, slice_has_ended) =
+            (Arc::clone(&pipe), Arc::clone(&tid), slice_has_ended.clone());
+        group.spawn(move || {
+            // SAFETY: The call takes nothing.
+            tid.store(unsafe { libc::gettid() } as u32, SeqCst);
+            pipe.read();
+            // It does not lend its server, so the other one stays queued.
+            let _section = umcg::no_preempt();
+            tid.store(0, SeqCst);
+            while !slice_has_ended() {}
+        })
+    };
+    wait_until("it waits for a byte", || {
+        let tid = tid.load(SeqCst);
+        tid != 0 && sleeps(tid)
+    });
+    // Long enough to be told from a slice that has begun before.
+    thread::sleep(Duration::from_millis(100));
+    let begin = Instant::now();
+    pipe.write(1);
+    wait_until("it runs", || tid.load(SeqCst) == 0);
+    let queued = group.spawn(|| {});
+    wait_until("its slice has ended", slice_has_ended);
+    let limit = begin.elapsed();
+    worker.unwrap().join().unwrap();
+    queued.unwrap().join().unwrap();
+    group.shutdown().unwrap();
+    // Timestamps are in steps of 16, and ahead by as many as there were changes within one.
+    let ran = Duration::from_nanos(ran.load(SeqCst));
+    assert!(
+        ran <= limit + Duration::from_micros(1),
+        "{ran:?} of {limit:?}"
+    );
+}
+
+fn slices_are_of_one_clock_in_a_time_namespace() {
+    const NO_TIME_NAMESPACES: i32 = 77;
+
+    let status = in_child(|| {
+        // The crate knows the clock of this process.
+        slice_begins_when_the_worker_wakes();
+        // SAFETY: The call takes a number.
+        if unsafe { libc::unshare(libc::CLONE_NEWTIME) } != 0 {
+            process::exit(NO_TIME_NAMESPACES);
+        }
+        fs::write("/proc/self/timens_offsets", "monotonic 10000 5\n").unwrap();
+        let status = in_child(slice_begins_when_the_worker_wakes);
+        assert!(status.success(), "{status}");
+    });
+    assert!(
+        status.success() || status.code() == Some(NO_TIME_NAMESPACES),
+        "{status}"
+    );
 }

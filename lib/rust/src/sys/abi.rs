@@ -49,6 +49,7 @@ pub(crate) struct VersionArgs {
     pub(crate) size: u32,
     pub(crate) abi: u32,
     pub(crate) features: u64,
+    pub(crate) clock_offset: i64,
 }
 
 #[repr(C)]
@@ -93,7 +94,7 @@ pub(crate) const IOC_CTL: u32 = command(IOC_WRITE, 0x81);
 pub(crate) const IOC_WAIT: u32 = command(IOC_WRITE, 0x82);
 pub(crate) const IOC_KICK: u32 = command(IOC_WRITE, 0x83);
 
-const _: () = assert!(size_of::<VersionArgs>() == 16);
+const _: () = assert!(size_of::<VersionArgs>() == 24);
 const _: () = assert!(size_of::<CtlArgs>() == 32);
 const _: () = assert!(size_of::<WaitArgs>() == 16);
 const _: () = assert!(size_of::<KickArgs>() == 16);

@@ -9,6 +9,7 @@
 use super::{
     abi::{self, CtlArgs, KickArgs, VersionArgs, WaitArgs},
     errno::{check, Errno},
+    thread,
 };
 use crate::raw::{direct::DirectGroup, task::Task};
 use core::{
@@ -31,10 +32,11 @@ const fn size_u32<T>() -> u32 {
     size_of::<T>() as u32
 }
 
-/// Opens the device, if that has not been done. Fails with `EPROTO` if the module speaks another
-/// ABI, or lacks direct mode.
+/// Opens the device, if that has not been done, and learns its clock. To be called before the first
+/// timestamp is made for a group: the process may be a child in another time namespace. Fails with
+/// `EPROTO` if the module speaks another ABI, or lacks direct mode.
 pub(crate) fn open() -> Result<(), Errno> {
-    descriptor().map(drop)
+    call(agrees)
 }
 
 fn descriptor() -> Result<i32, Errno> {
@@ -79,6 +81,7 @@ fn agrees(descriptor: i32) -> Result<(), Errno> {
     if args.abi != abi::ABI_VERSION || args.features & NEEDED != NEEDED {
         return Err(Errno(libc::EPROTO));
     }
+    thread::set_clock_offset(args.clock_offset);
     Ok(())
 }
 

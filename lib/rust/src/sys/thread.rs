@@ -2,7 +2,10 @@
 
 //! The calling thread, and the time.
 
-use core::ptr;
+use core::{
+    ptr,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 /// Its TID.
 pub(crate) fn tid() -> u32 {
@@ -19,7 +22,18 @@ pub(crate) fn yield_cpu() {
     unsafe { libc::sched_yield() };
 }
 
-/// Nanoseconds of CLOCK_MONOTONIC.
+/// By how many nanoseconds CLOCK_MONOTONIC is ahead of the kernel's, in a time namespace.
+static CLOCK_OFFSET: AtomicI64 = AtomicI64::new(0);
+
+/// Only a process of one thread can change its time namespace, so while there are groups this is
+/// always the same.
+pub(crate) fn set_clock_offset(offset: i64) {
+    // Relaxed: the threads of a group are made after it is built, or get the group by what orders
+    // this as well.
+    CLOCK_OFFSET.store(offset, Ordering::Relaxed);
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC, as the kernel has it in its own timestamps.
 pub(crate) fn monotonic_ns() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -29,7 +43,10 @@ pub(crate) fn monotonic_ns() -> u64 {
     // SAFETY: The call writes to the structure. It does not fail for this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     // CAST: This clock is not negative, and counts from the boot on.
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    let here = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+
+    // Relaxed: see `set_clock_offset()`.
+    here.wrapping_add_signed(CLOCK_OFFSET.load(Ordering::Relaxed).wrapping_neg())
 }
 
 /// All signals, blocked in the calling thread until this is dropped: threads that it makes
