@@ -5,6 +5,7 @@
 use crate::sys::futex;
 use core::{
     cell::UnsafeCell,
+    marker::PhantomData,
     ops::{Deref, DerefMut},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -26,6 +27,8 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 /// Exclusive access to the value of a lock.
 pub(crate) struct Guard<'a, T> {
     lock: &'a Lock<T>,
+    /// So that the guard is Sync, or Send, only if the value is.
+    value: PhantomData<&'a mut T>,
 }
 
 impl<T> Lock<T> {
@@ -49,7 +52,10 @@ impl<T> Lock<T> {
                 futex::wait(&self.word, AWAITED, None);
             }
         }
-        Guard { lock: self }
+        Guard {
+            lock: self,
+            value: PhantomData,
+        }
     }
 }
 
@@ -82,6 +88,23 @@ impl<T> Drop for Guard<'_, T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    /// Whose function is ambiguous for types that are Sync.
+    trait NotSync<A> {
+        fn is_certain() {}
+    }
+
+    impl<T> NotSync<()> for T {}
+    impl<T: Sync> NotSync<u8> for T {}
+
+    #[test]
+    fn guard_is_no_more_sync_than_its_value() {
+        fn is_sync<T: Sync>() {}
+
+        is_sync::<Guard<'_, u32>>();
+        // Does not compile otherwise: two threads would use the cell.
+        <Guard<'_, core::cell::Cell<u32>> as NotSync<_>>::is_certain();
+    }
 
     #[test]
     fn one_thread_at_a_time_has_the_lock() {
