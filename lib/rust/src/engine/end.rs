@@ -81,7 +81,7 @@ fn take_record(shared: &Shared) -> Result<&'static Record, Errno> {
 }
 
 fn register_and_close(shared: &Shared, own: &'static Record, how: Close) -> Result<(), NotClosed> {
-    device::register(0, &own.task, None)?;
+    device::register(0, own, None)?;
     let closed = match how {
         Close::IfEmpty => shared
             .members

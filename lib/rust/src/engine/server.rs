@@ -21,7 +21,7 @@ pub(crate) fn register(shared: &Shared, nr: u32) -> Result<(), Errno> {
 
     record.prepare(thread::tid(), shared.number(), 0);
     record.task.prepare(State::RUNNING, thread::monotonic_ns());
-    device::register(abi::CTL_DIRECT, &record.task, Some((&shared.words, nr)))
+    device::register(abi::CTL_DIRECT, record, Some((&shared.words, nr)))
 }
 
 /// Serves the group until it is over, and unregisters. For the server with this number.

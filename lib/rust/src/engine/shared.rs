@@ -7,7 +7,6 @@ use crate::{
     policy::interface::Policy,
     raw::{
         direct::DirectGroup,
-        list::Taken,
         lock::Lock,
         members::Members,
         offers::{Offers, Seen},
@@ -107,10 +106,8 @@ impl Shared {
 
     /// Offers the workers that the kernel has queued to the policy.
     fn take_in(&self, scheduler: &mut Scheduler) {
-        let new = self.words.take_new_workers();
-
-        if new != 0 {
-            for worker in Taken::new(new) {
+        if let Some(new) = self.words.take_new_workers() {
+            for worker in new {
                 scheduler.offer(worker, worker.reason());
             }
             self.offers.add();

@@ -19,7 +19,7 @@ pub(crate) fn register(shared: &Shared) -> Result<(), Errno> {
 
     record.prepare(thread::tid(), shared.number(), 0);
     record.task.prepare(State::RUNNING, thread::monotonic_ns());
-    device::register(0, &record.task, None)
+    device::register(0, record, None)
 }
 
 /// Ticks until the group is over, and unregisters.

@@ -38,7 +38,7 @@ fn enlist(shared: &Shared, class: u8) -> Result<&'static Record, Errno> {
 fn register(shared: &Shared, record: &'static Record) -> Result<&'static Record, Errno> {
     let flags = abi::CTL_WORKER | abi::CTL_DIRECT | abi::CTL_CRITICAL;
 
-    match device::register(flags, &record.task, Some((&shared.words, 0))) {
+    match device::register(flags, record, Some((&shared.words, 0))) {
         Ok(()) => {
             record.has_run();
             Ok(record)

@@ -28,12 +28,17 @@ pub(crate) struct Taken {
 
 impl Taken {
     /// Those of a list that was taken from the kernel, which begins with the latest one.
-    pub(crate) fn new(head: u64) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// It has nodes of records only, which were exposed and are never unmapped.
+    pub(super) unsafe fn new(head: u64) -> Self {
         let mut first = None;
         let mut node = head;
 
         while node != 0 {
-            let record = Record::of_node(node);
+            // SAFETY: The caller promises it of all nodes of the list.
+            let record = unsafe { Record::of_node(node) };
             node = record.task.next_node();
             record.link.set(first);
             first = Some(record);
@@ -113,6 +118,7 @@ impl Queued {
 mod tests {
     use super::*;
     use crate::{raw::record::is_same, sys::memory};
+    use core::mem::offset_of;
     use std::vec::Vec;
 
     fn records(count: usize) -> Vec<&'static Record> {
@@ -124,9 +130,7 @@ mod tests {
     #[test]
     fn list_of_the_kernel_is_turned_round() {
         let records = records(3);
-        let node_of = |record: &Record| {
-            core::ptr::from_ref(&record.task.idle_node).expose_provenance() as u64
-        };
+        let node_of = |record: &Record| record.expose_task() + offset_of!(Task, idle_node) as u64;
 
         records[1]
             .task
@@ -136,7 +140,8 @@ mod tests {
             .task
             .idle_node
             .store(node_of(records[1]), Ordering::Relaxed);
-        let taken = Taken::new(node_of(records[2]));
+        // SAFETY: The list is of these records, of a page that stays.
+        let taken = unsafe { Taken::new(node_of(records[2])) };
         assert!(taken
             .zip(&records)
             .all(|(taken, record)| is_same(taken, record)));

@@ -140,13 +140,22 @@ impl Record {
             .compare_exchange(HELD, RETURNED, Ordering::Release, Ordering::Relaxed);
     }
 
+    /// The address of its words, for the kernel to share them. The whole record may be found by
+    /// them then: see `of_node()`.
+    pub(crate) fn expose_task(&self) -> u64 {
+        (ptr::from_ref(self).expose_provenance() + offset_of!(Self, task)) as u64
+    }
+
     /// The record whose node of the idle-worker list has this address.
-    pub(super) fn of_node(node: u64) -> &'static Self {
+    ///
+    /// # Safety
+    ///
+    /// It is the node of a record that is never unmapped, and was exposed.
+    pub(super) unsafe fn of_node(node: u64) -> &'static Self {
         // CAST: The address of a node.
         let address = node as usize - offset_of!(Self, task) - offset_of!(Task, idle_node);
 
-        // SAFETY: The list holds nodes that threads have registered, and the kernel has pushed:
-        // each is part of a record, which is never unmapped and whose address was exposed.
+        // SAFETY: The caller promises that there is a record, which was exposed as a whole.
         unsafe { &*ptr::with_exposed_provenance(address) }
     }
 }

@@ -9,11 +9,12 @@
 use super::{
     abi::{self, CtlArgs, KickArgs, VersionArgs, WaitArgs},
     errno::{check, Errno},
+    memory::Wiped,
     thread,
 };
-use crate::raw::{direct::DirectGroup, task::Task};
+use crate::raw::{direct::DirectGroup, record::Record};
 use core::{
-    mem::size_of,
+    mem::{self, size_of},
     ptr,
     sync::atomic::{AtomicI32, AtomicU64, Ordering},
 };
@@ -48,26 +49,39 @@ fn descriptor() -> Result<i32, Errno> {
 }
 
 fn open_in_place_of(stale: i32) -> Result<i32, Errno> {
-    // SAFETY: The path is a string with a zero at its end.
-    let new = check(unsafe { libc::open(PATH.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) })?;
+    let new = Opened::new()?;
 
-    if let Err(error) = agrees(new).and_then(|()| remember_number(new)) {
-        close(new);
-        return Err(error);
-    }
+    agrees(new.0)?;
+    remember_number(new.0)?;
     // Release publishes the number; acquire: what another thread has stored is used instead.
-    match DESCRIPTOR.compare_exchange(stale, new, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => Ok(new),
-        Err(other) => {
-            close(new);
-            Ok(other)
-        }
+    match DESCRIPTOR.compare_exchange(stale, new.0, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Ok(new.keep()),
+        Err(other) => Ok(other),
     }
 }
 
-fn close(descriptor: i32) {
-    // SAFETY: The caller has opened it, and not passed it on.
-    unsafe { libc::close(descriptor) };
+/// A descriptor of the device that is not used yet: it is closed when this is dropped.
+struct Opened(i32);
+
+impl Opened {
+    fn new() -> Result<Self, Errno> {
+        // SAFETY: The path is a string with a zero at its end.
+        check(unsafe { libc::open(PATH.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }).map(Self)
+    }
+
+    fn keep(self) -> i32 {
+        let descriptor = self.0;
+
+        mem::forget(self);
+        descriptor
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // SAFETY: It was opened for this value, which has not passed it on.
+        unsafe { libc::close(self.0) };
+    }
 }
 
 fn agrees(descriptor: i32) -> Result<(), Errno> {
@@ -120,48 +134,54 @@ fn call(mut function: impl FnMut(i32) -> Result<(), Errno>) -> Result<(), Errno>
     }
 }
 
-fn ctl(args: &CtlArgs) -> Result<(), Errno> {
+/// Makes a call that reads its arguments.
+///
+/// # Safety
+///
+/// They are those of the command. The kernel may write to the memory which they name, and to
+/// nothing else.
+unsafe fn ioctl<T>(command: u32, args: &T) -> Result<(), Errno> {
     call(|descriptor| {
-        // SAFETY: The call reads the arguments. That the memory which they name stays in place is
-        // promised by the callers.
-        check(unsafe { libc::ioctl(descriptor, abi::IOC_CTL.into(), ptr::from_ref(args)) })
-            .map(drop)
+        // SAFETY: The caller promises it.
+        check(unsafe { libc::ioctl(descriptor, command.into(), ptr::from_ref(args)) }).map(drop)
     })
-}
-
-/// The address of words that the kernel is to share, which may come back from it.
-fn address_of<T>(words: &T) -> u64 {
-    ptr::from_ref(words).expose_provenance() as u64
 }
 
 /// Registers the calling thread. `direct`: the group, and the number of a server in it.
 ///
-/// What is registered stays where it is until the thread is unregistered or gone: the words of
-/// threads are never unmapped, and a group is kept by each thread that is registered in it.
+/// The kernel pins both pages, and writes to those alone: also if the group is dropped before the
+/// thread is unregistered. Whole records are registered, since that is what the kernel's list of
+/// idle workers is taken for.
 pub(crate) fn register(
     flags: u32,
-    task: &'static Task,
-    direct: Option<(&DirectGroup, u32)>,
+    record: &'static Record,
+    direct: Option<(&Wiped<DirectGroup>, u32)>,
 ) -> Result<(), Errno> {
-    let (group, server_nr) = direct.map_or((0, 0), |(group, nr)| (address_of(group), nr));
-
-    ctl(&CtlArgs {
+    let (direct, server_nr) = direct.map_or((0, 0), |(group, nr)| (group.expose(), nr));
+    let args = CtlArgs {
         size: size_u32::<CtlArgs>(),
         flags: flags | abi::CTL_REGISTER,
-        self_: address_of(task),
-        direct: group,
+        self_: record.expose_task(),
+        direct,
         server_nr,
         reserved: 0,
-    })
+    };
+
+    // SAFETY: What the arguments name are atomic words of a record, which is never unmapped, and a
+    // page that has nothing but those of a group.
+    unsafe { ioctl(abi::IOC_CTL, &args) }
 }
 
 /// Unregisters the calling thread. This does not fail while it is registered.
 pub(crate) fn unregister() -> Result<(), Errno> {
-    ctl(&CtlArgs {
+    let args = CtlArgs {
         size: size_u32::<CtlArgs>(),
         flags: abi::CTL_UNREGISTER,
         ..Default::default()
-    })
+    };
+
+    // SAFETY: The arguments name no memory.
+    unsafe { ioctl(abi::IOC_CTL, &args) }
 }
 
 /// Waits until the state of the calling thread is RUNNING; wakes the thread that it names first.
@@ -192,10 +212,8 @@ fn wait_by_ioctl(flags: u32) -> Result<(), Errno> {
         abs_timeout: 0,
     };
 
-    call(|descriptor| {
-        // SAFETY: The call reads the arguments.
-        check(unsafe { libc::ioctl(descriptor, abi::IOC_WAIT.into(), &raw const args) }).map(drop)
-    })
+    // SAFETY: These arguments are numbers.
+    unsafe { ioctl(abi::IOC_WAIT, &args) }
 }
 
 /// Has a worker give way to its server: also in a critical section, if the caller `insists`.
@@ -207,8 +225,6 @@ pub(crate) fn kick(tid: u32, insists: bool) -> Result<(), Errno> {
         reserved: 0,
     };
 
-    call(|descriptor| {
-        // SAFETY: The call reads the arguments.
-        check(unsafe { libc::ioctl(descriptor, abi::IOC_KICK.into(), &raw const args) }).map(drop)
-    })
+    // SAFETY: A thread is named by a number; no memory is.
+    unsafe { ioctl(abi::IOC_KICK, &args) }
 }

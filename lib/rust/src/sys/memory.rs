@@ -17,7 +17,7 @@ pub(crate) const SIZE: usize = 4096;
 ///
 /// # Safety
 ///
-/// All fields are integers, atomic ones where they change.
+/// All fields are integers, or atomic pointers that may be null. Those that change are atomic.
 pub(crate) unsafe trait Zeroed: Sync {}
 
 fn page_size() -> usize {
@@ -88,6 +88,11 @@ impl<T: Zeroed> Wiped<T> {
         prepare(unsafe { wiped.value.as_mut() });
         Ok(wiped)
     }
+
+    /// The address of the page, for the kernel to share it.
+    pub(crate) fn expose(&self) -> u64 {
+        self.value.as_ptr().expose_provenance() as u64
+    }
 }
 
 impl<T: Zeroed> Deref for Wiped<T> {
@@ -102,8 +107,8 @@ impl<T: Zeroed> Deref for Wiped<T> {
 
 impl<T: Zeroed> Drop for Wiped<T> {
     fn drop(&mut self) {
-        // SAFETY: The mapping is that of `self`, of which no reference is left. No thread is
-        // registered with it: each would have kept `self`.
+        // SAFETY: The mapping is that of `self`, of which no reference is left. If the kernel still
+        // shares the page, it has it pinned, and finds it by no address.
         unsafe { libc::munmap(self.value.as_ptr().cast(), page_size()) };
     }
 }

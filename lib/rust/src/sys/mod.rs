@@ -4,6 +4,7 @@
 //! and clocks.
 
 pub(crate) mod abi;
+#[cfg(not(loom))]
 pub(crate) mod device;
 pub(crate) mod errno;
 pub(crate) mod futex;

@@ -89,7 +89,7 @@ impl Scheduler {
     fn next_worker(&self) -> Option<Seen> {
         let mut workers = self.workers.lock().unwrap();
 
-        if self.group.take_new_workers() != 0 {
+        if self.group.take_list() != 0 {
             *workers += 2;
             self.offers.add();
         }
