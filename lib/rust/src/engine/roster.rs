@@ -49,6 +49,11 @@ impl Roster {
         record.beside.set(self.free.replace(record));
     }
 
+    /// Records of this group are not used by others.
+    pub(crate) fn keep_all(&mut self) {
+        self.free = None;
+    }
+
     fn bucket(&mut self, tid: u32) -> &mut Option<&'static Record> {
         &mut self.workers[tid as usize % BUCKETS]
     }

@@ -46,6 +46,11 @@ impl Scheduler {
         self.queued.count()
     }
 
+    /// Whether the policy has panicked. Tokens that it has put elsewhere may outlive the workers.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     /// What the policy has panicked with.
     pub(crate) fn take_panic(&mut self) -> Option<Payload> {
         self.panic.take()

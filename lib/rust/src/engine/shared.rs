@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) words: Wiped<DirectGroup>,
     pub(crate) members: Members,
     pub(crate) offers: Offers,
+    /// Dropped before the roster: tokens that the policy has are gone when others use the records.
     pub(crate) scheduler: Lock<Scheduler>,
     pub(crate) roster: Lock<Roster>,
     servers: Box<[&'static Record]>,
@@ -50,12 +51,14 @@ impl Shared {
     ) -> Result<Self, Errno> {
         // Relaxed: it need not be but another one.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Before there are records, which would be lost if that fails.
+        let words = Wiped::new(DirectGroup::prepare)?;
         let mut roster = Roster::new();
         let ticker = roster.take()?;
         let servers: Result<Vec<_>, _> = (0..servers).map(|_| roster.take()).collect();
 
         Ok(Self {
-            words: Wiped::new(DirectGroup::prepare)?,
+            words,
             members: Members::default(),
             offers: Offers::default(),
             scheduler: Lock::new(Scheduler::new(number, policy)),
@@ -117,11 +120,46 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let mut roster = self.roster.lock();
+        let roster = self.roster.get_mut();
 
         for &server in &self.servers {
             roster.give_back(server);
         }
         roster.give_back(self.ticker);
+        // Workers have run whose tokens somebody may still have. In another group such a token could
+        // be taken for that of its worker.
+        if self.scheduler.get_mut().is_broken() {
+            roster.keep_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        policy::token::IdleWorker,
+        raw::record::{is_same, Reason},
+    };
+
+    struct Panics;
+
+    impl Policy for Panics {
+        fn wake(&mut self, _: IdleWorker, _: Reason) {}
+
+        fn next(&mut self, _: usize) -> Option<IdleWorker> {
+            panic!("a bug")
+        }
+    }
+
+    #[test]
+    fn group_whose_policy_has_panicked_keeps_its_records() {
+        let shared = Shared::new(1, None, Box::new(Panics)).unwrap();
+        let server = shared.server(0);
+
+        assert!(shared.scheduler.lock().pick(0).is_none());
+        drop(shared);
+        let mut roster = Roster::new();
+        assert!((0..1000).all(|_| !is_same(roster.take().unwrap(), server)));
     }
 }

@@ -39,6 +39,10 @@ impl<T> Lock<T> {
         }
     }
 
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         // Acquire: pairs with the release by the previous owner.
         let taken = self
