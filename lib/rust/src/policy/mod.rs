@@ -15,7 +15,11 @@
 //! A policy that panics is not called again. The group goes on in FIFO order, and
 //! [`Group::shutdown()`](crate::Group::shutdown) returns the payload of the panic. This is for bugs
 //! only: a panic prints its message and allocates its payload, against the rule above, and so can
-//! hang the group.
+//! hang the group. A crate cannot prevent that: the panic hook is that of the program, and to unwind
+//! takes memory. With `panic = "abort"` the process ends instead.
+//!
+//! A policy must not wait for its own group either, as by `shutdown()` or `join()`. One that has a
+//! handle of its group keeps it from ending.
 //!
 //! ```
 //! use umcg::policy::{IdleWorker, Policy, Queue, Reason};

@@ -56,7 +56,8 @@ impl fmt::Debug for Worker {
 /// The right to have an idle worker run. There is one for each, and it cannot be copied: so no
 /// worker runs twice, and none is lost.
 ///
-/// Dropped, it leaves the worker queued. A token that is dropped by another thread than that which
+/// Leaked, as by [`mem::forget()`], it leaves a worker that never runs. Dropped, it leaves the worker
+/// queued. A token that is dropped by another thread than that which
 /// calls the policy does so, too, but wakes no server: the worker runs when one is awake.
 #[derive(Debug)]
 pub struct IdleWorker(Worker);
