@@ -32,7 +32,8 @@ pub(crate) fn own_tid() -> u32 {
     tid as u32
 }
 
-/// A user task that shares the address space of the current one, valid until the guard is dropped.
+/// A user task that shared the address space of the current one when it was found, valid until the
+/// guard is dropped.
 pub(crate) struct Target<'g> {
     task: NonNull<bindings::task_struct>,
     _guard: PhantomData<&'g rcu::Guard>,
@@ -96,9 +97,16 @@ impl<'g> Target<'g> {
         pid as usize
     }
 
-    /// Whether it is this task.
+    /// Whether it is this task, and still shares the address space: it may have executed another
+    /// program since it was found.
     #[inline]
-    pub(crate) fn is(&self, task: &Task) -> bool {
-        task.as_ptr() == self.task.as_ptr()
+    pub(crate) fn is_still(&self, task: &Task) -> bool {
+        let task = task.as_ptr();
+        // SAFETY: The reference keeps the task. Its address space is only compared, never followed.
+        let mm = unsafe { helpers::umcg_mm_of(task) };
+        // SAFETY: The current task alone changes its own.
+        let own_mm = unsafe { (*Task::current_raw()).mm };
+
+        task == self.task.as_ptr() && mm == own_mm
     }
 }

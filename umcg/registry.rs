@@ -175,7 +175,7 @@ pub(crate) fn run_worker(
 fn find<'g>(last_found: &LastFound<Task>, tid: u32, guard: &'g rcu::Guard) -> Result<&'g TaskRef> {
     let target = Target::find(tid, guard)?;
 
-    // A record is removed before its task gets another address space or PID, and holds a reference
-    // to its task: this one belongs to the target, and to the same address space.
+    // A record of the target in the same address space, or of none: `ESRCH` as well if the target has
+    // executed another program meanwhile.
     records().find(last_found, tid, &target).ok_or(ESRCH)
 }

@@ -163,15 +163,15 @@ impl<T: TaskRecord> RecordMap<T> {
         }
     }
 
-    /// Finds the record of a task. It is valid until the guard is dropped. `last_found`, of a task in
-    /// the same address space, caches it under `name`. Any context.
+    /// Finds the record of a task in the address space of the current one. It is valid until the
+    /// guard is dropped. `last_found`, of the current task, caches it under `name`. Any context.
     pub(crate) fn find<'g>(
         &'static self,
         last_found: &LastFound<T>,
         name: u32,
         target: &Target<'g>,
     ) -> Option<&'g Record<T>> {
-        // The target is in the same address space, and its record is removed before that changes.
+        // That of the record, if it passes the check below.
         let shard = Shard::own();
         // Acquire: as in `is_current()`. Read first, so that a concurrent removal is not missed
         // there.
@@ -184,8 +184,14 @@ impl<T: TaskRecord> RecordMap<T> {
 
         // A record is removed before the PID of its task changes, and holds a reference to the
         // task: the PID may belong to another task by now, but the `task_struct` cannot be reused.
-        target.is(record.task()).then(|| {
-            // INVARIANT: The record was in the map after the removals of its shard were counted.
+        // It is also removed before the address space of its task changes; but the target may have
+        // executed another program since it was found, and have registered there. The address space
+        // is read by way of the record, which was inserted after such a change: pairs with the
+        // release in `insert()`. If it is the one of the current task now, it was when the record
+        // was inserted, because no task gets back to an address space that it has left.
+        target.is_still(record.task()).then(|| {
+            // INVARIANT: The record was in the map after the removals of its shard were counted, and is
+            // removed by its task in this address space.
             last_found.name.set(name);
             last_found.shard.set(shard);
             last_found.removals.set(removals);
