@@ -12,7 +12,8 @@ use super::{
 use crate::sys::{
     bindings as helpers,
     compat,
-    context::TaskContext, //
+    context::TaskContext,
+    module_ref::ModuleRef, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -30,6 +31,11 @@ const SHORTEST_NS: u64 = 1_000_000;
 ///
 /// The timer measures wall-clock time, and is restarted only by the owner: an owner that sleeps, or
 /// waits for a CPU, is not disturbed repeatedly.
+///
+/// To be dropped before the record is detached, or neither is freed. In process context, which may
+/// sleep on PREEMPT_RT: a running callback is waited for.
+///
+/// The order of the fields is the order in which they are dropped, after the timer was cancelled.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Allowance<T: TaskRecord> {
     #[pin]
@@ -37,6 +43,8 @@ pub(crate) struct Allowance<T: TaskRecord> {
     record: RecordRef<T>,
     /// The CPU time of the owner at which it is used up, in nanoseconds.
     end: u64,
+    /// The kernel calls code of the module until the timer has been cancelled.
+    _module: ModuleRef,
 }
 
 // SAFETY: The timer does its own locking, and its callback only reads.
@@ -49,12 +57,13 @@ impl<T: TaskRecord> Allowance<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`; `ENODEV` if the module is being unloaded.
     pub(crate) fn new(
         _ctx: &TaskContext,
         current: &Current<'_, T>,
         ns: u64,
     ) -> Result<Pin<KBox<Self>>> {
+        let module = ModuleRef::new()?;
         // An attached record owns a reference to itself.
         current.record.refs.inc();
         // SAFETY: The reference that has just been counted.
@@ -75,6 +84,7 @@ impl<T: TaskRecord> Allowance<T> {
             record,
             // SAFETY: In process context, as `_ctx` proves.
             end: unsafe { helpers::umcg_own_runtime() } + ns,
+            _module: module,
         });
         let allowance = KBox::pin_init(init, GFP_KERNEL_ACCOUNT)?;
         allowance.start(ns);
@@ -111,7 +121,8 @@ impl<T: TaskRecord> Allowance<T> {
         };
     }
 
-    /// Called in interrupt context.
+    /// Called in interrupt context; on PREEMPT_RT in softirq context, in a thread. The lock of the gate
+    /// is a raw one, and a nudge takes none.
     ///
     /// # Safety
     ///
