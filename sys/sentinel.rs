@@ -50,7 +50,7 @@ impl Sentinel {
         // SAFETY: Looks at the current task only. What becomes pending meanwhile is kept apart when
         // the sentinel is withdrawn.
         let pending = Signals::from_bits(unsafe { helpers::umcg_pending_signals() });
-        let taken = lastingly_blocked().and(pending);
+        let taken = lastingly_blocked().union(pending);
 
         (FIRST_FOR_PROGRAMS..=64)
             .rev()

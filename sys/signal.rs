@@ -42,7 +42,7 @@ impl Signals {
     }
 
     /// The union of both sets.
-    pub(crate) const fn and(self, others: Self) -> Self {
+    pub(crate) const fn union(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 

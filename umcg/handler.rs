@@ -45,7 +45,7 @@ const ALLOWED_NS: u64 = 100_000_000;
 /// The immediate signals of the current worker. Any context.
 pub(crate) fn immediate_signals(current: &Current<'_, Task>) -> Signals {
     if current.owned().worker.says.signals {
-        ALWAYS_IMMEDIATE.and(Signals::from_bits(own_words(current).signals()))
+        ALWAYS_IMMEDIATE.union(Signals::from_bits(own_words(current).signals()))
     } else {
         ALWAYS_IMMEDIATE
     }
