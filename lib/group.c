@@ -103,7 +103,7 @@ static void drain_kernel_list(struct umcg_group *group)
 }
 
 /* A worker may be run only when it is off the list. It may still be LOCKED, on its way to sleep. */
-void umcg_mark_taken(struct thread *worker)
+static void mark_taken(struct thread *worker)
 {
 	uint32_t bits;
 
@@ -135,7 +135,7 @@ struct thread *umcg_take_idle_worker(struct umcg_group *group)
 
 	if (worker) {
 		umcg_drop_first_idle_worker(group);
-		umcg_mark_taken(worker);
+		mark_taken(worker);
 	}
 
 	return worker;

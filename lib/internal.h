@@ -208,7 +208,6 @@ void umcg_append_idle_worker(struct umcg_group *group, struct thread *worker);
 struct thread *umcg_first_idle_worker(struct umcg_group *group);
 void umcg_drop_first_idle_worker(struct umcg_group *group);
 void umcg_return_idle_worker(struct umcg_group *group, struct thread *worker);
-void umcg_mark_taken(struct thread *worker);
 struct thread *umcg_take_idle_worker(struct umcg_group *group);
 int umcg_add_idle_worker(struct umcg_group *group, struct thread *self, struct thread *worker);
 struct thread *umcg_server_to_start(struct umcg_group *group);
@@ -232,12 +231,12 @@ int umcg_direct_run(struct thread *self, struct thread *worker);
 bool umcg_direct_call(struct thread *server);
 
 /* serve.c */
-struct thread *umcg_direct_next_worker(struct thread *self, bool wait);
+struct thread *umcg_direct_next_worker(struct thread *self, bool wait, int woken);
 umcg_tid umcg_direct_run_worker(struct thread *self, struct thread *worker);
 
 /* server.c */
 int umcg_sleep_as_server(struct thread *self);
-struct thread *umcg_next_worker(struct thread *self, bool wait);
+struct thread *umcg_next_worker(struct thread *self, bool wait, int woken);
 
 /* register.c */
 void umcg_bury_members(struct umcg_group *group);

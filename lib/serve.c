@@ -10,14 +10,14 @@
  * As umcg_next_worker(). Workers that wake while the server waits run under it. Before it returns
  * to its caller it sees to it that others hear of what it leaves.
  */
-struct thread *umcg_direct_next_worker(struct thread *self, bool wait)
+struct thread *umcg_direct_next_worker(struct thread *self, bool wait, int woken)
 {
 	struct thread *worker = NULL;
 	int error = 0;
 
 	for (;;) {
 		if (wait && take_wakeup(self)) {
-			error = ECANCELED;
+			error = woken;
 			break;
 		}
 		worker = umcg_direct_take_worker(self->group);
@@ -74,7 +74,7 @@ int umcg_serve(umcg_t group)
 
 	self->is_interrupted = false;
 	do {
-		worker = umcg_next_worker(self, true);
+		worker = umcg_next_worker(self, true, ECANCELED);
 		if (!worker)
 			return errno == ECANCELED ? 0 : -1;
 		if (!runs_worker(self, worker))

@@ -67,14 +67,15 @@ static int wait_for_work(struct umcg_group *group, struct thread *self)
  * Takes an idle worker, or returns why there is none. Wake-ups come first, so that they
  * also reach a server that always finds workers. The caller has the lock.
  */
-static struct thread *next_worker(struct umcg_group *group, struct thread *self, bool wait)
+static struct thread *next_worker(struct umcg_group *group, struct thread *self, bool wait,
+				  int woken)
 {
 	struct thread *worker;
 	int error = 0;
 
 	for (;;) {
 		if (wait && take_wakeup(self)) {
-			errno = ECANCELED;
+			errno = woken;
 			return NULL;
 		}
 		worker = umcg_take_idle_worker(group);
@@ -88,18 +89,18 @@ static struct thread *next_worker(struct umcg_group *group, struct thread *self,
 	}
 }
 
-/* Takes an idle worker; or returns NULL, and errno: ECANCELED for a wake-up. */
-struct thread *umcg_next_worker(struct thread *self, bool wait)
+/* Takes an idle worker; or returns NULL, and errno: @woken for a wake-up. */
+struct thread *umcg_next_worker(struct thread *self, bool wait, int woken)
 {
 	struct umcg_group *group = self->group;
 	struct thread *worker, *other;
 	int error;
 
 	if (is_direct(self))
-		return umcg_direct_next_worker(self, wait);
+		return umcg_direct_next_worker(self, wait, woken);
 
 	pthread_mutex_lock(&group->lock);
-	worker = next_worker(group, self, wait);
+	worker = next_worker(group, self, wait, woken);
 	error = errno;
 	other = umcg_server_to_start(group);
 	pthread_mutex_unlock(&group->lock);
@@ -112,16 +113,8 @@ struct thread *umcg_next_worker(struct thread *self, bool wait)
 umcg_tid umcg_get_idle_worker(bool wait)
 {
 	struct thread *self = umcg_own_thread_as(SERVER);
-	struct thread *worker;
 
-	if (!self)
-		return UMCG_NONE;
-
-	worker = umcg_next_worker(self, wait);
-	if (!worker && errno == ECANCELED)
-		errno = EINTR;
-
-	return utid_of(worker);
+	return self ? utid_of(umcg_next_worker(self, wait, EINTR)) : UMCG_NONE;
 }
 
 /*

@@ -69,7 +69,7 @@ static int call_server(struct thread *self, struct thread *server)
 }
 
 /* A wake-up was given to a server: it may have to be told. The others hear of it when they wait. */
-static int tell_server(struct thread *self, struct thread *server)
+static inline int tell_server(struct thread *self, struct thread *server)
 {
 	const uint32_t bits = thread_bits(server);
 
