@@ -19,16 +19,22 @@ void umcg_hold_worker(struct thread *self)
 		change_thread(self, RUNNING, IDLE | LOCKED);
 }
 
-/*
- * A worker that is LOCKED, in state @from, continues. If it was kicked meanwhile, the
- * kernel could not preempt it, and must check again.
- */
+/* The caller was kicked when the kernel could not preempt it; so it must check again. */
+static void kick_again(struct thread *self)
+{
+	const int error = errno;
+
+	umcg_sys_kick(self->tid);
+	errno = error;
+}
+
+/* A worker that is LOCKED, in state @from, continues. It may have been kicked meanwhile. */
 static bool go_on(struct thread *self, uint32_t from)
 {
 	if (!change_thread(self, from, RUNNING))
 		return false;
 	if (is_preempted(self))
-		umcg_sys_kick(self->tid);
+		kick_again(self);
 
 	return true;
 }
@@ -244,13 +250,10 @@ int umcg_worker_swap(struct thread *self, struct thread *next, uint64_t timeout)
 	return give_way(self, timeout);
 }
 
-/* The kernel has left the caller alone because of the section, and looks at it again. */
+/* The kernel has left the caller alone because of the section. */
 void umcg_critical_give_way(umcg_tid self)
 {
-	const int error = errno;
-
-	umcg_sys_kick(thread_of(self)->tid);
-	errno = error;
+	kick_again(thread_of(self));
 }
 
 int umcg_preempt_worker(umcg_tid utid)
