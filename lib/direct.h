@@ -55,22 +55,28 @@ static_assert(offsetof(struct direct_words, ready) ==
 
 static_assert(QUEUED_CALL * UMCG_DIRECT_SERVERS < QUEUED_TAKEN, "calls");
 
-/* Whether the kernel, and workers, start a server rather than leave it in the set. */
-static inline bool has_queued(struct direct_words *words)
+static inline bool has_ready(struct direct_words *words)
 {
 	const uint64_t ends = atomic_load(&words->ready_ends);
 
-	return atomic_load(&words->idle_workers) || atomic_load(&words->queued) ||
-	       (uint32_t)ends != ends >> 32;
+	return (uint32_t)ends != ends >> 32;
 }
 
-/* Whether there is a worker for a server that looks. */
+/*
+ * Whether the kernel, and workers, start a server rather than leave it in the set. Looks where
+ * workers are in the order in which they move on, as the kernel does: from its list to that of the
+ * library, and to the ring. So none is missed that moves on meanwhile.
+ */
+static inline bool has_queued(struct direct_words *words)
+{
+	return atomic_load(&words->idle_workers) || atomic_load(&words->queued) || has_ready(words);
+}
+
+/* Whether there is a worker for a server that looks; in the same order. */
 static inline bool has_workers(struct direct_words *words)
 {
-	const uint64_t ends = atomic_load(&words->ready_ends);
-
 	return atomic_load(&words->idle_workers) ||
-	       atomic_load(&words->queued) & QUEUED_WORKERS || (uint32_t)ends != ends >> 32;
+	       atomic_load(&words->queued) & QUEUED_WORKERS || has_ready(words);
 }
 
 /* Puts a server into the set. It is IDLE and has no worker. */
