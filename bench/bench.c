@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The clock, medians, rows of results and threads. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -212,4 +216,26 @@ void sleep_us(unsigned int us)
 	const struct timespec duration = { us / 1000000, us % 1000000 * 1000L };
 
 	nanosleep(&duration, NULL);
+}
+
+pid_t bench_process(void (*body)(void *argument), void *argument)
+{
+	const pid_t process = fork();
+
+	if (process < 0)
+		bench_die_errno("fork", errno);
+	if (process)
+		return process;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	body(argument);
+	for (;;)
+		pause();
+}
+
+void bench_kill(pid_t process)
+{
+	if (waitpid(process, NULL, WNOHANG))
+		bench_die("a process has ended");
+	kill(process, SIGKILL);
+	waitpid(process, NULL, 0);
 }

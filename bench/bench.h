@@ -85,6 +85,13 @@ void bench_pin(void);
 pthread_t bench_thread(void *(*body)(void *argument), void *argument);
 void sleep_us(unsigned int us);
 
+/* Processes */
+
+/* Starts one that does this, and then sleeps until it is killed, at the latest with this one. */
+pid_t bench_process(void (*body)(void *argument), void *argument);
+/* Kills it. The program ends with an error if it has ended by itself. */
+void bench_kill(pid_t process);
+
 /* System calls: the result or a negative errno. */
 
 static inline long syscall_of_6(long number, long a, long b, long c, long d, long e, long f)

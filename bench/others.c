@@ -6,12 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pair.h"
@@ -83,37 +80,29 @@ static void *idle_worker(void *argument)
 	return NULL;
 }
 
-/* Starts a process whose workers are idle. */
-static pid_t start_crowd(void)
+/* What a process does whose workers are idle. */
+static void begin_crowd(void *workers)
 {
-	static struct umcg_thread workers[CROWD];
-	pid_t pid = fork();
+	struct umcg_thread *worker = workers;
 
-	if (pid < 0)
-		bench_die_errno("fork", errno);
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	umcg_open();
 	for (int i = 0; i < CROWD; i++)
-		bench_thread(idle_worker, &workers[i]);
-	for (;;)
-		pause();
+		bench_thread(idle_worker, &worker[i]);
 }
 
 int main(int argc, char *argv[])
 {
+	static struct umcg_thread workers[CROWD];
 	pid_t crowd;
 
 	bench_begin(argc, argv);
 	measure("unloaded");
 	load_module();
 	measure("unused");
-	crowd = start_crowd();
+	crowd = bench_process(begin_crowd, workers);
 	await_stat("workers", CROWD);
 	measure("used_elsewhere");
-	kill(crowd, SIGKILL);
-	waitpid(crowd, NULL, 0);
+	bench_kill(crowd);
 	await_stat("workers", 0);
 	sleep_us(LINGER_US);
 	measure("left");

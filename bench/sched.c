@@ -5,11 +5,8 @@
  * of a mutex runs.
  */
 #define _GNU_SOURCE
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <umcg_sched.h>
@@ -96,37 +93,39 @@ static void measure(const struct yielders *yielders)
 		samples_report(&samples, yielders->kind.row, 2 * BATCH);
 }
 
-/* A process that sleeps, perhaps with a slot. */
-static pid_t start_process(bool has_slot)
+struct other {
+	bool has_slot;
+	/* Written to when it has. */
+	int ready;
+};
+
+static void begin_other(void *argument)
 {
-	int ready[2];
+	struct other *self = argument;
 	char byte = 0;
-	pid_t pid;
+
+	if ((self->has_slot && !umcg_sched_state_register(0)) || write(self->ready, &byte, 1) != 1)
+		_exit(1);
+}
+
+/* Beside a process that sleeps, perhaps with a slot. */
+static void measure_beside(const struct yielders *yielders, bool has_slot)
+{
+	struct other other = { .has_slot = has_slot };
+	int ready[2];
+	pid_t process;
+	char byte;
 
 	if (pipe(ready))
 		bench_die("no pipe");
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if ((has_slot && !umcg_sched_state_register(0)) || write(ready[1], &byte, 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	if (pid < 0 || read(ready[0], &byte, 1) != 1)
+	other.ready = ready[1];
+	process = bench_process(begin_other, &other);
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
 		bench_die("no other process");
 	close(ready[0]);
-	close(ready[1]);
-	return pid;
-}
-
-static void measure_beside(const struct yielders *yielders, bool has_slot)
-{
-	const pid_t process = start_process(has_slot);
-
 	measure(yielders);
-	kill(process, SIGKILL);
-	waitpid(process, NULL, 0);
+	bench_kill(process);
 }
 
 static void measure_switches(void)

@@ -8,12 +8,8 @@
  * whose clock counts instructions: to it a busy host is no slower.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -240,19 +236,12 @@ static uint64_t longest_gap(void)
 	return longest;
 }
 
-static pid_t start(void (*load)(void))
+static void begin_load(void *load)
 {
-	const pid_t pid = fork();
+	void (*const *run)(void) = load;
 
-	if (pid < 0)
-		bench_die_errno("fork", errno);
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	umcg_open();
-	load();
-	for (;;)
-		pause();
+	(*run)();
 }
 
 static void measure(const char *load, void (*run)(void), const char *other,
@@ -265,15 +254,12 @@ static void measure(const char *load, void (*run)(void), const char *other,
 	snprintf(row, sizeof(row), "wait_beside_%s_%s", load, other);
 	if (!bench_wants(row))
 		return;
-	pid = start(run);
+	pid = bench_process(begin_load, &run);
 	sleep_ns(BEGIN_NS);
 	for (int i = 0; i < WINDOWS; i++)
 		samples_add(&samples, longest());
 	samples_report(&samples, row, 1);
-	if (waitpid(pid, NULL, WNOHANG))
-		bench_die("%s: the load is gone", row);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	bench_kill(pid);
 }
 
 int main(int argc, char *argv[])
