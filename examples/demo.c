@@ -5,6 +5,7 @@
  * A worker is an ordinary thread with ordinary system calls. Whenever it blocks, its
  * server is woken, and runs another worker meanwhile.
  */
+#include <err.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "demo.h"
+#include "start.h"
 
 struct server {
 	int index;
@@ -33,12 +35,6 @@ uint64_t monotonic_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "demo: %s: %s\n", what, strerror(errno));
-	exit(1);
 }
 
 static void found_idle(struct server *server, struct worker *worker, umcg_tid tid)
@@ -81,7 +77,7 @@ static void *serve(void *arg)
 	umcg_tid tid = umcg_register_server(group, server->index);
 
 	if (tid == UMCG_NONE)
-		die("a server cannot register");
+		err(1, "a server cannot register");
 	atomic_store(&server->tid, tid);
 
 	while (!atomic_load(&all_work_is_done)) {
@@ -97,7 +93,7 @@ static void *serve(void *arg)
 		found_idle(server, worker, idle);
 		stopped = umcg_run_worker(idle);
 		if (stopped == UMCG_NONE && errno)
-			die("a worker cannot run");
+			err(1, "a worker cannot run");
 		got_back(server, worker, stopped);
 	}
 
@@ -110,22 +106,11 @@ static void *work(void *arg)
 	struct worker *worker = arg;
 
 	if (umcg_register_worker(group, (intptr_t)worker) == UMCG_NONE)
-		die("a worker cannot register");
+		err(1, "a worker cannot register");
 	do_work(worker);
 	umcg_unregister_task();
 
 	return NULL;
-}
-
-static pthread_t start_thread(void *(*function)(void *), void *arg)
-{
-	pthread_t thread;
-
-	errno = pthread_create(&thread, NULL, function, arg);
-	if (errno)
-		die("a thread cannot start");
-
-	return thread;
 }
 
 static void start_servers(void)
@@ -156,7 +141,7 @@ static void run_all(void)
 
 	group = umcg_create_group(0);
 	if (group == UMCG_NONE || umcg_register_basic_task(0) == UMCG_NONE)
-		die("no group");
+		err(1, "no group");
 
 	start_servers();
 	for (int i = 0; i < WORKERS; i++)
@@ -167,7 +152,7 @@ static void run_all(void)
 
 	umcg_unregister_task();
 	if (umcg_destroy_group(group))
-		die("the group is not empty");
+		err(1, "the group is not empty");
 }
 
 static bool report(const char *directory)

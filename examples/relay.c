@@ -3,6 +3,7 @@
  * A ring of workers that pass tokens through pipes: in direct mode, where their server sleeps for
  * as long as there is nothing to decide, or without it.
  */
+#include <err.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "libumcg.h"
+#include "start.h"
 
 enum {
 	RUNNERS = 8,
@@ -33,12 +35,6 @@ static umcg_t group;
 static struct runner runners[RUNNERS];
 static _Atomic umcg_tid server;
 static long server_sleeps;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static double seconds(void)
 {
@@ -63,10 +59,10 @@ static void *serve(void *arg)
 
 	server = umcg_register_server(group, 0);
 	if (server == UMCG_NONE)
-		die("a server cannot register");
+		err(1, "a server cannot register");
 	before = sleeps();
 	if (umcg_serve(group))
-		die("the server has stopped");
+		err(1, "the server has stopped");
 	server_sleeps = sleeps() - before;
 	umcg_unregister_task();
 
@@ -80,12 +76,12 @@ static void *run(void *arg)
 	char token;
 
 	if (umcg_register_worker(group, 0) == UMCG_NONE)
-		die("a worker cannot register");
+		err(1, "a worker cannot register");
 	while (read(self->in, &token, 1) == 1) {
 		if (self->index == 0 && --token == 0)
 			break;
 		if (write(self->out, &token, 1) != 1)
-			die("a token is lost");
+			err(1, "a token is lost");
 	}
 	/* So that the next one reads no token any more. */
 	close(self->out);
@@ -94,24 +90,13 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static pthread_t start_thread(void *(*function)(void *), void *arg)
-{
-	pthread_t thread;
-
-	errno = pthread_create(&thread, NULL, function, arg);
-	if (errno)
-		die("a thread cannot start");
-
-	return thread;
-}
-
 static void connect_ring(void)
 {
 	for (int i = 0; i < RUNNERS; i++) {
 		int ends[2];
 
 		if (pipe(ends))
-			die("no pipe");
+			err(1, "no pipe");
 		runners[i].index = i;
 		runners[i].out = ends[1];
 		runners[(i + 1) % RUNNERS].in = ends[0];
@@ -128,7 +113,7 @@ static bool make_group(bool direct)
 		group = umcg_create_group(0);
 	}
 	if (group == UMCG_NONE)
-		die("no group");
+		err(1, "no group");
 
 	return direct;
 }
@@ -146,7 +131,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (umcg_register_basic_task(0) == UMCG_NONE)
-		die(UMCG_DEVICE);
+		err(1, UMCG_DEVICE);
 	direct = make_group(!is_classic);
 	connect_ring();
 	thread = start_thread(serve, NULL);
@@ -155,7 +140,7 @@ int main(int argc, char **argv)
 
 	start = seconds();
 	if (write(runners[RUNNERS - 1].out, &token, 1) != 1)
-		die("no token");
+		err(1, "no token");
 	for (int i = 0; i < RUNNERS; i++)
 		pthread_join(runners[i].thread, NULL);
 	while (server == UMCG_NONE)
