@@ -369,7 +369,8 @@ void umcg_critical_give_way(umcg_tid self);
  * In a group with UMCG_GROUP_CRITICAL, umcg_preempt_worker() of a worker that is in such a
  * section takes effect at the end of the section. Sections may be nested. They do not keep
  * the worker from blocking, nor the kernel from running other threads on its CPU. Of other
- * threads, and in other groups, they mean nothing.
+ * threads, and in other groups, they mean nothing. None may be open when the thread registers
+ * or unregisters.
  */
 static inline void umcg_critical_enter(umcg_tid self)
 {
