@@ -173,12 +173,15 @@ static void queue(struct fake_task *self, uint64_t seen)
 		fake_start_server(server);
 }
 
+static bool is_critical(struct fake_task *self)
+{
+	return self->has_sections &&
+	       atomic_load_explicit(&self->words->critical, memory_order_relaxed);
+}
+
 static bool is_to_give_way(struct fake_task *self, uint64_t word)
 {
-	const bool stays = self->has_sections && atomic_load_explicit(&self->words->critical,
-								       memory_order_relaxed);
-
-	return fake_runs(word) && word & PREEMPTED && !stays;
+	return fake_runs(word) && word & PREEMPTED && !is_critical(self);
 }
 
 /* Wake detection. */
@@ -192,7 +195,8 @@ static void settle(struct fake_task *self)
 				fake_direct_queue(self, word);
 			else
 				queue(self, word);
-		} else if (fake_runs(word) && self->direct && fake_direct_lends(self, word)) {
+		} else if (fake_runs(word) && self->direct && !is_critical(self) &&
+			   fake_direct_lends(self, word)) {
 			continue;
 		} else if (fake_runs(word)) {
 			if (!self->words->next_tid)
