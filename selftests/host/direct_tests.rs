@@ -16,6 +16,7 @@ use crate::{
         enter,
         has_work,
         leave,
+        leaves_others_queued,
         pop_ready,
         push_ready,
         put_back,
@@ -185,6 +186,25 @@ fn a_worker_that_wakes_takes_a_server_unless_others_are_queued() {
     group.idle_servers.store(1 << 3, Relaxed);
     group.queued.store(0, Relaxed);
     assert_eq!(take_server_to_run_under(&group, false), Some(server(3)));
+}
+
+#[test]
+fn a_watcher_is_told_of_workers_in_any_queue() {
+    for queue in [
+        (|group| group.idle_workers.store(64, Relaxed)) as fn(&Group),
+        |group| group.queued.store(1, Relaxed),
+        |group| assert!(push_ready(group, 5)),
+    ] {
+        let group = Group::new();
+
+        queue(&group);
+        assert!(!leaves_others_queued(&group));
+        group.watcher_tid.store(7, Relaxed);
+        assert!(leaves_others_queued(&group));
+    }
+    let group = Group::new();
+    group.watcher_tid.store(7, Relaxed);
+    assert!(!leaves_others_queued(&group));
 }
 
 #[test]
