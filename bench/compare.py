@@ -7,7 +7,10 @@ import pathlib
 import sys
 
 TOLERANCE = 0.02
-# Two CPUs of a busy machine: only significant losses count.
+# Threads that pass tokens work for random times.
+RING_TOLERANCE = 0.05
+# Two CPUs of a busy machine: only significant losses count. The same for threads that preempt each
+# other on one CPU, which have more than one stable order.
 TIME_TOLERANCE = 0.35
 
 
@@ -30,14 +33,19 @@ def ratios(path):
     return found | {"task_bytes": result["task_bytes"]}
 
 
+def tolerance_of(key):
+    if key.startswith(("unpinned", "adaptive")) or "two_cpus" in key or "_normal_" in key:
+        return TIME_TOLERANCE
+    return RING_TOLERANCE if key.startswith("direct") else TOLERANCE
+
+
 def main():
     old, new = (ratios(path) for path in sys.argv[1:3])
     worse = False
 
     for key, before in old.items():
-        tolerance = TIME_TOLERANCE if key.startswith(("unpinned", "adaptive")) else TOLERANCE
         now = new.get(key)
-        bad = now is None or now > before * (1 + tolerance)
+        bad = now is None or now > before * (1 + tolerance_of(key))
         worse |= bad
         change = "not measured" if now is None else f"{now:10.4f} {now / before - 1:+8.2%}"
         print(f"{'WORSE' if bad else 'ok':<6}{key:<28}{before:10.4f} {change}")
