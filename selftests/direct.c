@@ -135,9 +135,7 @@ TEST_F(direct, servers_run_workers_that_block)
 		ASSERT_TRUE(thread_ends(&self->workers[i]));
 		EXPECT_EQ(100, self->workers[i].phase);
 	}
-	self->direct.over = true;
-	for (int i = 0; i < 2; i++)
-		ASSERT_TRUE(thread_ends(&self->servers[i]));
+	ASSERT_TRUE(direct_end(&self->direct));
 	EXPECT_FALSE(direct_has_work(&self->direct));
 	EXPECT_EQ(0, direct_idle_servers(&self->direct));
 }

@@ -281,8 +281,7 @@ TEST_F(direct_faults, worker_that_exits_in_the_ring_is_skipped)
 	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
 	ASSERT_TRUE(thread_ends(blocks));
 	EXPECT_FALSE(direct_has_work(&self->direct));
-	self->direct.over = true;
-	ASSERT_TRUE(thread_ends(&self->servers[0]));
+	ASSERT_TRUE(direct_end(&self->direct));
 }
 
 static int scribble(void *argument)
@@ -505,9 +504,7 @@ TEST_F(direct_faults, kick_during_adoption_is_not_lost)
 		ASSERT_TRUE(SOON(worker->phase == i + 1));
 	}
 	ASSERT_TRUE(thread_ends(worker));
-	self->direct.over = true;
-	for (int i = 0; i < SERVERS; i++)
-		ASSERT_TRUE(thread_ends(&self->servers[i]));
+	ASSERT_TRUE(direct_end(&self->direct));
 }
 
 /* With UMCG_DIRECT_LEND */

@@ -142,7 +142,7 @@ static void wait_for_a_moment(struct umcg_thread *self, bool yields)
 	const int err = yields ? direct_worker_yield(self, end) : direct_worker_wait(self, end);
 
 	if (err != -ETIMEDOUT)
-		fault("a wait that nobody ends has ended");
+		fault(err ? strerrorname_np(-err) : "a wait that nobody ends has ended");
 	test->waits++;
 }
 
@@ -372,18 +372,6 @@ static bool goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(direct_rando
 	return true;
 }
 
-/* Starts all servers that wait. */
-static void start_servers(struct direct *direct)
-{
-	struct umcg_thread me = {}, *server;
-
-	if (server_register(&me))
-		fault("a thread cannot become a server");
-	while ((server = direct_take_server(direct)))
-		server_wake(&me, server, 0);
-	umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
-}
-
 /* Whether all workers, and then the servers, end soon. */
 static bool all_end(FIXTURE_DATA(direct_random) *self)
 {
@@ -392,10 +380,7 @@ static bool all_end(FIXTURE_DATA(direct_random) *self)
 	self->enough = true;
 	for (unsigned int i = 0; i < WORKERS; i++)
 		end &= thread_ends(&self->workers[i]);
-	self->direct.over = true;
-	for (unsigned int i = 0; i < SERVERS; i++)
-		end &= SOON((start_servers(&self->direct),
-			     !pthread_tryjoin_np(self->servers[i].thread, NULL)));
+	end &= direct_end(&self->direct);
 	for (unsigned int i = 0; i < HELPERS; i++)
 		end &= thread_ends(&self->helpers[i]);
 	return end;

@@ -428,8 +428,7 @@ TEST_F(seen, what_workers_do_in_direct_mode_is_told_and_counted)
 	ASSERT_TRUE(direct_sends(others, '.'));
 	EXPECT_TRUE(thread_ends(&first));
 	EXPECT_TRUE(thread_ends(&second));
-	direct.over = true;
-	EXPECT_TRUE(thread_ends(&server));
+	EXPECT_TRUE(direct_end(&direct));
 	EXPECT_EQ(NULL, direct.fault)
 		TH_LOG("%s", direct.fault);
 }

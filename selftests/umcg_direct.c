@@ -377,21 +377,36 @@ static struct umcg_thread *server_of(struct umcg_thread *self)
 	return server && (uint32_t)server->tid == self->task.next_tid ? server : NULL;
 }
 
+/* Of a locked worker. It wakes the server that it names, if that is RUNNING because of it. */
+static int unlock_and_wait(struct umcg_thread *self, bool starts_server, uint64_t abs_timeout)
+{
+	int err = -ESRCH;
+
+	if (starts_server)
+		err = umcg_wait(0, abs_timeout);
+	/* A server that is RUNNING may return from its own wait, and leave, before it is woken. */
+	if (err == -ESRCH) {
+		set_next_tid(&self->task, 0);
+		err = umcg_wait(0, abs_timeout);
+	}
+	return err;
+}
+
 int direct_worker_yield(struct umcg_thread *self, uint64_t abs_timeout)
 {
 	struct umcg_thread *server;
 
 	worker_lock(self);
 	server = server_of(self);
-	if (!server || !state_change(&server->task, IDLE, RUNNING))
-		set_next_tid(&self->task, 0);
-	return umcg_wait(0, abs_timeout);
+	return unlock_and_wait(self, server && state_change(&server->task, IDLE, RUNNING),
+			       abs_timeout);
 }
 
 int direct_worker_wait(struct umcg_thread *self, uint64_t abs_timeout)
 {
 	struct direct *direct = direct_of(self);
 	struct umcg_thread *server;
+	bool starts_server = false;
 	uint32_t nr;
 
 	worker_lock(self);
@@ -399,13 +414,10 @@ int direct_worker_wait(struct umcg_thread *self, uint64_t abs_timeout)
 	nr = self->task.server_nr;
 	if (server) {
 		direct_put(direct, nr);
-		if (!direct_has_work(direct) || !direct_take_back(direct, nr) ||
-		    !state_change(&server->task, IDLE, RUNNING))
-			server = NULL;
+		starts_server = direct_has_work(direct) && direct_take_back(direct, nr) &&
+				state_change(&server->task, IDLE, RUNNING);
 	}
-	if (!server)
-		set_next_tid(&self->task, 0);
-	return umcg_wait(0, abs_timeout);
+	return unlock_and_wait(self, starts_server, abs_timeout);
 }
 
 bool direct_wake_worker(struct umcg_thread *self, struct umcg_thread *worker)
@@ -506,5 +518,36 @@ bool direct_dismiss(struct umcg_thread *server)
 	end = SOON(server->phase == 1);
 	tell_to_go(server);
 	end &= thread_ends(server);
+	return !umcg_ctl(UMCG_CTL_UNREGISTER, NULL) && end;
+}
+
+/* For a thread that is registered. */
+static bool start_idle_servers(struct direct *direct, struct umcg_thread *self)
+{
+	struct umcg_thread *server;
+
+	while ((server = direct_take_server(direct))) {
+		if (server_wake(self, server, 0))
+			return false;
+	}
+	return true;
+}
+
+bool direct_end(struct direct *direct)
+{
+	struct umcg_thread self = {};
+	bool end = true;
+
+	direct->over = true;
+	if (server_register(&self))
+		return false;
+	for (uint32_t nr = 0; nr < UMCG_DIRECT_SERVERS; nr++) {
+		struct umcg_thread *server = direct->servers[nr];
+
+		/* One whose worker was adopted by another server waits in the set, without a timeout. */
+		if (server)
+			end &= SOON(start_idle_servers(direct, &self) &&
+				    !pthread_tryjoin_np(server->thread, NULL));
+	}
 	return !umcg_ctl(UMCG_CTL_UNREGISTER, NULL) && end;
 }

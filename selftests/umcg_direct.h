@@ -75,5 +75,10 @@ bool direct_is_idle(struct umcg_thread *server);
 bool direct_start_idle_server(struct direct *direct, struct umcg_thread *server, uint32_t nr);
 /* Starts such a server, if it is idle, and has it end. For a thread that is not registered. */
 bool direct_dismiss(struct umcg_thread *server);
+/*
+ * Has all servers return from direct_serve(), and waits for their threads. For a thread that
+ * is not registered, when there are no workers.
+ */
+bool direct_end(struct direct *direct);
 
 #endif /* UMCG_DIRECT_H */
