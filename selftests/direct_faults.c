@@ -281,6 +281,7 @@ TEST_F(direct_faults, worker_that_exits_in_the_ring_is_skipped)
 	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
 	ASSERT_TRUE(thread_ends(blocks));
 	EXPECT_FALSE(direct_has_work(&self->direct));
+	tell_to_go(other);
 	ASSERT_TRUE(direct_end(&self->direct));
 }
 
