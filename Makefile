@@ -133,6 +133,13 @@ profile: modules benchmarks runner
 	@kdir=$(kdir) && qemu/in-root.sh qemu/boot.sh "$$kdir" profile "$(ROW)" >&2
 	@qemu/in-root.sh bench/profile.py out $(build)/bench $(ROW)
 
+# That no store on a hot path goes to a cache line that two groups share.
+.PHONY: sharing
+sharing: modules benchmarks runner
+	@$(in_root) make $(quiet) -C bench O=$(build)/bench plugin
+	@kdir=$(kdir) && qemu/in-root.sh qemu/boot.sh "$$kdir" stores >&2
+	@qemu/in-root.sh bench/sharing.py out
+
 .PHONY: bench-compare
 bench-compare:
 	@qemu/in-root.sh bench/compare.py bench/baseline.json out/bench.json

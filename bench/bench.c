@@ -19,11 +19,12 @@
 /* Small, without a page between two of them: ten thousand threads have one each. */
 #define STACK_SIZE 65536
 
-#define MODES 3
+#define MODES 4
 
 enum bench_mode bench_mode;
 static const char *const mode_names[MODES] = {
 	[INSTRUCTIONS] = "instructions", [TIME] = "time", [PROFILE] = "profile",
+	[STORES] = "stores",
 };
 static const char *pattern = "";
 
@@ -105,7 +106,7 @@ void bench_begin(int argc, char *argv[])
 			break;
 	}
 	if (mode == MODES)
-		bench_die("usage: %s instructions|time|profile [PATTERN]", argv[0]);
+		bench_die("usage: %s instructions|time|profile|stores [PATTERN]", argv[0]);
 	bench_mode = mode;
 	if (argc > 2)
 		pattern = argv[2];

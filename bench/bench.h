@@ -30,12 +30,14 @@ enum bench_mode {
 	TIME,
 	/* As INSTRUCTIONS, for a plugin of QEMU that watches what is executed in a batch. */
 	PROFILE,
+	/* Likewise, for one that watches stores. */
+	STORES,
 };
 
 extern enum bench_mode bench_mode;
 
 /*
- * Reads "PROGRAM instructions|time|profile [PATTERN]", and has the program end with an
+ * Reads "PROGRAM instructions|time|profile|stores [PATTERN]", and has the program end with an
  * error if the clock does not count instructions though it should.
  */
 void bench_begin(int argc, char *argv[]);

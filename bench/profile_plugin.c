@@ -8,36 +8,14 @@
  * At the end it writes to out=: how often counting has begun, and for each block and
  * way the address of the block, how many instructions it has, the address that the
  * way begins with, or zero in user space and modules, and how often it was executed.
- *
- * Debian ships no header of QEMU's plugin interface; what is used of it is declared
- * here, as of version 4.
  */
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_info;
-
-enum qemu_plugin_cb_flags {
-	QEMU_PLUGIN_CB_NO_REGS,
-};
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-					   void (*callback)(qemu_plugin_id_t id,
-							    struct qemu_plugin_tb *block));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block,
-					  void (*callback)(unsigned int cpu, void *data),
-					  enum qemu_plugin_cb_flags flags, void *data);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
-				    void (*callback)(qemu_plugin_id_t id, void *data), void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *block);
+#include "qemu_plugin.h"
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# boot.sh KDIR demo|check|instructions|time|profile [PATTERN]: boots the kernel of KDIR
+# boot.sh KDIR demo|check|instructions|time|profile|stores [PATTERN]: boots the kernel of KDIR
 # in QEMU with the module, runs the demo, the tests or the benchmarks of that kind there
 # and tells how it went. Runs inside the build root. Files of the guest and the logs
 # come to out/, those of a kernel that debug-kernel.sh has made to a folder there.
@@ -18,8 +18,8 @@ source "$here/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$here/arch.sh"
 
-kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile [PATTERN]}")
-mode=${2:?demo, check, instructions, time or profile}
+kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile|stores [PATTERN]}")
+mode=${2:?demo, check, instructions, time, profile or stores}
 pattern=${3-}
 kind=$(cat "$kernel/kind" 2>/dev/null || true)
 build=$repository/build${foreign:+/$foreign}
@@ -53,7 +53,7 @@ make_initramfs()
 	case $mode in
 	demo) cp "$build/examples/demo" "$guest/" ;;
 	check) add_tests ;;
-	instructions | time | profile) add_benchmarks ;;
+	instructions | time | profile | stores) add_benchmarks ;;
 	esac
 	add_modules
 	# Not all tests run as root.
@@ -103,15 +103,18 @@ make_disk()
 	mv "$disk.$$" "$disk"
 }
 
-# Has QEMU count what is executed in the batches of the benchmark.
+# Has QEMU count what the guest does in the batches of the benchmark: what is executed, or where
+# its kernel stores.
 add_plugin()
 {
-	local symbols
+	local program=pairs arguments
 
-	symbols=$(nm "$build/bench/pairs")
-	accelerator+=(-plugin "file=$build/bench/profile_plugin.so,out=$out/profile-counts.txt,$(
-		awk '$3 == "bench_batch_begin" { print "begin=" $1 }' <<<"$symbols"),$(
-		awk '$3 == "bench_batch_end" { print "end=" $1 }' <<<"$symbols")")
+	[[ $mode != stores ]] || program=sharing
+	arguments=$(nm "$build/bench/$program" | awk '
+		$3 == "bench_batch_begin" { print ",begin=" $1 }
+		$3 == "bench_batch_end" { print ",end=" $1 }
+		$3 == "sharing_sets" { print ",sets=" $1 }' | paste -s -d '')
+	accelerator+=(-plugin "file=$build/bench/${mode}_plugin.so,out=$out/$mode-counts.txt$arguments")
 }
 
 # Without KVM one thread runs all processors: QEMU's other way crashes guests that
@@ -143,12 +146,12 @@ choose_machine()
 		[[ $kind != kcsan ]] || options+=" kcsan.early_enable=0 kcsan.skip_watch=200 \
 			kcsan.udelay_task=20 kcsan.udelay_interrupt=20"
 	fi
-	if [[ $mode == instructions || $mode == profile ]]; then
+	if [[ $mode == @(instructions|profile|stores) ]]; then
 		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu" -icount "shift=0,sleep=off")
 		processors=1
 		memory=3G
 		options+=" nokaslr"
-		[[ $mode != profile ]] || add_plugin
+		[[ $mode == instructions ]] || add_plugin
 	elif kvm_works; then
 		accelerator=(-accel kvm -cpu host)
 	elif [[ $mode == time || $kind == kcsan ]]; then
@@ -236,8 +239,8 @@ esac
 case $mode in
 demo) limit=${BOOT_TIMEOUT:-$((150 * slowness))} ;;
 check) limit=${BOOT_TIMEOUT:-$(((1500 + ${UMCG_SECONDS:-0}) * slowness * repeat))} ;;
-instructions | time | profile) limit=${BOOT_TIMEOUT:-300} ;;
-*) die "no mode $mode: demo, check, instructions, time or profile" ;;
+instructions | time | profile | stores) limit=${BOOT_TIMEOUT:-300} ;;
+*) die "no mode $mode: demo, check, instructions, time, profile or stores" ;;
 esac
 
 [[ $mode != demo ]] || rm -rf "$out"

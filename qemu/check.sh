@@ -120,6 +120,7 @@ if [[ -z $pattern && -z $kind && -z $foreign ]]; then
 	test_stage "crate" make crate-check
 	test_stage "tools" make tools-check
 	stage "examples" make examples benchmarks || true
+	test_stage "sharing" make sharing
 elif [[ -z $pattern ]]; then
 	stage "module" build_module_anew || built=false
 else

@@ -23,6 +23,7 @@ static const char *const instruction_programs[] = {
 };
 static const char *const time_programs[] = { "/bench/pairs", "/bench/sched", "/bench/direct",
 					     NULL };
+static const char *const store_programs[] = { "/bench/sharing", NULL };
 
 static bool run_benchmark(const char *program, const char *mode, const char *pattern, int output)
 {
@@ -108,9 +109,16 @@ static bool becomes_quiet(void)
 	return false;
 }
 
+static const char *const *programs_of(const char *mode)
+{
+	if (!strcmp(mode, "time"))
+		return time_programs;
+	return strcmp(mode, "stores") ? instruction_programs : store_programs;
+}
+
 bool run_benchmarks(const char *mode, const char *pattern)
 {
-	const char *const *programs = strcmp(mode, "time") ? instruction_programs : time_programs;
+	const char *const *programs = programs_of(mode);
 	char path[64];
 	int output;
 	bool good = true;
@@ -122,12 +130,12 @@ bool run_benchmarks(const char *mode, const char *pattern)
 	good = becomes_quiet();
 	if (!good)
 		fprintf(results, "# the guest does not become idle\n");
-	if (good && programs == time_programs)
+	if (good && programs != instruction_programs)
 		good = ensure_umcg_loaded() == 0;
 	for (; good && *programs; programs++)
 		good = run_benchmark(*programs, mode, pattern, output);
 	close(output);
-	if (!strcmp(mode, "profile"))
+	if (!strcmp(mode, "profile") || !strcmp(mode, "stores"))
 		good &= save_kernel_symbols();
 	if (!good)
 		show(path);

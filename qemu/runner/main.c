@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sets the guest up, runs what umcg.mode= on the kernel's command line asks for
- * ("demo"; "check", "instructions", "time" or "profile" with umcg.pattern=; umcg.repeat=
+ * ("demo"; "check", "instructions", "time", "profile" or "stores" with umcg.pattern=; umcg.repeat=
  * for "check"), sends /out to the host and powers off.
  */
 #include <errno.h>
@@ -82,7 +82,8 @@ static bool run_mode(void)
 		return run_demo();
 	if (!strcmp(mode, "check"))
 		return run_tests(pattern, *repeat ? strtoul(repeat, NULL, 10) : 1);
-	if (!strcmp(mode, "instructions") || !strcmp(mode, "time") || !strcmp(mode, "profile"))
+	if (!strcmp(mode, "instructions") || !strcmp(mode, "time") || !strcmp(mode, "profile") ||
+	    !strcmp(mode, "stores"))
 		return run_benchmarks(mode, pattern);
 	fprintf(results, "umcg.mode=%s is not known\n", mode);
 	return false;
