@@ -48,6 +48,21 @@ else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" $(own_task_work) modules
 endif
 
+# Any Rust module, for the same kernel: a copy of the folder M is built, which may be anywhere.
+M := examples/rust_module
+rust_module := $(build)/rust_module$(kind:%=-%)
+.PHONY: rust-module
+rust-module:
+ifdef KDIR
+	@qemu/check-kdir.sh $(KDIR)
+	@$(MAKE) $(quiet) $(jobs) -C $(KDIR) $(llvm) M=$(rust_module) modules
+else
+	@kdir=$(kdir) && kind=$$(cat "$$(dirname "$$kdir")/kind" 2>/dev/null); \
+		folder=$(build)/rust_module$${kind:+-$$kind} && rm -rf "$$folder" && \
+		mkdir -p "$$folder" && cp -r '$(M)'/. "$$folder" && \
+		$(in_root) make KDIR="$$kdir" rust-module && ls "$$folder"/*.ko
+endif
+
 .PHONY: help
 help:
 	@cat qemu/help

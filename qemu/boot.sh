@@ -72,6 +72,7 @@ add_tests()
 		cp "$build/selftests/$name" "$guest/final/"
 	done
 	[[ -n $foreign ]] || cp "$build/crate/umcg_crate" "$guest/tests/"
+	cp "$build/rust_module${kind:+-$kind}/hello_rust.ko" "$guest/"
 	cp -r "$build/doc/tutorial" "$guest/"
 	add_tools
 }

@@ -126,7 +126,7 @@ elif [[ -z $pattern ]]; then
 else
 	stage "module" make modules || built=false
 fi
-programs=(selftests tutorial runner)
+programs=(selftests tutorial runner rust-module)
 # There is no std of the other architecture to build it with.
 [[ -n $foreign ]] || programs+=(crate)
 stage "programs" make "${programs[@]}" || built=false

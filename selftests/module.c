@@ -7,12 +7,16 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "umcg_test.h"
 
 #define RELOADS	20
+/* SYSLOG_ACTION_READ_ALL; no header for programs has its name. */
+#define READ_ALL	3
 
 FIXTURE(module) {
 	struct umcg_thread server;
@@ -50,6 +54,21 @@ static int use_the_module(FIXTURE_DATA(module) *self)
 	if (!server_run_to_end(&self->server, &self->group, &self->worker))
 		return -ETIME;
 	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
+}
+
+/* examples/rust_module, built for this kernel like the module itself. */
+TEST_F(module, any_rust_module_can_be_built_and_loaded)
+{
+	static char log[1 << 20];
+	int fd = open("/hello_rust.ko", O_RDONLY | O_CLOEXEC), size;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, syscall(SYS_finit_module, fd, "", 0)) TH_LOG("%s", strerror(errno));
+	size = klogctl(READ_ALL, log, sizeof(log) - 1);
+	ASSERT_LT(0, size);
+	log[size] = '\0';
+	EXPECT_NE(NULL, strstr(log, "hello_rust: built out of tree"));
+	EXPECT_EQ(0, syscall(SYS_delete_module, "hello_rust", O_NONBLOCK));
 }
 
 TEST_F(module, an_open_descriptor_keeps_it)
