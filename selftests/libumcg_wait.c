@@ -6,7 +6,7 @@
 #include "kselftest_harness.h"
 #include "libumcg_crew.h"
 
-#define SWAPS		10000
+#define SWAPS		(10000 / (int)slowness())
 
 TEST(a_wait_times_out)
 {
