@@ -216,7 +216,8 @@ noinline bool umcg_wait_for_memory(unsigned int ms)
 
 bool umcg_is_dying(void)
 {
-	return fatal_signal_pending(current) ||
+	/* Of a signal that is being sent meanwhile the sender tells the task afterwards. */
+	return data_race(fatal_signal_pending(current)) ||
 	       current->flags & (PF_POSTCOREDUMP | PF_EXITING) ||
 	       READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT;
 }
@@ -280,9 +281,9 @@ void umcg_withdraw_sentinel(unsigned int signal)
 
 __u64 umcg_own_runtime(void)
 {
-	/* The scheduler updates it. */
+	/* The scheduler updates it, here and at each tick. */
 	schedule();
-	return current->se.sum_exec_runtime;
+	return READ_ONCE(current->se.sum_exec_runtime);
 }
 
 void umcg_set_signal_pending(void)

@@ -54,12 +54,15 @@ static bool start_monitor(const char *name)
 }
 
 /*
- * Kernel functions that race with themselves. KCSAN reports these races with the module in the
+ * Kernel functions that race with the kernel. KCSAN reports these races with the module in the
  * stack, which only calls them. queue_delayed_work_on() checks whether an item is disabled while
- * another CPU queues it, too. ktime_get_mono_fast_ns() reads one of two copies, and retries if
- * that was written meanwhile.
+ * another CPU queues it, too. ktime_get_mono_fast_ns() reads one of two copies, and ktime_get()
+ * what a sequence count guards: they retry if that was written meanwhile.
+ * trace_event_buffer_reserve() reads the flags of an event that is being disabled.
  */
-static const char *const racing[] = { "queue_delayed_work_on", "ktime_get_mono_fast_ns" };
+static const char *const racing[] = {
+	"queue_delayed_work_on", "ktime_get_mono_fast_ns", "ktime_get", "trace_event_buffer_reserve",
+};
 
 static bool watch_races(void)
 {
