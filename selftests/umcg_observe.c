@@ -38,23 +38,33 @@ long number_in_file(const char *path, const char *key, int base)
 	return value;
 }
 
-bool thread_sleeps(pid_t tid)
+/* The first line of a file of a thread in /proc. */
+static bool read_line(pid_t tid, const char *name, char *line, size_t size)
 {
-	char path[64], line[256];
-	char *name_end;
+	char path[64];
 	FILE *file;
-	bool sleeps = false;
+	bool found;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
 	file = fopen(path, "r");
 	if (!file)
 		return false;
-	if (fgets(line, sizeof(line), file)) {
-		name_end = strrchr(line, ')');
-		sleeps = name_end && strchr("SDI", name_end[2]);
-	}
+	found = fgets(line, size, file);
 	fclose(file);
-	return sleeps;
+	return found;
+}
+
+bool thread_sleeps(pid_t tid)
+{
+	char line[256], *name_end;
+
+	if (!read_line(tid, "stat", line, sizeof(line)))
+		return false;
+	name_end = strrchr(line, ')');
+	if (!name_end || !strchr("SDI", name_end[2]))
+		return false;
+	/* A thread says so before it is off its queue; only then the module has seen that it sleeps. */
+	return read_line(tid, "wchan", line, sizeof(line)) && strcmp(line, "0");
 }
 
 bool thread_waits(struct umcg_thread *thread)
