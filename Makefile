@@ -10,9 +10,11 @@ endif
 MAKEFLAGS += --no-print-directory
 unexport CDPATH
 
-# ARCH=arm64 on an amd64 machine, or the other way round: see qemu/arch.sh.
-foreign := $(if $(ARCH),$(shell ARCH='$(ARCH)' bash -c '. qemu/lib.sh && . qemu/arch.sh && echo $$foreign'))
-build := $(CURDIR)/build$(foreign:%=/%)
+# ARCH=arm64 on an amd64 machine, or the other way round: see qemu/arch.sh; UMCG_SUITE=sid: see
+# qemu/suite.sh. What they build has a folder of its own.
+variant := $(if $(ARCH)$(UMCG_SUITE),$(shell ARCH='$(ARCH)' UMCG_SUITE='$(UMCG_SUITE)' \
+	bash -c '. qemu/lib.sh && . qemu/arch.sh && . qemu/suite.sh && echo $$variant'))
+build := $(CURDIR)/build$(variant:%/=/%)
 jobs  := -j$(shell nproc)
 quiet := $(if $(V),,-s)
 

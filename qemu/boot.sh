@@ -17,13 +17,15 @@ here=$(realpath "$(dirname "$0")")
 source "$here/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$here/arch.sh"
+# shellcheck source=qemu/suite.sh
+source "$here/suite.sh"
 
 kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile|stores [PATTERN]}")
 mode=${2:?demo, check, instructions, time, profile or stores}
 pattern=${3-}
 kind=$(cat "$kernel/kind" 2>/dev/null || true)
-build=$repository/build${foreign:+/$foreign}
-out=$repository/out${foreign:+/$foreign}${kind:+/$kind}
+build=$(realpath -m "$repository/build/$variant")
+out=$(realpath -m "$repository/out/$variant$kind")
 guest=$build/guest
 results=$out/results.txt
 console=$out/console.log

@@ -12,6 +12,8 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$(dirname "$0")/arch.sh"
+# shellcheck source=qemu/suite.sh
+source "$(dirname "$0")/suite.sh"
 
 # What a kernel takes that has to be fetched and prepared, on two busy processors.
 readonly seconds_a_kernel=420
@@ -24,8 +26,8 @@ readonly short_list='@(abi|block|module|placement|preempt|register|sched_state_m
 cd "$repository"
 pattern=${1:-$short_list}
 seconds=${UMCG_CHECK_SECONDS:-}
-kernel_results=out/${foreign:+$foreign/}results.txt
-results=out/${foreign:+$foreign/}flavours
+kernel_results=out/${variant}results.txt
+results=out/${variant}flavours
 passed=0
 failed=0
 skipped=0

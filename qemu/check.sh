@@ -1,15 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [PATTERN]: all checks of the project, then the tests in the guest. With
-# a pattern only the tests in the guest that match. With ARCH= for another architecture, or with KERNEL=debug or kcsan the guest has
-# that kernel (see debug-kernel.sh), and what needs no guest is left out. With REPEAT=50 each
-# test in the guest is run so often; one that fails once has failed. The last line has the totals.
+# check.sh [PATTERN]: all checks of the project, then the tests in the guest. With a pattern only
+# the tests in the guest that match. With ARCH= for another architecture, with UMCG_SUITE= for
+# another suite, or with KERNEL=debug or kcsan the guest has that kernel (see debug-kernel.sh), and
+# what needs no guest is left out. With REPEAT=50 each test in the guest is run so often; one that
+# fails once has failed. The last line has the totals.
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$(dirname "$0")/arch.sh"
+# shellcheck source=qemu/suite.sh
+source "$(dirname "$0")/suite.sh"
 
 cd "$repository"
 # As any user may start it: tests must not depend on either.
@@ -18,7 +21,7 @@ export CDPATH=.
 
 pattern=${1-}
 kind=${KERNEL-}
-build=build${foreign:+/$foreign}
+build=$(realpath -m --relative-to . "build/$variant")
 logs=$build/check${kind:+-$kind}
 passed=0
 failed=0
@@ -82,7 +85,7 @@ test_stage()
 # Counts the lines of the guest's tests. A failure of the boot itself counts once more.
 guest_tests()
 {
-	local kdir=$1 results=out/${foreign:+$foreign/}${kind:+$kind/}results.txt status=0 guest_failed environment
+	local kdir=$1 results=out/$variant${kind:+$kind/}results.txt status=0 guest_failed environment
 
 	# Those of an earlier run are not to be counted if this one does not come so far.
 	mkdir -p "${results%/*}"
@@ -104,7 +107,7 @@ mkdir -p "$logs"
 kdir=${KDIR:-$(qemu/kernel.sh)}
 built=true
 
-if [[ -z $pattern && -z $kind && -z $foreign ]]; then
+if [[ -z $pattern && -z $kind && -z $variant ]]; then
 	stage "rustfmt" make rustfmtcheck || true
 	stage "layers" make layers || true
 	stage "clippy" make clippy || true
@@ -131,7 +134,7 @@ programs=(selftests tutorial runner rust-module)
 [[ -n $foreign ]] || programs+=(crate)
 stage "programs" make "${programs[@]}" || built=false
 # They take a while, and other tests do not need them.
-if [[ -z $foreign && ( -z $pattern || $pattern == *tools* ) ]]; then
+if [[ -z $variant && ( -z $pattern || $pattern == *tools* ) ]]; then
 	stage "programs for people" make tools examples || true
 fi
 

@@ -7,8 +7,10 @@
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
 source "$(dirname "$0")/lib.sh"
-
-suite=trixie-backports
+# shellcheck source=qemu/arch.sh
+source "$(dirname "$0")/arch.sh"
+# shellcheck source=qemu/suite.sh
+source "$(dirname "$0")/suite.sh"
 
 copy_into()
 {
@@ -20,14 +22,14 @@ copy_into()
 }
 
 # Proxies, credentials, certificates and names: all that the way to the archive
-# may depend on.
+# may depend on, and how old its lists may be: a mirror may be a snapshot of some day.
 copy_settings()
 {
 	local root=$1 file
 
 	mkdir -p "$root/etc/apt/apt.conf.d"
 	{
-		apt-config dump | grep -E '^Acquire::((http|https|ftp)::|Retries|ForceIPv)' || true
+		apt-config dump | grep -E '^Acquire::((http|https|ftp)::|Retries|ForceIPv|Check-|Max-)' || true
 		echo 'APT::Sandbox::User "root";'
 		echo 'APT::Install-Recommends "false";'
 	} >"$root/etc/apt/apt.conf.d/80host"
@@ -62,7 +64,7 @@ find_mirror()
 	probe=$(mktemp -d)
 	trap 'rm -rf "$probe"' EXIT
 	while read -r uri; do
-		if /usr/lib/apt/apt-helper download-file "${uri%/}/dists/$suite/InRelease" \
+		if /usr/lib/apt/apt-helper download-file "${uri%/}/dists/$last_suite/InRelease" \
 			"$probe/InRelease" >"$probe/log" 2>&1; then
 			echo "${uri%/}"
 			return

@@ -10,6 +10,8 @@ here=$(realpath "$(dirname "$0")")
 source "$here/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$here/arch.sh"
+# shellcheck source=qemu/suite.sh
+source "$here/suite.sh"
 
 bind_at_same_path()
 {

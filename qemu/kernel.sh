@@ -7,7 +7,8 @@
 # (see debug-kernel.sh).
 #
 # KERNEL_RELEASE=7.3.4+deb13-rt-amd64 asks for that very release, KERNEL_SERIES=7.2 and
-# KERNEL_FLAVOUR=rt-amd64 for the newest one of these. The choice stands until
+# KERNEL_FLAVOUR=rt-amd64 for the newest one of these, KERNEL_SERIES=newest for the newest of
+# all, tested or not. UMCG_SUITE=sid looks in that suite. The choice stands until
 # "kernel.sh --update", so that a second run is fast and needs no network.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
@@ -15,6 +16,8 @@ here=$(realpath "$(dirname "$0")")
 source "$here/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$here/arch.sh"
+# shellcheck source=qemu/suite.sh
+source "$here/suite.sh"
 
 [[ -z ${KERNEL-} ]] || exec "$here/debug-kernel.sh" "$KERNEL"
 
@@ -71,7 +74,9 @@ choose_kernel()
 		kernels=$(awk -v flavour="-$flavour" \
 			'substr($1, index($1, "-")) == flavour' <<<"$kernels")
 		while [[ -z $choice ]] && read -r series; do
-			choice=$(awk -v series="$series." 'index($1, series) == 1' <<<"$kernels" | tail -n 1)
+			choice=$(awk -v series="$series" '{ match($1, /^[0-9]+\.[0-9]+/) }
+				series == "newest" || substr($1, 1, RLENGTH) == series' <<<"$kernels" |
+				tail -n 1)
 		done < <(wanted_series)
 		if [[ -z $choice && -z ${KERNEL_SERIES-} ]]; then
 			choice=$(tail -n 1 <<<"$kernels")
@@ -93,6 +98,10 @@ update_lists()
 	run_step "asking the archive for kernels" "$cache/update.log" "$here/in-root.sh" \
 		apt-get -q -o APT::Update::Error-Mode=any update
 	touch "$lock"
+	# A suite that goes on brings other compilers for its next kernels.
+	! $update || [[ -z $other_suite ]] ||
+		run_step "upgrading the build root" "$cache/update.log" "$here/in-root.sh" \
+			env DEBIAN_FRONTEND=noninteractive apt-get -qy dist-upgrade
 }
 
 # Lists that are an hour old may name kernels that have left the archive since.
@@ -120,7 +129,7 @@ make_kernel()
 	if [[ ! -e $folder/whole ]]; then
 		run_step "preparing $release for Rust modules (2 minutes on two cores)" \
 			"$cache/prepare.log" \
-			"$here/in-root.sh" "$here/kernel-dir.sh" prepare "$folder" "$release"
+			"$here/in-root.sh" "${prepare[@]}" "$folder" "$release"
 		tail -n 1 "$cache/prepare.log" >&2
 		touch "$folder/whole"
 	fi
@@ -130,8 +139,15 @@ make_kernel()
 
 find_cache
 root=$("$here/buildroot.sh")
+# The usual suite has the very tools that its kernels were built by.
+prepare=("$here/kernel-dir.sh" prepare)
+recipe=("$here/kernel-dir.sh" "$here/check-symvers")
+if [[ -n $other_suite ]]; then
+	prepare=("$here/adapt-kernel-dir.sh")
+	recipe+=("$here/adapt-kernel-dir.sh")
+fi
 # All that decides what is in the folder of a kernel, but its version.
-key=$({ echo "$root"; cat "$here/kernel-dir.sh" "$here/check-symvers"; } | key_of_stdin)
+key=$({ echo "$root"; cat "${recipe[@]}"; } | key_of_stdin)
 choice_link=$cache/choice-$({ echo "$key $flavour ${KERNEL_RELEASE-}"; wanted_series; } | key_of_stdin)
 
 update=false
