@@ -25,6 +25,8 @@ kdir    := $(KDIR)
 in_root :=
 # A kernel that clang has built takes modules of clang only.
 llvm    := $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/include/config/auto.conf),LLVM=1)
+# Where rustc and bindgen of the kernel have a number in their names.
+rust_tools = $(shell qemu/rust-tools.sh $(KDIR))
 # The folder of a debug kernel says which one it is.
 kind    := $(shell cat $(dir $(KDIR:%/=%))kind 2>/dev/null)
 else
@@ -45,7 +47,7 @@ ifdef KDIR
 	@grep -qsxF '$(KDIR)' $(module)/kdir || rm -rf $(module)
 	@mkdir -p $(module)
 	@echo '$(KDIR)' >$(module)/kdir
-	$(MAKE) $(jobs) -C $(KDIR) $(llvm) M=$(CURDIR) MO=$(module) modules
+	$(MAKE) $(jobs) -C $(KDIR) $(llvm) $(rust_tools) M=$(CURDIR) MO=$(module) modules
 else
 	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" $(own_task_work) modules
 endif
@@ -57,7 +59,7 @@ rust_module := $(build)/rust_module$(kind:%=-%)
 rust-module:
 ifdef KDIR
 	@qemu/check-kdir.sh $(KDIR)
-	@$(MAKE) $(quiet) $(jobs) -C $(KDIR) $(llvm) M=$(rust_module) modules
+	@$(MAKE) $(quiet) $(jobs) -C $(KDIR) $(llvm) $(rust_tools) M=$(rust_module) modules
 else
 	@kdir=$(kdir) && kind=$$(cat "$$(dirname "$$kdir")/kind" 2>/dev/null); \
 		folder=$(build)/rust_module$${kind:+-$$kind} && rm -rf "$$folder" && \
@@ -102,6 +104,11 @@ check-kcsan:
 .PHONY: check-flavours
 check-flavours:
 	@qemu/check-flavours.sh "$(T)"
+
+# Builds for the newest kernel of each suite, and says in one line each what breaks.
+.PHONY: canary
+canary:
+	@qemu/canary.sh $(UMCG_SUITE)
 
 # The randomised test for as long as one likes; UMCG_SEED= begins as another run did.
 guest_environment = UMCG_SECONDS=$(UMCG_SECONDS) UMCG_SEED=$(UMCG_SEED)

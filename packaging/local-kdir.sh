@@ -4,13 +4,16 @@
 # local-kdir.sh [RELEASE]: prints a folder in which Rust modules for the kernel RELEASE,
 # the running one if it is not named, can be built with the tools of this machine. That
 # is the folder of the kernel's headers, or one that is made from linux-source-X.Y and
-# kept in UMCG_KDIRS, /var/cache/umcg, for the next time. DKMS builds with it.
+# kept in UMCG_KDIRS, /var/cache/umcg, for the next time. DKMS builds with it. RUSTC= and BINDGEN=
+# name the tools where they are not found by themselves.
 set -euo pipefail
 packaging=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$packaging/../qemu/lib.sh"
 # shellcheck source=qemu/arch.sh
 source "$packaging/../qemu/arch.sh"
+# shellcheck source=qemu/kernel-checks.sh
+source "$packaging/../qemu/kernel-checks.sh"
 
 release=${1:-$(uname -r)}
 series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release" || true)
@@ -24,7 +27,7 @@ key()
 		sha256sum <"$headers/.config"
 		sha256sum <"$headers/Module.symvers"
 		dpkg-query -W "linux-source-$series"
-		cat "$repository/qemu/kernel-dir.sh" "$repository/qemu/check-symvers"
+		cat "$repository"/qemu/{kernel-dir.sh,adapt-kernel-dir.sh,check-symvers}
 	} | key_of_stdin
 }
 
@@ -34,6 +37,15 @@ unpack()
 	tar -C "$folder/source" --strip-components=1 -xf "/usr/src/linux-source-$series.tar.xz"
 	cp "$headers/.config" "$folder/config"
 	cp "$headers/Module.symvers" "$folder/"
+}
+
+# The kernel's Makefile finds the tools by their usual names.
+link_rust_tools()
+{
+	find_rust_tools "$headers/.config"
+	mkdir "$folder/bin"
+	ln -s "$(command -v "$rustc")" "$folder/bin/rustc"
+	ln -s "$(command -v "$bindgen")" "$folder/bin/bindgen"
 }
 
 # Modules need headers, scripts and crates; the rest of the sources is more than a gigabyte.
@@ -63,7 +75,8 @@ make_folder()
 	drop_others
 	rm -rf --one-file-system "$folder"
 	unpack
-	"$repository/qemu/kernel-dir.sh" prepare "$folder" "$release"
+	link_rust_tools
+	PATH=$folder/bin:$PATH "$repository/qemu/adapt-kernel-dir.sh" "$folder" "$release"
 	drop_what_is_done
 	touch "$folder/whole"
 }

@@ -17,5 +17,7 @@ config=$kdir/include/config/auto.conf
 check_options "$config" "the kernel of $kdir"
 [[ -e $kdir/rust/libkernel.rmeta ]] ||
 	die "$kdir has no Rust crates (Debian's headers lack them): 'make kdir' makes a folder with them"
-check_rustc "$config" "the kernel of $kdir" \
-	"'make modules' without KDIR uses the build root, which has the right one"
+find_rust_tools "$config"
+hint="; 'make modules' without KDIR uses the build root, which has the right one"
+check_rustc "$config" "the kernel of $kdir" "$hint"
+check_bindgen "$config" "the kernel of $kdir" "$hint"

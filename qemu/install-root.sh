@@ -141,7 +141,7 @@ find_cache
 key=$({ list_packages "$release"; declare -f make_root set_up_guest; cat "$here/buildroot.sh"; } |
 	key_of_stdin)
 root=$cache/guest-$release-$key
-disk_key=$(cat "$here/kernel-dir.sh" "$here/check-symvers" "$here/../packaging/local-kdir.sh" |
+disk_key=$(cat "$here"/{kernel-dir.sh,adapt-kernel-dir.sh,check-symvers} "$here/../packaging/local-kdir.sh" |
 	key_of_stdin)
 folder=$root-disk-$disk_key
 
