@@ -65,7 +65,7 @@ TEST_F(handler, a_wait_times_out_in_spite_of_signals)
 {
 	ASSERT_TRUE(worker_is_queued(&self->test, wait_with_timeout));
 	ASSERT_TRUE(worker_is_run(&self->test));
-	for (int i = 0; !self->test.group.idle_workers; i++) {
+	while (!self->test.group.idle_workers) {
 		thread_signal(&self->test.worker, SIGUSR1);
 		sleep_ms(1);
 	}
