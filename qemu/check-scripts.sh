@@ -225,6 +225,29 @@ apt_of_the_root_takes_old_lists()
 	grep 'Check-Valid-Until "false"' "$work/root/etc/apt/apt.conf.d/80host"
 }
 
+# breaks_by TEXT LINE...: in a log of these lines it is that which breaks first.
+breaks_by()
+{
+	local text=$1
+	shift
+
+	printf '%s\n' "$@" >"$work/build.log"
+	qemu/canary.sh --what-breaks "$work/build.log"
+	[[ $(qemu/canary.sh --what-breaks "$work/build.log") == "$text" ]]
+}
+
+canary_says_what_breaks()
+{
+	breaks_by 'error[E0425]: cannot find function `f` in module `mm` (sys/user.rs:7:9), and 2 more' \
+		'  RUSTC [M] umcg_rs.o' 'error[E0425]: cannot find function `f` in module `mm`' \
+		'  --> sys/user.rs:7:9' '   |' 'error: aborting due to 1 previous error' \
+		'make[4]: *** [scripts/Makefile.build:1: umcg_rs.o] Error 1'
+	breaks_by "sys/helpers.c:3:1: error: implicit declaration of function 'f'" \
+		"sys/helpers.c:3:1: error: implicit declaration of function 'f'" '    3 | f();'
+	breaks_by 'ERROR: modpost: "f" [umcg.ko] undefined!' 'ERROR: modpost: "f" [umcg.ko] undefined!'
+	breaks_by 'waiting for a disk' 'waiting for a disk'
+}
+
 unknown_suite_is_refused()
 {
 	! UMCG_SUITE=potato qemu/buildroot.sh >"$work/output" 2>&1
@@ -239,6 +262,7 @@ for distribution in arch fedora ubuntu debian; do
 done
 check "scripts.KDIR_builds_with_its_own_tools" kdir_builds_with_its_tools
 check "scripts.apt_of_the_build_root_takes_old_lists" apt_of_the_root_takes_old_lists
+check "scripts.canary_says_what_breaks" canary_says_what_breaks
 check "scripts.an_unknown_suite_is_refused" unknown_suite_is_refused
 check "scripts.install_leaves_nobody_out" install_leaves_nobody_out
 check "scripts.manual_pages_are_for_all" man_pages_are_for_all
