@@ -107,5 +107,5 @@ pub use face::{
     current::{is_worker, leave, set_class, yield_now, Entered},
     group::{Group, Options, ShutdownError},
     join::{JoinError, JoinHandle},
-    section::{no_preempt, NoPreempt},
+    section::{begin_section, end_section, no_preempt, NoPreempt},
 };

@@ -98,7 +98,12 @@ pub(crate) fn enter_section(record: &Record) {
 #[inline]
 pub(crate) fn leave_section(record: &Record) {
     if record.task.leave_section() {
-        // If that fails the next slice will end.
-        let _ = device::kick(record.tid(), false);
+        give_way(record);
     }
+}
+
+#[cold]
+fn give_way(record: &Record) {
+    // If that fails the next slice will end.
+    let _ = device::kick(record.tid(), false);
 }

@@ -46,6 +46,26 @@ pub fn no_preempt() -> NoPreempt {
     }
 }
 
+/// Begins a critical section that [`end_section()`] ends: for locks whose sections are no scopes,
+/// as those of another language. As [`no_preempt()`] it does nothing in a thread that is no worker.
+#[inline]
+pub fn begin_section() {
+    if let Some(worker) = current() {
+        worker::enter_section(worker.record);
+    }
+}
+
+/// Ends a critical section that [`begin_section()`] has begun.
+///
+/// A section that another thread has begun cannot be ended. If the calling worker is in none,
+/// nothing happens.
+#[inline]
+pub fn end_section() {
+    if let Some(worker) = current() {
+        worker::leave_section(worker.record);
+    }
+}
+
 impl Drop for NoPreempt {
     #[inline]
     fn drop(&mut self) {

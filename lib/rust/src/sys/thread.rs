@@ -16,10 +16,11 @@ pub(crate) fn tid() -> u32 {
     tid as u32
 }
 
-/// Lets other threads have the CPU.
+/// Lets other threads have the CPU. Not by the function of libc: a program may have one of that
+/// name which calls this crate.
 pub(crate) fn yield_cpu() {
     // SAFETY: The call takes nothing.
-    unsafe { libc::sched_yield() };
+    unsafe { libc::syscall(libc::SYS_sched_yield) };
 }
 
 /// By how many nanoseconds CLOCK_MONOTONIC is ahead of the kernel's, in a time namespace.
