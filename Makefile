@@ -183,6 +183,13 @@ crate:
 crate-check:
 	@$(in_root) make $(quiet) -C lib/rust check O=$(build)/crate
 
+# umcg-run and the library that it preloads.
+.PHONY: run run-check
+run:
+	@$(in_root) make $(quiet) -C run O=$(build)/run
+run-check:
+	@$(in_root) make $(quiet) -C run check O=$(build)/run
+
 .PHONY: examples
 examples:
 	@$(in_root) make $(quiet) $(jobs) -C examples O=$(build)/examples

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs a program under UMCG.
+
+use clap::{value_parser, Arg, ArgAction, ArgMatches, Command};
+use std::{
+    env,
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{self, ExitCode},
+    time::Duration,
+};
+use umcg_run_options::{
+    policy_called, Options, Policy, LAST_PRIORITY, LIBRARY, POLICIES, VARIABLE,
+};
+
+/// The exit status if it is not that of the program, as that of env(1) and timeout(1).
+const FAILED: u8 = 125;
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// The exit status, and the message.
+type Failure = (u8, String);
+
+fn command() -> Command {
+    Command::new("umcg-run")
+        .version(clap::crate_version!())
+        .about("Runs a program under UMCG: its threads are workers of a group")
+        .arg(
+            Arg::new("servers")
+                .long("servers")
+                .short('n')
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(1..=64))
+                .help("How many threads run at a time, if not as many as there are CPUs"),
+        )
+        .arg(
+            Arg::new("policy")
+                .long("policy")
+                .value_name("POLICY")
+                .value_parser(POLICIES.map(|(name, _)| name))
+                .help("In which order threads run"),
+        )
+        .arg(
+            Arg::new("priority")
+                .long("priority")
+                .value_name("NAME=N")
+                .action(ArgAction::Append)
+                .value_parser(parse_priority)
+                .help("The priority of threads whose names begin so, 0 (first) to 31 (last)"),
+        )
+        .arg(
+            Arg::new("slice")
+                .long("slice")
+                .value_name("MS")
+                .value_parser(parse_slice)
+                .help("How long a thread runs while others are queued; 0: until it blocks"),
+        )
+        .arg(
+            Arg::new("no-follow")
+                .long("no-follow")
+                .action(ArgAction::SetTrue)
+                .help("Run programs that the program executes as they are"),
+        )
+        .arg(
+            Arg::new("stats")
+                .long("stats")
+                .action(ArgAction::SetTrue)
+                .help("Show what the threads have done, in the end"),
+        )
+        .arg(
+            Arg::new("if-possible")
+                .long("if-possible")
+                .action(ArgAction::SetTrue)
+                .help("Run the program as it is if UMCG is not available"),
+        )
+        .arg(
+            Arg::new("program")
+                .value_name("PROGRAM")
+                .num_args(1..)
+                .required(true)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_parser(value_parser!(OsString))
+                .help("The program and its arguments"),
+        )
+}
+
+fn parse_priority(text: &str) -> Result<(String, u8), String> {
+    let (name, number) = text.rsplit_once('=').ok_or("NAME=N is expected")?;
+    let number = number.parse().ok().filter(|it| *it <= LAST_PRIORITY);
+
+    match number {
+        Some(number) if !name.is_empty() => Ok((name.to_owned(), number)),
+        _ => Err(format!(
+            "a name and a number up to {LAST_PRIORITY} are expected"
+        )),
+    }
+}
+
+fn parse_slice(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1000.0).ok())
+        .filter(|slice| *slice <= Duration::from_secs(3600))
+        .ok_or_else(|| "a time in ms is expected".to_owned())
+}
+
+fn main() -> ExitCode {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(e) => return explain_usage(&e),
+    };
+    let (status, text) = run(&matches);
+
+    eprintln!("umcg-run: {text}");
+    ExitCode::from(status)
+}
+
+/// Help and version are reported in the same way, and are no failure.
+fn explain_usage(error: &clap::Error) -> ExitCode {
+    // The reader may be gone.
+    let _ = error.print();
+
+    match error.use_stderr() {
+        true => ExitCode::from(FAILED),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn options(matches: &ArgMatches) -> Options {
+    let priorities: Vec<(String, u8)> = matches
+        .get_many("priority")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let policy = match matches.get_one::<String>("policy") {
+        Some(name) => policy_called(name).unwrap_or_default(),
+        None if !priorities.is_empty() => Policy::Priority,
+        None => Policy::default(),
+    };
+
+    Options {
+        servers: matches
+            .get_one::<u64>("servers")
+            .and_then(|servers| usize::try_from(*servers).ok()),
+        policy,
+        slice: matches.get_one("slice").copied(),
+        priorities,
+        follows: !matches.get_flag("no-follow"),
+        stats: matches.get_flag("stats"),
+    }
+}
+
+/// Where the library is: beside this program, or in the folder of libraries that belongs to it.
+fn library() -> Result<PathBuf, Failure> {
+    let failed = |text: String| (FAILED, text);
+    let own = env::current_exe().map_err(|e| failed(format!("where am I? {e}")))?;
+    let folder = own.parent().unwrap_or(&own);
+
+    [
+        folder.join(LIBRARY),
+        folder.join("../lib/umcg").join(LIBRARY),
+    ]
+    .into_iter()
+    .find(|path| path.exists())
+    .ok_or_else(|| {
+        failed(format!(
+            "{LIBRARY} is not installed beside {}",
+            own.display()
+        ))
+    })
+}
+
+/// Returns if it fails only.
+fn run(matches: &ArgMatches) -> Failure {
+    let words: Vec<&OsString> = matches.get_many("program").into_iter().flatten().collect();
+    let Some((program, arguments)) = words.split_first() else {
+        return (FAILED, "no program".to_owned());
+    };
+    let mut command = process::Command::new(program);
+
+    command.args(arguments);
+    match library() {
+        Ok(library) => {
+            command
+                .env("LD_PRELOAD", preload(library))
+                .env(VARIABLE, options(matches).encode());
+        }
+        Err(failure) => return failure,
+    }
+    let error = command.exec();
+    let status = match error.kind() {
+        std::io::ErrorKind::NotFound => NOT_FOUND,
+        _ => CANNOT_RUN,
+    };
+    (status, format!("{}: {error}", program.to_string_lossy()))
+}
+
+/// The library goes first, and those that the user has stay.
+fn preload(library: PathBuf) -> OsString {
+    let mut list = library.into_os_string();
+
+    if let Some(others) = env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        list.push(":");
+        list.push(others);
+    }
+    list
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The library that umcg-run preloads: it makes the threads of a program workers of a group.
+//!
+//! Its functions take the place of those of libc with the same names. None of them panics: there
+//! is nobody who would catch it.
+
+mod group;
+mod locks;
+mod process;
+mod real;
+mod settings;
+mod threads;

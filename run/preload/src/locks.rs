@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locks: from before a thread has one until after it has given it back it is in a critical
+//! section, in which the end of a slice does not preempt it.
+//!
+//! A section is begun before the lock is taken, as a thread that is preempted in between would
+//! have the lock and no section. While it waits for the lock it is in the section already: this
+//! makes no difference to one that sleeps. One that would spin is not in it: see
+//! `pthread_spin_lock()`.
+//!
+//! A wait for a condition is not wrapped: it sleeps, and returns with the mutex, of which the
+//! section still is; also when it is cancelled.
+
+use crate::real;
+use libc::{
+    c_int, clockid_t, pthread_mutex_t, pthread_rwlock_t, pthread_spinlock_t, timespec, EBUSY,
+    EOWNERDEAD,
+};
+use std::hint;
+
+/// Makes a call that may take a lock.
+#[inline(always)]
+fn take(lock: impl FnOnce() -> c_int) -> c_int {
+    umcg::begin_section();
+    let result = lock();
+    if result != 0 && result != EOWNERDEAD {
+        umcg::end_section();
+    }
+    result
+}
+
+/// Makes a call that gives a lock back.
+#[inline(always)]
+fn give_back(unlock: impl FnOnce() -> c_int) -> c_int {
+    let result = unlock();
+    if result == 0 {
+        umcg::end_section();
+    }
+    result
+}
+
+/// Declares functions that libc has as well, each a call of that one in `take` or `give_back`.
+macro_rules! locks {
+    ($how:ident: $($name:ident($($argument:ident: $type:ty),*);)*) => {$(
+        /// As in libc.
+        ///
+        /// # Safety
+        ///
+        /// As in libc.
+        #[no_mangle]
+        pub unsafe extern "C-unwind" fn $name($($argument: $type),*) -> c_int {
+            // SAFETY: The caller keeps to what the function of libc wants.
+            $how(|| unsafe { real::$name($($argument),*) })
+        }
+    )*};
+}
+
+locks! { take:
+    pthread_mutex_lock(mutex: *mut pthread_mutex_t);
+    pthread_mutex_trylock(mutex: *mut pthread_mutex_t);
+    pthread_mutex_timedlock(mutex: *mut pthread_mutex_t, timeout: *const timespec);
+    pthread_mutex_clocklock(
+        mutex: *mut pthread_mutex_t, clock: clockid_t, timeout: *const timespec
+    );
+    pthread_spin_trylock(lock: *mut pthread_spinlock_t);
+    pthread_rwlock_rdlock(lock: *mut pthread_rwlock_t);
+    pthread_rwlock_tryrdlock(lock: *mut pthread_rwlock_t);
+    pthread_rwlock_timedrdlock(lock: *mut pthread_rwlock_t, timeout: *const timespec);
+    pthread_rwlock_clockrdlock(
+        lock: *mut pthread_rwlock_t, clock: clockid_t, timeout: *const timespec
+    );
+    pthread_rwlock_wrlock(lock: *mut pthread_rwlock_t);
+    pthread_rwlock_trywrlock(lock: *mut pthread_rwlock_t);
+    pthread_rwlock_timedwrlock(lock: *mut pthread_rwlock_t, timeout: *const timespec);
+    pthread_rwlock_clockwrlock(
+        lock: *mut pthread_rwlock_t, clock: clockid_t, timeout: *const timespec
+    );
+}
+
+locks! { give_back:
+    pthread_mutex_unlock(mutex: *mut pthread_mutex_t);
+    pthread_spin_unlock(lock: *mut pthread_spinlock_t);
+    pthread_rwlock_unlock(lock: *mut pthread_rwlock_t);
+}
+
+/// After so many attempts in vain another worker may run, which may have the lock.
+const PATIENCE: u32 = 1000;
+
+/// As in libc, but a worker that spins for long gives way.
+///
+/// # Safety
+///
+/// As in libc.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn pthread_spin_lock(lock: *mut pthread_spinlock_t) -> c_int {
+    loop {
+        for _ in 0..PATIENCE {
+            // SAFETY: The caller keeps to what the function of libc wants.
+            match unsafe { pthread_spin_trylock(lock) } {
+                EBUSY => hint::spin_loop(),
+                result => return result,
+            }
+        }
+        if umcg::is_worker() {
+            umcg::yield_now();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions that this library takes the place of, as libc has them, or whatever other library
+//! is preloaded after this one.
+//!
+//! Each is looked up once, when it is first called: that may be before this library is initialised.
+
+use libc::{
+    c_int, c_void, clockid_t, pthread_attr_t, pthread_mutex_t, pthread_rwlock_t,
+    pthread_spinlock_t, pthread_t, timespec,
+};
+use std::{
+    ffi::CStr,
+    mem,
+    sync::atomic::{AtomicPtr, Ordering},
+};
+
+/// What a thread runs.
+pub(crate) type Routine = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+
+/// What a thread of C11 runs.
+pub(crate) type ThrdRoutine = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
+
+fn find(name: &CStr) -> *mut c_void {
+    // SAFETY: The name is a string with a zero at its end.
+    unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) }
+}
+
+/// Declares functions of libc. `else`: what is returned if there is no such function.
+macro_rules! real {
+    ($($name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty, else $missing:expr;)*) => {$(
+        /// That of libc.
+        ///
+        /// # Safety
+        ///
+        /// As of the function in libc.
+        #[inline(always)]
+        pub(crate) unsafe fn $name($($argument: $type),*) -> $result {
+            type Function = unsafe extern "C-unwind" fn($($type),*) -> $result;
+
+            /// At first it is `look_up`, so that callers need not ask.
+            static ADDRESS: AtomicPtr<c_void> =
+                AtomicPtr::new(look_up as Function as *mut c_void);
+
+            #[cold]
+            unsafe extern "C-unwind" fn look_up($($argument: $type),*) -> $result {
+                const NAME: &CStr = {
+                    let name = concat!(stringify!($name), "\0");
+                    match CStr::from_bytes_with_nul(name.as_bytes()) {
+                        Ok(name) => name,
+                        Err(_) => panic!("a name with a zero"),
+                    }
+                };
+                unsafe extern "C-unwind" fn missing($(_: $type),*) -> $result {
+                    $missing
+                }
+
+                let mut found = find(NAME);
+                if found.is_null() {
+                    found = missing as Function as *mut c_void;
+                }
+                // Relaxed: code that was mapped before; whoever looks it up finds the same.
+                ADDRESS.store(found, Ordering::Relaxed);
+                // SAFETY: The address is that of a function of this name, and of `missing`
+                // otherwise; both are of this type.
+                let function: Function = unsafe { mem::transmute(found) };
+                // SAFETY: The caller keeps to what the function wants.
+                unsafe { function($($argument),*) }
+            }
+
+            // Relaxed: see `look_up()`.
+            let address = ADDRESS.load(Ordering::Relaxed);
+            // SAFETY: The address is that of a function of this type: `look_up()`, or what that
+            // has stored.
+            let function: Function = unsafe { mem::transmute(address) };
+            // SAFETY: The caller keeps to what the function wants.
+            unsafe { function($($argument),*) }
+        }
+    )*};
+}
+
+real! {
+    pthread_create(
+        thread: *mut pthread_t,
+        attributes: *const pthread_attr_t,
+        routine: Routine,
+        argument: *mut c_void,
+    ) -> c_int, else libc::EAGAIN;
+    thrd_create(thread: *mut pthread_t, routine: ThrdRoutine, argument: *mut c_void) -> c_int,
+        else THRD_ERROR;
+    sched_yield() -> c_int, else 0;
+
+    pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int, else libc::ENOSYS;
+    pthread_mutex_trylock(mutex: *mut pthread_mutex_t) -> c_int, else libc::ENOSYS;
+    pthread_mutex_timedlock(mutex: *mut pthread_mutex_t, timeout: *const timespec) -> c_int,
+        else libc::ENOSYS;
+    pthread_mutex_clocklock(
+        mutex: *mut pthread_mutex_t,
+        clock: clockid_t,
+        timeout: *const timespec,
+    ) -> c_int, else libc::ENOSYS;
+    pthread_mutex_unlock(mutex: *mut pthread_mutex_t) -> c_int, else libc::ENOSYS;
+
+    pthread_spin_trylock(lock: *mut pthread_spinlock_t) -> c_int, else libc::ENOSYS;
+    pthread_spin_unlock(lock: *mut pthread_spinlock_t) -> c_int, else libc::ENOSYS;
+
+    pthread_rwlock_rdlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
+    pthread_rwlock_tryrdlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
+    pthread_rwlock_timedrdlock(lock: *mut pthread_rwlock_t, timeout: *const timespec) -> c_int,
+        else libc::ENOSYS;
+    pthread_rwlock_clockrdlock(
+        lock: *mut pthread_rwlock_t,
+        clock: clockid_t,
+        timeout: *const timespec,
+    ) -> c_int, else libc::ENOSYS;
+    pthread_rwlock_wrlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
+    pthread_rwlock_trywrlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
+    pthread_rwlock_timedwrlock(lock: *mut pthread_rwlock_t, timeout: *const timespec) -> c_int,
+        else libc::ENOSYS;
+    pthread_rwlock_clockwrlock(
+        lock: *mut pthread_rwlock_t,
+        clock: clockid_t,
+        timeout: *const timespec,
+    ) -> c_int, else libc::ENOSYS;
+    pthread_rwlock_unlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
+}
+
+/// What functions of C11 threads return if they fail.
+pub(crate) const THRD_ERROR: c_int = 2;
+/// If they succeed.
+pub(crate) const THRD_SUCCESS: c_int = 0;
