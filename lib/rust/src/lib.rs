@@ -104,7 +104,8 @@ pub use error::Error;
 #[cfg(all(feature = "std", not(loom)))]
 pub use face::{
     builder::Builder,
-    current::{is_worker, leave, set_class, yield_now, Entered},
+    current::{handle, is_worker, leave, set_class, yield_now, Entered, WorkerHandle},
+    device::{device_descriptor, move_device_descriptor},
     group::{Group, Options, ShutdownError},
     join::{JoinError, JoinHandle},
     section::{begin_section, end_section, no_preempt, NoPreempt},

@@ -88,6 +88,10 @@ fn end_slice(shared: &Shared, worker: &'static Record, ran: Duration) {
         SliceEnd::Insist => true,
     };
 
+    if insists && worker.task.state().is_preempted() {
+        worker.set_overrun();
+    }
+
     // This fails if the worker does not run any more.
     let _ = device::kick(worker.tid(), insists);
 }

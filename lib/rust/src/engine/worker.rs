@@ -94,6 +94,22 @@ pub(crate) fn enter_section(record: &Record) {
     record.task.enter_section();
 }
 
+/// The same for a section that may never end. If the worker has been preempted in one that was too
+/// long, those that it is in are over.
+#[inline]
+pub(crate) fn enter_loose_section(record: &Record) {
+    if record.task.enter_section() != 0 {
+        forget_old_sections(record);
+    }
+}
+
+#[cold]
+fn forget_old_sections(record: &Record) {
+    if record.take_overrun() {
+        record.task.set_sections(1);
+    }
+}
+
 /// It may be again, and is now if that was wanted meanwhile.
 #[inline]
 pub(crate) fn leave_section(record: &Record) {
@@ -106,4 +122,43 @@ pub(crate) fn leave_section(record: &Record) {
 fn give_way(record: &Record) {
     // If that fails the next slice will end.
     let _ = device::kick(record.tid(), false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::memory;
+
+    fn record() -> &'static Record {
+        let record = &memory::map_forever::<Record>().unwrap()[0];
+
+        record.prepare(1, 1, 0);
+        record.task.prepare(State::RUNNING, 1600);
+        record
+    }
+
+    #[test]
+    fn section_that_never_ends_is_forgotten_when_it_was_too_long() {
+        let record = record();
+
+        enter_loose_section(record);
+        enter_loose_section(record);
+        record.set_overrun();
+        enter_loose_section(record);
+        assert_eq!(record.task.sections(), 1);
+        leave_section(record);
+        leave_section(record);
+        assert_eq!(record.task.sections(), 0);
+    }
+
+    #[test]
+    fn overrun_of_a_section_that_is_over_is_nothing() {
+        let record = record();
+
+        enter_loose_section(record);
+        record.set_overrun();
+        leave_section(record);
+        enter_loose_section(record);
+        assert_eq!(record.task.sections(), 1);
+    }
 }

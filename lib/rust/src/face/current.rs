@@ -210,6 +210,44 @@ pub fn set_class(class: u8) -> Result<(), Error> {
     Ok(())
 }
 
+/// A worker, for other threads of its process.
+#[derive(Clone, Copy)]
+pub struct WorkerHandle {
+    record: &'static Record,
+    tid: u32,
+}
+
+/// The calling worker, or none if it is no worker.
+pub fn handle() -> Option<WorkerHandle> {
+    let record = CURRENT.get()?.record;
+
+    Some(WorkerHandle {
+        record,
+        tid: record.tid(),
+    })
+}
+
+impl WorkerHandle {
+    /// Its TID.
+    pub fn id(&self) -> u32 {
+        self.tid
+    }
+
+    /// Sets the class of the worker as [`set_class()`] does. Nothing happens if it has left its
+    /// group; but if it leaves at this moment, another worker may get the class.
+    pub fn set_class(&self, class: u8) {
+        if self.record.tid() == self.tid {
+            self.record.set_class(class);
+        }
+    }
+}
+
+impl std::fmt::Debug for WorkerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WorkerHandle").field(&self.tid).finish()
+    }
+}
+
 /// Lets others go first: queues the calling worker if others are queued. Any other thread, and a
 /// worker while no other is queued, calls `sched_yield()`.
 ///

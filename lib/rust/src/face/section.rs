@@ -48,10 +48,14 @@ pub fn no_preempt() -> NoPreempt {
 
 /// Begins a critical section that [`end_section()`] ends: for locks whose sections are no scopes,
 /// as those of another language. As [`no_preempt()`] it does nothing in a thread that is no worker.
+///
+/// Such a section may never end, as that of a lock which another thread gives back. So when a
+/// policy has [insisted](crate::policy::SliceEnd::Insist), the next section that is begun so ends
+/// all that the worker was in.
 #[inline]
 pub fn begin_section() {
     if let Some(worker) = current() {
-        worker::enter_section(worker.record);
+        worker::enter_loose_section(worker.record);
     }
 }
 

@@ -10,32 +10,49 @@ use super::{
 use crate::raw::record::Reason;
 use core::time::Duration;
 
-const CLASSES: usize = 32;
+const LEVELS: usize = 32;
 
-/// Strict priorities: of the workers that are queued one of the lowest class runs, of several the
+/// Strict priorities: of the workers that are queued one of the lowest level runs, of several the
 /// one that came first. A worker whose slice has ended runs on if all that are queued have higher
-/// classes.
+/// levels.
 ///
-/// Classes from 31 up are one. Workers of a higher class can starve.
-#[derive(Debug, Default)]
+/// The level of a worker is its class, if nothing else is said. Levels from 31 up are one. Workers
+/// of a higher level can starve.
+#[derive(Debug)]
 pub struct Priorities {
-    queues: [Queue; CLASSES],
+    queues: [Queue; LEVELS],
+    level: fn(u8) -> u8,
 }
 
 impl Priorities {
     /// Without workers.
     pub fn new() -> Self {
-        Self::default()
+        Self::of_classes(|class| class)
+    }
+
+    /// The same with a function that says which level a class is of. It is called as a policy is,
+    /// and must keep to the rules for these.
+    pub fn of_classes(level: fn(u8) -> u8) -> Self {
+        Self {
+            queues: Default::default(),
+            level,
+        }
+    }
+
+    fn level_of(&self, worker: &Worker) -> usize {
+        usize::from((self.level)(worker.class())).min(LEVELS - 1)
     }
 }
 
-fn class_of(worker: &Worker) -> usize {
-    usize::from(worker.class()).min(CLASSES - 1)
+impl Default for Priorities {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Policy for Priorities {
     fn wake(&mut self, worker: IdleWorker, _: Reason) {
-        self.queues[class_of(&worker)].push(worker);
+        self.queues[self.level_of(&worker)].push(worker);
     }
 
     fn next(&mut self, _: usize) -> Option<IdleWorker> {
@@ -43,7 +60,7 @@ impl Policy for Priorities {
     }
 
     fn slice_end(&mut self, worker: &Worker, _: Duration) -> SliceEnd {
-        let rivals = &self.queues[..=class_of(worker)];
+        let rivals = &self.queues[..=self.level_of(worker)];
 
         if rivals.iter().all(Queue::is_empty) {
             SliceEnd::Keep
@@ -68,6 +85,16 @@ mod tests {
             priorities.wake(worker, Reason::Woken);
         }
         assert_eq!(order(&mut priorities), [3, 1, 4, 2, 5]);
+    }
+
+    #[test]
+    fn classes_have_the_levels_that_a_function_says() {
+        let mut priorities = Priorities::of_classes(|class| 10 - class);
+
+        for worker in workers([1, 3, 2]) {
+            priorities.wake(worker, Reason::Woken);
+        }
+        assert_eq!(order(&mut priorities), [2, 3, 1]);
     }
 
     #[test]

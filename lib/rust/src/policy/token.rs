@@ -2,8 +2,8 @@
 
 //! Workers, as policies see them.
 
-use crate::raw::record::Record;
-use core::{fmt, mem, ops::Deref, sync::atomic::Ordering};
+use crate::{raw::record::Record, sys::thread};
+use core::{fmt, mem, ops::Deref, sync::atomic::Ordering, time::Duration};
 
 /// A worker of a group.
 pub struct Worker {
@@ -29,6 +29,11 @@ impl Worker {
     /// Whether it has been kicked, and has not given way: it is in a critical section.
     pub fn defers(&self) -> bool {
         self.record.task.state().is_preempted()
+    }
+
+    /// For how long it has been queued, if it is idle; else for how long it has run or been blocked.
+    pub fn age(&self) -> Duration {
+        Duration::from_nanos(self.record.task.age_ns(thread::monotonic_ns()))
     }
 
     /// A number that the policy has stored with the worker, or zero.

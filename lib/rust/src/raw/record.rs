@@ -26,6 +26,8 @@ pub(crate) struct Record {
     class: AtomicU32,
     /// The number of its group.
     group: AtomicU32,
+    /// Not zero if the worker was preempted in a critical section that was too long.
+    overrun: AtomicU32,
     /// A word for the policy.
     pub(crate) data: AtomicU64,
     /// The next one in a list of a policy, or of workers that were taken over.
@@ -68,6 +70,7 @@ impl Record {
         self.phase.store(FRESH, Ordering::Relaxed);
         self.token.store(0, Ordering::Relaxed);
         self.class.store(class.into(), Ordering::Relaxed);
+        self.overrun.store(0, Ordering::Relaxed);
         self.data.store(0, Ordering::Relaxed);
     }
 
@@ -89,6 +92,22 @@ impl Record {
     pub(crate) fn set_class(&self, class: u8) {
         // Relaxed: no other data depends on it.
         self.class.store(class.into(), Ordering::Relaxed);
+    }
+
+    /// The worker is preempted in a critical section that is too long.
+    pub(crate) fn set_overrun(&self) {
+        // Relaxed: no other data depends on it.
+        self.overrun.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether that has happened since this was called last. For the worker.
+    pub(crate) fn take_overrun(&self) -> bool {
+        // Relaxed: no other data depends on it. If it is set in between, that is for a section
+        // which is over all the same.
+        let overrun = self.overrun.load(Ordering::Relaxed) != 0;
+
+        self.overrun.store(0, Ordering::Relaxed);
+        overrun
     }
 
     /// The calling worker has run.

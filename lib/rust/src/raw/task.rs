@@ -130,14 +130,27 @@ impl Task {
         self.server_nr.load(Ordering::Relaxed)
     }
 
-    /// Begins a critical section of the calling worker.
+    /// Begins a critical section of the calling worker. Returns how many it was in before.
     #[inline]
-    pub(crate) fn enter_section(&self) {
+    pub(crate) fn enter_section(&self) -> u32 {
         // Relaxed: the kernel reads the word in the context of this thread, which alone writes it.
         let sections = self.critical.load(Ordering::Relaxed);
 
+        self.set_sections(sections.wrapping_add(1));
+        sections
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sections(&self) -> u32 {
+        // Relaxed: the caller owns the task.
+        self.critical.load(Ordering::Relaxed)
+    }
+
+    /// Has the calling worker be in so many critical sections, one of which begins now.
+    #[inline]
+    pub(crate) fn set_sections(&self, sections: u32) {
         // Relaxed: only this thread and the kernel in its context use the word.
-        self.critical.store(sections + 1, Ordering::Relaxed);
+        self.critical.store(sections, Ordering::Relaxed);
         // The section comes after it. The compiler has to know; the CPU shows a thread its own
         // order.
         compiler_fence(SeqCst);

@@ -4,7 +4,7 @@
 //!
 //! The device is opened once for the process, when it is first needed. Its descriptor has no
 //! state, so another one does as well: if the program closes it, as daemons close all that they
-//! find, it is opened again.
+//! find, it is opened again. It has a high number, which programs seldom meet.
 
 use super::{
     abi::{self, CtlArgs, KickArgs, VersionArgs, WaitArgs},
@@ -40,6 +40,27 @@ pub(crate) fn open() -> Result<(), Errno> {
     call(agrees)
 }
 
+/// The descriptor, if there is one.
+pub(crate) fn current_descriptor() -> Option<i32> {
+    // Relaxed: only its number is looked at.
+    Some(DESCRIPTOR.load(Ordering::Relaxed)).filter(|descriptor| *descriptor != -1)
+}
+
+/// Uses another number for the descriptor from here on. The old one stays open.
+pub(crate) fn move_descriptor() -> Result<(), Errno> {
+    let old = descriptor()?;
+    let new = Opened(duplicate(old)?);
+
+    // Release, acquire: as in `open_in_place_of()`.
+    if DESCRIPTOR
+        .compare_exchange(old, new.0, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok()
+    {
+        new.keep();
+    }
+    Ok(())
+}
+
 fn descriptor() -> Result<i32, Errno> {
     // Acquire: pairs with the exchange that has published it; the number of the device is known.
     match DESCRIPTOR.load(Ordering::Acquire) {
@@ -63,10 +84,28 @@ fn open_in_place_of(stale: i32) -> Result<i32, Errno> {
 /// A descriptor of the device that is not used yet: it is closed when this is dropped.
 struct Opened(i32);
 
+/// The numbers of descriptors from here on are seldom used, and those up to 1023 may be in sets of
+/// `select()`.
+const HIGH: i32 = 1000;
+
+/// The same file with a high number, or with any.
+fn duplicate(descriptor: i32) -> Result<i32, Errno> {
+    let duplicate_from = |first: i32| {
+        // SAFETY: The call takes numbers.
+        check(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, first) })
+    };
+
+    // So many may not be allowed.
+    duplicate_from(HIGH).or_else(|_| duplicate_from(0))
+}
+
 impl Opened {
     fn new() -> Result<Self, Errno> {
         // SAFETY: The path is a string with a zero at its end.
-        check(unsafe { libc::open(PATH.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }).map(Self)
+        let low = unsafe { libc::open(PATH.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+        let low = check(low).map(Self)?;
+
+        Ok(duplicate(low.0).map_or(low, Self))
     }
 
     fn keep(self) -> i32 {
