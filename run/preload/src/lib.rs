@@ -5,9 +5,17 @@
 //! Its functions take the place of those of libc with the same names. None of them panics: there
 //! is nobody who would catch it.
 
-mod group;
+mod begin;
+mod files;
+mod histogram;
 mod locks;
+mod member;
+mod names;
+mod policy;
 mod process;
 mod real;
+mod report;
 mod settings;
+mod stats;
+mod table;
 mod threads;

@@ -6,8 +6,8 @@
 //! Each is looked up once, when it is first called: that may be before this library is initialised.
 
 use libc::{
-    c_int, c_void, clockid_t, pthread_attr_t, pthread_mutex_t, pthread_rwlock_t,
-    pthread_spinlock_t, pthread_t, timespec,
+    c_char, c_int, c_uint, c_ulong, c_void, clockid_t, pthread_attr_t, pthread_mutex_t,
+    pthread_rwlock_t, pthread_spinlock_t, pthread_t, timespec,
 };
 use std::{
     ffi::CStr,
@@ -88,7 +88,17 @@ real! {
     ) -> c_int, else libc::EAGAIN;
     thrd_create(thread: *mut pthread_t, routine: ThrdRoutine, argument: *mut c_void) -> c_int,
         else THRD_ERROR;
+    pthread_setname_np(thread: pthread_t, name: *const c_char) -> c_int, else libc::ENOSYS;
+    prctl(option: c_int, second: c_ulong, third: c_ulong, fourth: c_ulong, fifth: c_ulong) -> c_int,
+        else -1;
     sched_yield() -> c_int, else 0;
+
+    close(descriptor: c_int) -> c_int, else -1;
+    close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int, else -1;
+    closefrom(first: c_int) -> (), else ();
+    dup2(old: c_int, new: c_int) -> c_int, else -1;
+    dup3(old: c_int, new: c_int, flags: c_int) -> c_int, else -1;
+    ioctl(descriptor: c_int, request: c_ulong, argument: *mut c_void) -> c_int, else -1;
 
     pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int, else libc::ENOSYS;
     pthread_mutex_trylock(mutex: *mut pthread_mutex_t) -> c_int, else libc::ENOSYS;

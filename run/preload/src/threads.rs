@@ -8,7 +8,7 @@
 //! the worker; those of `pthread_key_create()` after that, by a plain thread.
 
 use crate::{
-    group,
+    member, process,
     real::{self, Routine, ThrdRoutine, THRD_SUCCESS},
 };
 use libc::{c_int, c_void, pthread_attr_t, pthread_t};
@@ -35,25 +35,13 @@ impl<R: Copy> Start<R> {
     }
 }
 
-/// Makes the calling thread a worker, or leaves it as it is.
-fn enter() {
-    let Some(group) = group::of_process() else {
-        return;
-    };
-
-    // It leaves when it ends.
-    if let Ok(entered) = group.enter() {
-        entered.keep();
-    }
-}
-
 // Frames of these two may be unwound by `pthread_exit()`: they have nothing to drop.
 
 unsafe extern "C-unwind" fn run(start: *mut c_void) -> *mut c_void {
     // SAFETY: `pthread_create()` has made it for this thread.
     let Start { routine, argument } = unsafe { Start::<Routine>::take(start) };
 
-    enter();
+    member::enter();
     // SAFETY: The program wants it to be called in this thread.
     unsafe { routine(argument) }
 }
@@ -62,9 +50,23 @@ unsafe extern "C-unwind" fn run_thrd(start: *mut c_void) -> c_int {
     // SAFETY: `thrd_create()` has made it for this thread.
     let Start { routine, argument } = unsafe { Start::<ThrdRoutine>::take(start) };
 
-    enter();
+    member::enter();
     // SAFETY: The program wants it to be called in this thread.
     unsafe { routine(argument) }
+}
+
+/// Whether the calling thread makes a worker. If it cannot, that is counted.
+fn makes_worker() -> bool {
+    if process::makes_own_threads() {
+        return false;
+    }
+    let process = process::of_creator();
+    let makes = process.group().is_ok();
+
+    if !makes {
+        process.stats.plain.add(1);
+    }
+    makes
 }
 
 /// As in libc, but the thread is a worker.
@@ -79,7 +81,7 @@ pub unsafe extern "C-unwind" fn pthread_create(
     routine: Routine,
     argument: *mut c_void,
 ) -> c_int {
-    if group::is_made_here() || group::of_process().is_none() {
+    if !makes_worker() {
         // SAFETY: The caller keeps to what the function of libc wants.
         return unsafe { real::pthread_create(thread, attributes, routine, argument) };
     }
@@ -104,7 +106,7 @@ pub unsafe extern "C-unwind" fn thrd_create(
     routine: ThrdRoutine,
     argument: *mut c_void,
 ) -> c_int {
-    if group::of_process().is_none() {
+    if !makes_worker() {
         // SAFETY: The caller keeps to what the function of libc wants.
         return unsafe { real::thrd_create(thread, routine, argument) };
     }

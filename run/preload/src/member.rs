@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads as members of the group: their names, and what they have done when they leave.
+
+use crate::{
+    process::{self, Member, Process},
+    real,
+};
+use libc::{c_char, c_int, c_ulong, pthread_t};
+use std::{cell::RefCell, ffi::CStr, mem};
+
+/// A worker, which leaves when this is dropped.
+struct Leaves(&'static Process);
+
+thread_local! {
+    /// Set after the thread has entered, so that it is dropped before the crate has the thread
+    /// leave by itself.
+    static LEAVES: RefCell<Option<Leaves>> = const { RefCell::new(None) };
+}
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        let Self(process) = *self;
+        let slept = own_sleeps();
+        // Its counters are those of the thread in the parent, in a child of fork().
+        let member = process.threads().members.remove(&own_thread());
+
+        if let Some(member) = member {
+            process.stats.class(member.class).slept.add(slept);
+        }
+        // It has left already if the program has registered it.
+        let _ = umcg::leave();
+    }
+}
+
+fn own_thread() -> pthread_t {
+    // SAFETY: The call takes nothing.
+    unsafe { libc::pthread_self() }
+}
+
+/// How often the calling thread has slept.
+fn own_sleeps() -> u64 {
+    // SAFETY: A structure of numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+
+    // SAFETY: The call writes to the structure.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_nvcsw.try_into().unwrap_or(0)
+}
+
+/// Makes the calling thread a worker; if that fails it stays as it is.
+pub(crate) fn enter() {
+    let process = process::get();
+    let class = class_of_own_name(process);
+    let entered = process
+        .group()
+        .and_then(|group| group.enter_with_class(class));
+
+    match entered {
+        Ok(entered) => entered.keep(),
+        Err(_) => return process.stats.plain.add(1),
+    }
+    if let Some(worker) = umcg::handle() {
+        let member = Member { worker, class };
+        process.threads().members.insert(own_thread(), member);
+        process.stats.class(class).threads.add(1);
+    }
+    // The thread has no destructors that have run yet.
+    let _ = LEAVES.try_with(|leaves| *leaves.borrow_mut() = Some(Leaves(process)));
+    // Another thread may have named it before it was to be found.
+    set_class(own_thread(), class_of_own_name(process));
+}
+
+/// The calling thread leaves the group, and is a plain one from here on.
+pub(crate) fn leave() {
+    let leaves = LEAVES.try_with(|leaves| leaves.borrow_mut().take());
+
+    drop(leaves);
+}
+
+/// In a child of `fork()`: the calling thread is what it is in the parent no longer.
+pub(crate) fn forget() {
+    let leaves = LEAVES.try_with(|leaves| leaves.borrow_mut().take());
+
+    mem::forget(leaves);
+    let _ = umcg::leave();
+}
+
+fn class_of_own_name(process: &Process) -> u8 {
+    let mut name = [0; 16];
+    let address: *mut c_char = name.as_mut_ptr();
+
+    // SAFETY: The call writes a name of up to 16 bytes, with the zero at its end.
+    unsafe { libc::prctl(libc::PR_GET_NAME, address) };
+    // CAST: The same bytes.
+    class_of(process, &name.map(|byte| byte as u8))
+}
+
+/// The class of a thread with this name, which ends at a zero.
+fn class_of(process: &Process, name: &[u8]) -> u8 {
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+
+    process
+        .threads()
+        .names
+        .class_of(&String::from_utf8_lossy(name))
+}
+
+/// Sets the class of a thread, if it is a worker.
+fn set_class(thread: pthread_t, class: u8) {
+    let Some(process) = process::existing() else {
+        return;
+    };
+    let mut threads = process.threads();
+
+    if let Some(member) = threads.members.get_mut(&thread) {
+        if member.class != class {
+            // It counts as one of its last class.
+            process.stats.class(member.class).threads.take(1);
+            process.stats.class(class).threads.add(1);
+            member.class = class;
+            member.worker.set_class(class);
+        }
+    }
+}
+
+/// As in libc; a worker has the class of its new name.
+///
+/// # Safety
+///
+/// As in libc.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn pthread_setname_np(
+    thread: pthread_t,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: The caller keeps to what the function of libc wants.
+    let result = unsafe { real::pthread_setname_np(thread, name) };
+
+    if let Some(process) = process::existing().filter(|_| result == 0) {
+        // SAFETY: It was a string with a zero at its end for the call.
+        let name = unsafe { CStr::from_ptr(name) };
+        set_class(thread, class_of(process, name.to_bytes()));
+    }
+    result
+}
+
+/// As in libc; a worker that changes its name has the class of the new one.
+///
+/// # Safety
+///
+/// As in libc.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn prctl(
+    option: c_int,
+    second: c_ulong,
+    third: c_ulong,
+    fourth: c_ulong,
+    fifth: c_ulong,
+) -> c_int {
+    // SAFETY: The caller keeps to what the function of libc wants. It takes these arguments,
+    // however many there are: a register that was not set is not looked at.
+    let result = unsafe { real::prctl(option, second, third, fourth, fifth) };
+
+    if option == libc::PR_SET_NAME && result == 0 {
+        if let Some(process) = process::existing() {
+            set_class(own_thread(), class_of_own_name(process));
+        }
+    }
+    result
+}

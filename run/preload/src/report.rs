@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The figures of `--stats`, on standard error: at the end of the process, and at a signal.
+//!
+//! The handler of the signal does no more than to wake a thread, which prints them.
+
+use crate::{
+    process::{self, Process},
+    settings,
+    table::Table,
+};
+use std::{
+    fs, io, mem, ptr,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+/// At this signal figures are shown. The kernel never sends it, and hardly a program does.
+const SIGNAL: i32 = libc::SIGSTKFLT;
+
+/// How often figures were wanted.
+static WANTED: AtomicU32 = AtomicU32::new(0);
+
+/// Listens to the signal. What the program does about it later takes precedence.
+pub(crate) fn listen() {
+    // SAFETY: A structure of numbers, for which zero is a value.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+
+    // CAST: Handlers are passed as numbers.
+    action.sa_sigaction = want as extern "C" fn(i32) as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: The call reads the structure. The handler does only what handlers may do.
+    unsafe { libc::sigaction(SIGNAL, &raw const action, ptr::null_mut()) };
+}
+
+extern "C" fn want(_: i32) {
+    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);
+
+    // Relaxed: a change is all that counts.
+    WANTED.fetch_add(1, Ordering::Relaxed);
+    futex(libc::FUTEX_WAKE, 1);
+    // SAFETY: The call takes nothing.
+    let address = unsafe { libc::__errno_location() };
+    // SAFETY: The word is that of the calling thread.
+    unsafe { address.write(errno) };
+}
+
+/// Wakes a number of threads that wait for `WANTED` to change, or sleeps while it has this value.
+fn futex(operation: i32, value: u32) {
+    // SAFETY: The call looks at the word, and takes numbers; it has no timeout.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            WANTED.as_ptr(),
+            operation | libc::FUTEX_PRIVATE_FLAG,
+            value,
+            ptr::null::<libc::timespec>(),
+        )
+    };
+}
+
+/// Starts the thread that prints figures when they are wanted. If there is none to be had, they
+/// are printed in the end only.
+pub(crate) fn start_thread(process: &'static Process) {
+    let seen = WANTED.load(Ordering::Relaxed);
+    let body = move || serve(process, seen);
+    // SAFETY: A structure of numbers, for which zero is a value.
+    let mut all: libc::sigset_t = unsafe { mem::zeroed() };
+    let mut before = all;
+
+    // SAFETY: The call writes to the set.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: The call reads the one set, and writes the other.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    let _ = thread::Builder::new()
+        .name("umcg-stats".to_owned())
+        .spawn(body);
+    // SAFETY: The call reads the set.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
+}
+
+fn serve(process: &Process, mut seen: u32) {
+    loop {
+        // Relaxed: a change is all that counts.
+        let wanted = WANTED.load(Ordering::Relaxed);
+        if wanted == seen {
+            futex(libc::FUTEX_WAIT, seen);
+            continue;
+        }
+        seen = wanted;
+        print(process);
+    }
+}
+
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) extern "C" fn at_exit() {
+    if !settings::get().is_some_and(|options| options.stats) {
+        return;
+    }
+    match process::existing() {
+        // In a child that was made by the bare system call it is the parent's.
+        Some(process) if process.pid == std::process::id() => print(process),
+        _ => {}
+    }
+}
+
+fn print(process: &Process) {
+    let text = text(process);
+    let mut rest = text.as_bytes();
+
+    while !rest.is_empty() {
+        // SAFETY: The call reads these bytes.
+        let written = unsafe { libc::write(2, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(written) {
+            Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
+            _ => return,
+        }
+    }
+}
+
+/// How often a thread that has not left has slept.
+fn sleeps_of(tid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap_or_default();
+
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+fn text(process: &Process) -> String {
+    let name = fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    let mut table = Table::new(name.trim(), process.pid, process.begin.elapsed());
+    let threads = process.threads();
+
+    for class in 0..=u8::MAX {
+        let stats = process.stats.class(class);
+        let members = threads.members.values().filter(|it| it.class == class);
+        let asleep: u64 = members.map(|member| sleeps_of(member.worker.id())).sum();
+
+        table.add_class(threads.names.of(class), stats, asleep);
+    }
+    for (nr, server) in process.stats.servers().iter().enumerate() {
+        table.add_server(nr, server);
+    }
+    table.add_plain(process.stats.plain.get(), process.failure());
+    table.text()
+}
