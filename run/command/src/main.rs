@@ -2,12 +2,16 @@
 
 //! Runs a program under UMCG.
 
+mod probe;
+mod program;
+
 use clap::{value_parser, Arg, ArgAction, ArgMatches, Command};
 use std::{
     env,
     ffi::OsString,
+    io,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{self, ExitCode},
     time::Duration,
 };
@@ -19,6 +23,9 @@ use umcg_run_options::{
 const FAILED: u8 = 125;
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
+
+/// What records traces.
+const TRACER: &str = "umcg-trace";
 
 /// The exit status, and the message.
 type Failure = (u8, String);
@@ -68,6 +75,13 @@ fn command() -> Command {
                 .long("stats")
                 .action(ArgAction::SetTrue)
                 .help("Show what the threads have done, in the end"),
+        )
+        .arg(
+            Arg::new("trace")
+                .long("trace")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Record what the threads do, as umcg-trace(1) does"),
         )
         .arg(
             Arg::new("if-possible")
@@ -151,6 +165,7 @@ fn options(matches: &ArgMatches) -> Options {
         priorities,
         follows: !matches.get_flag("no-follow"),
         stats: matches.get_flag("stats"),
+        process: Some(process::id()),
     }
 }
 
@@ -180,23 +195,78 @@ fn run(matches: &ArgMatches) -> Failure {
     let Some((program, arguments)) = words.split_first() else {
         return (FAILED, "no program".to_owned());
     };
-    let mut command = process::Command::new(program);
+    let options = options(matches);
 
-    command.args(arguments);
-    match library() {
+    match prepare(program, &options) {
         Ok(library) => {
+            let mut command = command_for(matches, program);
             command
+                .args(arguments)
                 .env("LD_PRELOAD", preload(library))
-                .env(VARIABLE, options(matches).encode());
+                .env(VARIABLE, options.encode());
+            cannot_run(command.get_program().to_owned(), &command.exec())
         }
-        Err(failure) => return failure,
+        // The reason was not asked for.
+        Err(_) if matches.get_flag("if-possible") => {
+            let error = process::Command::new(program).args(arguments).exec();
+            cannot_run((*program).clone(), &error)
+        }
+        Err(failure) => failure,
     }
-    let error = command.exec();
+}
+
+/// Checks whether the program can be run under UMCG. Returns where the library is.
+fn prepare(program: &OsString, options: &Options) -> Result<PathBuf, Failure> {
+    let file = program::find(program)
+        .ok_or_else(|| cannot_run(program.clone(), &io::Error::from_raw_os_error(libc::ENOENT)))?;
+    let examined = program::examine(&file);
+
+    match examined.map_err(|error| cannot_examine(program, &error))? {
+        Ok(()) => {}
+        Err((path, obstacle)) => {
+            return Err((CANNOT_RUN, format!("{} {obstacle}", path.display())));
+        }
+    }
+    let library = library()?;
+    probe::probe(options.servers).map_err(|text| (FAILED, text))?;
+    Ok(library)
+}
+
+/// Programs that cannot be read can be executed all the same.
+fn cannot_examine(program: &OsString, error: &io::Error) -> Failure {
+    let (status, text) = cannot_run(program.clone(), error);
+
+    (status, format!("{text}, so it cannot be examined"))
+}
+
+fn cannot_run(program: OsString, error: &io::Error) -> Failure {
     let status = match error.kind() {
-        std::io::ErrorKind::NotFound => NOT_FOUND,
+        io::ErrorKind::NotFound => NOT_FOUND,
         _ => CANNOT_RUN,
     };
+
     (status, format!("{}: {error}", program.to_string_lossy()))
+}
+
+/// The program, or what records it. That is linked statically, so only the program gets the
+/// library.
+fn command_for(matches: &ArgMatches, program: &OsString) -> process::Command {
+    let Some(file) = matches.get_one::<PathBuf>("trace") else {
+        return process::Command::new(program);
+    };
+    let beside = env::current_exe()
+        .ok()
+        .and_then(|own| Some(own.parent()?.join(TRACER)))
+        .filter(|path| path.exists());
+    let tracer = beside.unwrap_or_else(|| Path::new(TRACER).to_owned());
+    let mut command = process::Command::new(tracer);
+
+    command
+        .args(["record", "-o"])
+        .arg(file)
+        .arg("--")
+        .arg(program);
+    command
 }
 
 /// The library goes first, and those that the user has stay.

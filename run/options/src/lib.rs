@@ -50,6 +50,8 @@ pub struct Options {
     pub follows: bool,
     /// Whether there are figures in the end.
     pub stats: bool,
+    /// The process that was to be run so, of which there are figures even if it makes no thread.
+    pub process: Option<u32>,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             priorities: Vec::new(),
             follows: true,
             stats: false,
+            process: None,
         }
     }
 }
@@ -91,6 +94,9 @@ impl Options {
         }
         add("follows", if self.follows { "1" } else { "0" });
         add("stats", if self.stats { "1" } else { "0" });
+        if let Some(process) = self.process {
+            add("process", &process.to_string());
+        }
         text
     }
 
@@ -107,6 +113,7 @@ impl Options {
                 "priority" => options.priorities.push(priority(value)?),
                 "follows" => options.follows = flag(value)?,
                 "stats" => options.stats = flag(value)?,
+                "process" => options.process = Some(value.parse().ok()?),
                 _ => return None,
             }
         }
@@ -183,6 +190,7 @@ mod tests {
             priorities: vec![("io worker%".to_owned(), 1), ("ü:=".to_owned(), 31)],
             follows: false,
             stats: true,
+            process: Some(4711),
         };
 
         assert_eq!(Options::decode(&options.encode()), Some(options));

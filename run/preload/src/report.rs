@@ -94,18 +94,26 @@ fn serve(process: &Process, mut seen: u32) {
 
 #[cfg_attr(test, allow(dead_code))]
 pub(crate) extern "C" fn at_exit() {
-    if !settings::get().is_some_and(|options| options.stats) {
+    let Some(options) = settings::get().filter(|options| options.stats) else {
         return;
-    }
+    };
+    let pid = std::process::id();
+
     match process::existing() {
         // In a child that was made by the bare system call it is the parent's.
-        Some(process) if process.pid == std::process::id() => print(process),
+        Some(process) if process.pid == pid => print(process),
+        _ if options.process == Some(pid) => {
+            write(&format!("umcg-run: {pid} has made no threads\n"))
+        }
         _ => {}
     }
 }
 
 fn print(process: &Process) {
-    let text = text(process);
+    write(&text(process));
+}
+
+fn write(text: &str) {
     let mut rest = text.as_bytes();
 
     while !rest.is_empty() {
