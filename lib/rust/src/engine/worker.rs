@@ -94,27 +94,32 @@ pub(crate) fn enter_section(record: &Record) {
     record.task.enter_section();
 }
 
-/// The same for a section that may never end. If the worker has been preempted in one that was too
-/// long, those that it is in are over.
-#[inline]
-pub(crate) fn enter_loose_section(record: &Record) {
-    if record.task.enter_section() != 0 {
-        forget_old_sections(record);
-    }
-}
-
-#[cold]
-fn forget_old_sections(record: &Record) {
-    if record.take_overrun() {
-        record.task.set_sections(1);
-    }
-}
-
 /// It may be again, and is now if that was wanted meanwhile.
 #[inline]
 pub(crate) fn leave_section(record: &Record) {
     if record.task.leave_section() {
         give_way(record);
+    }
+}
+
+/// The same for a section within others that may never end: if the worker has been preempted in
+/// one that was too long, all that it is in are over.
+#[inline]
+pub(crate) fn leave_loose_section(record: &Record) {
+    if record.task.end_section() != 0 {
+        forget_overrun_sections(record);
+    } else if record.task.is_to_give_way() {
+        give_way(record);
+    }
+}
+
+#[cold]
+fn forget_overrun_sections(record: &Record) {
+    if record.take_overrun() {
+        record.task.end_all_sections();
+        if record.task.is_to_give_way() {
+            give_way(record);
+        }
     }
 }
 
@@ -141,24 +146,18 @@ mod tests {
     fn section_that_never_ends_is_forgotten_when_it_was_too_long() {
         let record = record();
 
-        enter_loose_section(record);
-        enter_loose_section(record);
+        enter_section(record);
+        enter_section(record);
         record.set_overrun();
-        enter_loose_section(record);
-        assert_eq!(record.task.sections(), 1);
-        leave_section(record);
-        leave_section(record);
+        enter_section(record);
+        leave_loose_section(record);
         assert_eq!(record.task.sections(), 0);
-    }
-
-    #[test]
-    fn overrun_of_a_section_that_is_over_is_nothing() {
-        let record = record();
-
-        enter_loose_section(record);
-        record.set_overrun();
-        leave_section(record);
-        enter_loose_section(record);
+        enter_section(record);
+        enter_section(record);
+        leave_loose_section(record);
         assert_eq!(record.task.sections(), 1);
+        leave_loose_section(record);
+        leave_loose_section(record);
+        assert_eq!(record.task.sections(), 0);
     }
 }

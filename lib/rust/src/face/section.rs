@@ -49,24 +49,23 @@ pub fn no_preempt() -> NoPreempt {
 /// Begins a critical section that [`end_section()`] ends: for locks whose sections are no scopes,
 /// as those of another language. As [`no_preempt()`] it does nothing in a thread that is no worker.
 ///
-/// Such a section may never end, as that of a lock which another thread gives back. So when a
-/// policy has [insisted](crate::policy::SliceEnd::Insist), the next section that is begun so ends
-/// all that the worker was in.
 #[inline]
 pub fn begin_section() {
     if let Some(worker) = current() {
-        worker::enter_loose_section(worker.record);
+        worker::enter_section(worker.record);
     }
 }
 
 /// Ends a critical section that [`begin_section()`] has begun.
 ///
 /// A section that another thread has begun cannot be ended. If the calling worker is in none,
-/// nothing happens.
+/// nothing happens. A section may never end, as that of a lock which another thread gives back: so
+/// when a policy has [insisted](crate::policy::SliceEnd::Insist), the next section within it that
+/// ends takes all others with it.
 #[inline]
 pub fn end_section() {
     if let Some(worker) = current() {
-        worker::leave_section(worker.record);
+        worker::leave_loose_section(worker.record);
     }
 }
 

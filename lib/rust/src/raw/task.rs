@@ -130,35 +130,24 @@ impl Task {
         self.server_nr.load(Ordering::Relaxed)
     }
 
-    /// Begins a critical section of the calling worker. Returns how many it was in before.
+    /// Begins a critical section of the calling worker.
     #[inline]
-    pub(crate) fn enter_section(&self) -> u32 {
+    pub(crate) fn enter_section(&self) {
         // Relaxed: the kernel reads the word in the context of this thread, which alone writes it.
         let sections = self.critical.load(Ordering::Relaxed);
 
-        self.set_sections(sections.wrapping_add(1));
-        sections
-    }
-
-    #[cfg(test)]
-    pub(crate) fn sections(&self) -> u32 {
-        // Relaxed: the caller owns the task.
-        self.critical.load(Ordering::Relaxed)
-    }
-
-    /// Has the calling worker be in so many critical sections, one of which begins now.
-    #[inline]
-    pub(crate) fn set_sections(&self, sections: u32) {
-        // Relaxed: only this thread and the kernel in its context use the word.
-        self.critical.store(sections, Ordering::Relaxed);
+        // Relaxed: only this thread and the kernel in its context use the word. It does not
+        // overflow before there are as many sections.
+        self.critical
+            .store(sections.wrapping_add(1), Ordering::Relaxed);
         // The section comes after it. The compiler has to know; the CPU shows a thread its own
         // order.
         compiler_fence(SeqCst);
     }
 
-    /// Ends a critical section of the calling worker. Returns whether it is to give way now.
+    /// Ends a critical section of the calling worker. Returns how many it is still in.
     #[inline]
-    pub(crate) fn leave_section(&self) -> bool {
+    pub(crate) fn end_section(&self) -> u32 {
         // The section comes before it. Only the compiler could change that.
         compiler_fence(SeqCst);
         // Relaxed: as in `enter_section()`.
@@ -166,10 +155,35 @@ impl Task {
 
         // Relaxed: as in `enter_section()`.
         self.critical.store(sections, Ordering::Relaxed);
+        sections
+    }
+
+    /// Ends all critical sections of the calling worker.
+    pub(crate) fn end_all_sections(&self) {
+        compiler_fence(SeqCst);
+        // Relaxed: as in `enter_section()`.
+        self.critical.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the calling worker, which has just ended its last section, was kicked in it.
+    #[inline]
+    pub(crate) fn is_to_give_way(&self) -> bool {
         // A kick from here on finds no section. One before has left its flag, seen below.
         compiler_fence(SeqCst);
         // Relaxed: the flag is all that counts.
-        sections == 0 && State::of(self.state.load(Ordering::Relaxed)).is_preempted()
+        State::of(self.state.load(Ordering::Relaxed)).is_preempted()
+    }
+
+    /// Ends a critical section of the calling worker. Returns whether it is to give way now.
+    #[inline]
+    pub(crate) fn leave_section(&self) -> bool {
+        self.end_section() == 0 && self.is_to_give_way()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sections(&self) -> u32 {
+        // Relaxed: the caller owns the task.
+        self.critical.load(Ordering::Relaxed)
     }
 }
 
