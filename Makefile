@@ -184,7 +184,9 @@ crate-check:
 	@$(in_root) make $(quiet) -C lib/rust check O=$(build)/crate
 
 # umcg-run and the library that it preloads.
-.PHONY: run run-check
+.PHONY: run run-guest run-check
+run-guest:
+	@$(in_root) make $(quiet) -C run guest O=$(build)/run
 run:
 	@$(in_root) make $(quiet) -C run O=$(build)/run
 run-check:

@@ -77,6 +77,7 @@ add_tests()
 	cp "$build/rust_module${kind:+-$kind}/hello_rust.ko" "$guest/"
 	cp -r "$build/doc/tutorial" "$guest/"
 	add_tools
+	add_run
 }
 
 # Where they are not built their tests are skipped.
@@ -85,6 +86,27 @@ add_tools()
 	[[ -e $build/tools/umcgtop && -e $build/examples/demo ]] || return 0
 	mkdir "$guest/tools"
 	cp "$build"/tools/umcg{top,-trace} "$build"/examples/{demo,relay} "$guest/tools/"
+}
+
+# umcg-run and programs for it, with the dynamic linker, and the libraries and modules of CPython
+# that they use.
+add_run()
+{
+	local file programs=("$build"/run/{libumcg_run.so,subject,subject-other.so,pool,openmp})
+	local python=/usr/bin/python3.13
+
+	[[ -e $build/run/openmp ]] || return 0
+	mkdir "$guest/run"
+	cp "$build/run/umcg-run" "${programs[@]}" "$repository/run/guest/pool.py" "$guest/run/"
+	while read -r file; do
+		install -D "$file" "$guest$file"
+	done < <(
+		echo "$python"
+		ldd "$python" "${programs[@]}" | awk '$2 == "=>" { print $3 } $1 ~ /^\// && NF == 2 { print $1 }'
+		"$python" -I -S -c 'import queue, sys, threading
+for module in list(sys.modules.values()):
+    print(getattr(module, "__file__", None) or "")' | grep .
+	)
 }
 
 add_benchmarks()

@@ -121,6 +121,7 @@ if [[ -z $pattern && -z $kind && -z $variant ]]; then
 	test_stage "model" make model
 	test_stage "library" make lib-check
 	test_stage "crate" make crate-check
+	test_stage "run" make run-check
 	test_stage "tools" make tools-check
 	stage "examples" make examples benchmarks || true
 	test_stage "sharing" make sharing
@@ -131,7 +132,7 @@ else
 fi
 programs=(selftests tutorial runner rust-module)
 # There is no std of the other architecture to build it with.
-[[ -n $foreign ]] || programs+=(crate)
+[[ -n $foreign ]] || programs+=(crate run-guest)
 stage "programs" make "${programs[@]}" || built=false
 # They take a while, and other tests do not need them.
 if [[ -z $variant && ( -z $pattern || $pattern == *tools* ) ]]; then

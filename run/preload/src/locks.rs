@@ -13,8 +13,8 @@
 
 use crate::real;
 use libc::{
-    c_int, clockid_t, pthread_mutex_t, pthread_rwlock_t, pthread_spinlock_t, timespec, EBUSY,
-    EOWNERDEAD,
+    c_int, c_void, clockid_t, pthread_mutex_t, pthread_rwlock_t, pthread_spinlock_t, timespec,
+    EBUSY, EOWNERDEAD,
 };
 use std::hint;
 
@@ -23,10 +23,18 @@ use std::hint;
 fn take(lock: impl FnOnce() -> c_int) -> c_int {
     umcg::begin_section();
     let result = lock();
-    if result != 0 && result != EOWNERDEAD {
-        umcg::end_section();
+    if result != 0 {
+        end_if_in_vain(result);
     }
     result
+}
+
+#[cold]
+#[inline(never)]
+fn end_if_in_vain(result: c_int) {
+    if result != EOWNERDEAD {
+        umcg::end_section();
+    }
 }
 
 /// Makes a call that gives a lock back.
@@ -77,7 +85,14 @@ locks! { take:
     );
 }
 
+locks! { take:
+    mtx_lock(mutex: *mut c_void);
+    mtx_trylock(mutex: *mut c_void);
+    mtx_timedlock(mutex: *mut c_void, timeout: *const timespec);
+}
+
 locks! { give_back:
+    mtx_unlock(mutex: *mut c_void);
     pthread_mutex_unlock(mutex: *mut pthread_mutex_t);
     pthread_spin_unlock(lock: *mut pthread_spinlock_t);
     pthread_rwlock_unlock(lock: *mut pthread_rwlock_t);

@@ -11,12 +11,11 @@ use std::{
     process, ptr,
     sync::{
         atomic::{AtomicPtr, Ordering},
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, Once, OnceLock, PoisonError,
     },
     time::Instant,
 };
 use umcg::{Error, Group, WorkerHandle};
-use umcg_run_options::Options;
 
 /// A worker, as long as it is in the group.
 pub(crate) struct Member {
@@ -36,6 +35,7 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) begin: Instant,
     pub(crate) stats: Stats,
+    pub(crate) has_reporter: Once,
     group: OnceLock<Result<Group, Error>>,
     threads: Mutex<Threads>,
 }
@@ -52,6 +52,14 @@ thread_local! {
 /// Whether the threads that the calling one makes are those of this library.
 pub(crate) fn makes_own_threads() -> bool {
     MAKES_OWN.get()
+}
+
+/// The threads that are made by this are those of this library.
+pub(crate) fn make_own_threads<R>(make: impl FnOnce() -> R) -> R {
+    MAKES_OWN.set(true);
+    let result = make();
+    MAKES_OWN.set(false);
+    result
 }
 
 /// The process, if it has made threads.
@@ -105,6 +113,7 @@ impl Process {
             pid: process::id(),
             begin: Instant::now(),
             stats: Stats::new(),
+            has_reporter: Once::new(),
             group: OnceLock::new(),
             threads: Mutex::default(),
         }
@@ -115,12 +124,9 @@ impl Process {
         if MAKES_OWN.get() {
             return Err(Error::NotEntered);
         }
-        let group = self.group.get_or_init(|| {
-            MAKES_OWN.set(true);
-            let group = self.make_group();
-            MAKES_OWN.set(false);
-            group
-        });
+        let group = self
+            .group
+            .get_or_init(|| make_own_threads(|| self.make_group()));
 
         group.as_ref().map_err(|error| *error)
     }
@@ -133,20 +139,12 @@ impl Process {
             Some(servers) => builder.servers(servers),
             None => builder,
         };
-        let group = match options.slice {
+
+        match options.slice {
             Some(slice) => builder.slice(slice),
             None => builder,
         }
-        .build()?;
-
-        self.start_reporter(options);
-        Ok(group)
-    }
-
-    fn start_reporter(&'static self, options: &Options) {
-        if options.stats {
-            crate::report::start_thread(self);
-        }
+        .build()
     }
 
     /// Why there is no group, if there is none.

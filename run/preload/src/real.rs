@@ -135,6 +135,13 @@ real! {
     pthread_rwlock_unlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
 }
 
+real! {
+    mtx_lock(mutex: *mut c_void) -> c_int, else THRD_ERROR;
+    mtx_trylock(mutex: *mut c_void) -> c_int, else THRD_ERROR;
+    mtx_timedlock(mutex: *mut c_void, timeout: *const timespec) -> c_int, else THRD_ERROR;
+    mtx_unlock(mutex: *mut c_void) -> c_int, else THRD_ERROR;
+}
+
 /// What functions of C11 threads return if they fail.
 pub(crate) const THRD_ERROR: c_int = 2;
 /// If they succeed.

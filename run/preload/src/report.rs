@@ -59,9 +59,17 @@ fn futex(operation: i32, value: u32) {
     };
 }
 
-/// Starts the thread that prints figures when they are wanted. If there is none to be had, they
-/// are printed in the end only.
-pub(crate) fn start_thread(process: &'static Process) {
+/// Has a thread print figures when they are wanted. If there is none to be had, they are printed
+/// in the end only.
+pub(crate) fn serve_signal(process: &'static Process) {
+    if settings::get().is_some_and(|options| options.stats) {
+        process
+            .has_reporter
+            .call_once(|| process::make_own_threads(|| start_thread(process)));
+    }
+}
+
+fn start_thread(process: &'static Process) {
     let seen = WANTED.load(Ordering::Relaxed);
     let body = move || serve(process, seen);
     // SAFETY: A structure of numbers, for which zero is a value.

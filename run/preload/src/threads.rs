@@ -10,6 +10,7 @@
 use crate::{
     member, process,
     real::{self, Routine, ThrdRoutine, THRD_SUCCESS},
+    report,
 };
 use libc::{c_int, c_void, pthread_attr_t, pthread_t};
 
@@ -63,7 +64,9 @@ fn makes_worker() -> bool {
     let process = process::of_creator();
     let makes = process.group().is_ok();
 
-    if !makes {
+    if makes {
+        report::serve_signal(process);
+    } else {
         process.stats.plain.add(1);
     }
     makes
