@@ -283,10 +283,10 @@ rustdoc: modules
 PREFIX := /usr/local
 stage  := $(build)/stage
 listed := $(PREFIX)/share/umcg/installed-files
-programs := $(addprefix $(build)/tools/,umcgtop umcg-trace)
+programs := $(addprefix $(build)/,tools/umcgtop tools/umcg-trace run/umcg-run)
 
 .PHONY: stage install uninstall
-stage: modules lib tools
+stage: modules lib tools run
 ifdef KDIR
 	@rm -rf $(stage)
 	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(build)/module modules_install \
@@ -295,6 +295,7 @@ ifdef KDIR
 	@$(MAKE) -s -C lib install O=$(build)/lib DESTDIR=$(stage) PREFIX=$(PREFIX)
 	@$(MAKE) -s -C Documentation install-man DESTDIR=$(stage) PREFIX=$(PREFIX)
 	@install -D -m 755 $(programs) -t $(stage)$(PREFIX)/bin
+	@install -D -m 644 $(build)/run/libumcg_run.so -t $(stage)$(PREFIX)/lib/umcg
 	@install -D -m 644 packaging/60-umcg.rules -t $(stage)/etc/udev/rules.d
 	@install -D -m 644 packaging/umcg.sysusers $(stage)/etc/sysusers.d/umcg.conf
 	@chmod -R u=rwX,go=rX $(stage)

@@ -23,8 +23,10 @@ cd "$tree"
 version=$(make -s -C lib version)
 [[ $(dpkg-parsechangelog -S Version) == "$version" ]] ||
 	die "packaging/debian/changelog and lib/Makefile ($version) name different versions"
-grep -qx "version = \"$version\"" tools/Cargo.toml ||
-	die "tools/Cargo.toml and lib/Makefile ($version) name different versions"
+for manifest in {tools,run/options,run/preload,run/command}/Cargo.toml; do
+	grep -qx "version = \"$version\"" "$manifest" ||
+		die "$manifest and lib/Makefile ($version) name different versions"
+done
 # The build root has what build-essential stands for, but not the package of that name.
 dpkg-buildpackage --build=binary --no-sign --no-check-builddeps >"$out/build.log" 2>&1 || {
 	tail -n 30 "$out/build.log" >&2

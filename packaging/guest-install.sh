@@ -97,6 +97,36 @@ umcg_trace_records_it()
 		grep -q blocked trace.json && grep -q '<svg' trace.svg
 }
 
+umcg_run_shows_figures()
+{
+	cat >threads.c <<-END
+		#include <pthread.h>
+		#include <unistd.h>
+
+		static void *run(void *argument)
+		{
+			usleep(1000);
+			return argument;
+		}
+
+		int main(void)
+		{
+			pthread_t threads[4];
+
+			for (int i = 0; i < 4; i++)
+				if (pthread_create(&threads[i], NULL, run, NULL))
+					return 1;
+			for (int i = 0; i < 4; i++)
+				pthread_join(threads[i], NULL);
+			return 0;
+		}
+	END
+	cc -Wall -Wextra -Werror -pthread -o threads threads.c || return
+	umcg-run --stats ./threads 2>figures || return
+	cat figures
+	grep -qE '^threads +4 +[4-9]' figures
+}
+
 # Each of the usual tools is to see what the example does: two threads register, one blocks.
 trace_cmd_decodes_the_events()
 {
@@ -253,6 +283,7 @@ check "a member of the group runs it" member_runs_it
 check "others are refused with a reason" stranger_is_refused
 check "umcgtop shows a view" umcgtop_shows_a_view
 check "umcg-trace records a program" umcg_trace_records_it
+check "umcg-run shows figures of a program" umcg_run_shows_figures
 check "trace-cmd decodes the events" trace_cmd_decodes_the_events
 check "perf stat counts the events" perf_counts_the_events
 check "perf record and perf script show the events" perf_records_the_events

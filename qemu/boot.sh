@@ -92,12 +92,15 @@ add_tools()
 # that they use.
 add_run()
 {
-	local file programs=("$build"/run/{libumcg_run.so,subject,subject-other.so,pool,openmp})
+	local file programs=("$build"/run/{libumcg_run.so,subject,subject-other.so,pool,pool-asan,openmp})
 	local python=/usr/bin/python3.13
 
-	[[ -e $build/run/openmp ]] || return 0
+	# They are large.
+	[[ -e $build/run/openmp && (-z $pattern || $pattern == '*' || $pattern == *run*) ]] ||
+		return 0
 	mkdir "$guest/run"
 	cp "$build/run/umcg-run" "${programs[@]}" "$repository/run/guest/pool.py" "$guest/run/"
+	ln -s ../tools/umcg-trace "$guest/run/"
 	while read -r file; do
 		install -D "$file" "$guest$file"
 	done < <(

@@ -128,6 +128,15 @@ TEST_F_TIMEOUT(run, threads_are_workers_until_they_end, RUN_SECONDS)
 	EXPECT_EQ(23, TRY(SUBJECT, "exits"));
 }
 
+TEST_F(run, a_process_ends_with_its_last_thread)
+{
+	EXPECT_RUNS("--stats", SUBJECT, "first_ends");
+	EXPECT_SAYS("\nsubject ");
+	EXPECT_RUNS("--stats", SUBJECT, "first_ends", "later");
+	EXPECT_SAYS("\nsubject ");
+	EXPECT_RUNS(SUBJECT, "first_ends", "later");
+}
+
 TEST_F_TIMEOUT(run, a_yield_gives_way, RUN_SECONDS)
 {
 	EXPECT_RUNS("--servers", "1", "--slice", "0", SUBJECT, "yield");
@@ -156,6 +165,8 @@ TEST_F_TIMEOUT(run, programs_give_right_results, RUN_SECONDS)
 	EXPECT_RUNS("--servers", "1", "--slice", "1", "/run/pool");
 	EXPECT_SAYS("sum 78008, table 40, failures 8, destroyed 8");
 	EXPECT_RUNS("--servers", "2", "--slice", "1", "/run/pool");
+	EXPECT_RUNS("/run/pool-asan");
+	EXPECT_SAYS("sum 78008, table 40, failures 8, destroyed 8");
 	EXPECT_RUNS("/usr/bin/python3.13", "-I", "-S", "/run/pool.py");
 	EXPECT_SAYS("python is done");
 }
@@ -264,6 +275,24 @@ TEST_F(run, figures_are_shown_in_the_end_and_at_a_signal)
 
 	EXPECT_RUNS("--stats", SUBJECT, "nothing");
 	EXPECT_SAYS(" has made no threads\n");
+}
+
+TEST_F(run, tools_record_what_threads_do)
+{
+	char line[256];
+	int records = 0;
+	FILE *file;
+
+	if (access("/run/umcg-trace", X_OK))
+		SKIP(return, "the tools are not built");
+	EXPECT_RUNS("-n", "1", "--trace", "/tmp/run.json", SUBJECT, "many");
+	file = fopen("/tmp/run.json", "re");
+	ASSERT_NE(NULL, file);
+	while (fgets(line, sizeof(line), file))
+		records += strstr(line, "\"role\":\"worker\"") != NULL;
+	fclose(file);
+	EXPECT_EQ(200, records);
+	EXPECT_EQ(0, unlink("/tmp/run.json"));
 }
 
 TEST_F(run, what_cannot_be_run_is_said)

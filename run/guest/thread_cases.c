@@ -2,6 +2,7 @@
 /* Threads: how they begin, give way, have names, and end. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -64,10 +65,17 @@ static int run_thrd(void *argument)
 	return *(int *)argument;
 }
 
+static void *end_later(void *argument)
+{
+	usleep(10000);
+	return argument;
+}
+
 static int threads(char **arguments)
 {
 	pthread_t thread;
 	int value = 17, result;
+	pthread_attr_t small;
 	thrd_t thrd;
 
 	(void)arguments;
@@ -80,6 +88,10 @@ static int threads(char **arguments)
 	CHECK(destructors >= 2 && cleanups <= 1);
 	CHECK(thrd_create(&thrd, run_thrd, &value) == thrd_success);
 	CHECK(thrd_join(thrd, &result) == thrd_success && result == value);
+	CHECK(!pthread_attr_init(&small));
+	CHECK(!pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN));
+	CHECK(!pthread_create(&thread, &small, end_later, &value));
+	CHECK(join(thread) == &value);
 	CHECK(!is_worker(getpid()));
 	CHECK(count_workers() == 0);
 	return 0;
@@ -306,6 +318,16 @@ static void *exit_by(void *argument)
 	exit((long)argument);
 }
 
+/* The process ends with its last thread, even if that is not the first one. */
+static int first_ends(char **arguments)
+{
+	if (arguments[0])
+		start(end_later, NULL);
+	else
+		join(start(end_later, NULL));
+	pthread_exit(NULL);
+}
+
 static int exits(char **arguments)
 {
 	(void)arguments;
@@ -329,5 +351,6 @@ const struct subject_case thread_cases[] = {
 	{ "registers", registers },
 	{ "stays", stays },
 	{ "exits", exits },
+	{ "first_ends", first_ends },
 	{ NULL, NULL },
 };

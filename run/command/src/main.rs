@@ -27,6 +27,9 @@ const NOT_FOUND: u8 = 127;
 /// What records traces.
 const TRACER: &str = "umcg-trace";
 
+/// The options of the address sanitizer.
+const SANITIZER: &str = "ASAN_OPTIONS";
+
 /// The exit status, and the message.
 type Failure = (u8, String);
 
@@ -204,6 +207,9 @@ fn run(matches: &ArgMatches) -> Failure {
                 .args(arguments)
                 .env("LD_PRELOAD", preload(library))
                 .env(VARIABLE, options.encode());
+            if program::find(program).is_some_and(|file| program::is_sanitized(&file)) {
+                command.env(SANITIZER, sanitizer_options());
+            }
             cannot_run(command.get_program().to_owned(), &command.exec())
         }
         // The reason was not asked for.
@@ -267,6 +273,17 @@ fn command_for(matches: &ArgMatches, program: &OsString) -> process::Command {
         .arg("--")
         .arg(program);
     command
+}
+
+/// It is not the first library, and is not to mind.
+fn sanitizer_options() -> OsString {
+    let mut options = env::var_os(SANITIZER).unwrap_or_default();
+
+    if !options.is_empty() {
+        options.push(":");
+    }
+    options.push("verify_asan_link_order=0");
+    options
 }
 
 /// The library goes first, and those that the user has stay.

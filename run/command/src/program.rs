@@ -29,6 +29,8 @@ pub enum Obstacle {
     Static,
     /// It is for another machine, or for 32 bits.
     Foreign,
+    /// It uses another library of C than that of GNU.
+    OtherLibc,
     /// It gets privileges when it is executed.
     Privileged,
     /// It is no program.
@@ -40,6 +42,7 @@ impl fmt::Display for Obstacle {
         f.write_str(match self {
             Self::Static => "is statically linked: no library can be preloaded",
             Self::Foreign => "is for another architecture",
+            Self::OtherLibc => "is linked with another C library than glibc",
             Self::Privileged => "is setuid, setgid or has file capabilities: nothing is preloaded",
             Self::Malformed => "is not a program that Linux can run",
         })
@@ -99,6 +102,16 @@ pub fn examine(file: &Path) -> io::Result<Result<(), (PathBuf, Obstacle)>> {
     Ok(Err((file, Obstacle::Malformed)))
 }
 
+/// Whether a program has an address sanitizer that wants to be the first library.
+pub fn is_sanitized(path: &Path) -> bool {
+    const LIBRARY: &[u8] = b"libasan.so.";
+    let mut begin = Vec::new();
+    // The names of libraries come early. What cannot be read has none.
+    let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut begin));
+
+    read.is_ok() && begin.windows(LIBRARY.len()).any(|bytes| bytes == LIBRARY)
+}
+
 fn kind_of(path: &Path) -> io::Result<Kind> {
     let mut file = File::open(path)?;
     let mut begin = Vec::new();
@@ -152,11 +165,25 @@ fn elf(begin: &[u8]) -> Option<Kind> {
 
     for index in 0..u16_at(begin, 56)? {
         let header = offset.checked_add(u64::from(index) * u64::from(size))?;
-        if u32_at(begin, usize::try_from(header).ok()?)? == INTERPRETER {
-            return Some(Kind::Dynamic);
+        let header = usize::try_from(header).ok()?;
+        if u32_at(begin, header)? == INTERPRETER {
+            let place = usize::try_from(u64_at(begin, header.checked_add(8)?)?).ok()?;
+            return Some(linker(begin.get(place..)?));
         }
     }
     Some(Kind::Not(Obstacle::Static))
+}
+
+/// What the dynamic linker, whose path these bytes begin with, makes of a program.
+fn linker(path: &[u8]) -> Kind {
+    let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+
+    if name.starts_with(b"ld-linux") {
+        Kind::Dynamic
+    } else {
+        Kind::Not(Obstacle::OtherLibc)
+    }
 }
 
 fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -202,7 +229,9 @@ fn has_capabilities(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// A header with program headers of these types.
+    const LINKER: &[u8] = b"/lib/ld-linux-x86-64.so.2\0";
+
+    /// A header with program headers of these types, and the name of the linker.
     fn program(machine: u16, types: &[u32]) -> Vec<u8> {
         let mut bytes = vec![0; 64 + 56 * types.len()];
 
@@ -214,7 +243,10 @@ mod tests {
         bytes[56..58].copy_from_slice(&u16::try_from(types.len()).unwrap().to_le_bytes());
         for (index, kind) in types.iter().enumerate() {
             bytes[64 + 56 * index..][..4].copy_from_slice(&kind.to_le_bytes());
+            let end = u64::try_from(64 + 56 * types.len()).unwrap();
+            bytes[64 + 56 * index + 8..][..8].copy_from_slice(&end.to_le_bytes());
         }
+        bytes.extend_from_slice(LINKER);
         bytes
     }
 
@@ -229,6 +261,9 @@ mod tests {
             kind(&program(MACHINE + 1, &[INTERPRETER])),
             Kind::Not(Obstacle::Foreign)
         );
+        let mut other = program(MACHINE, &[INTERPRETER]);
+        other[64 + 56..][..12].copy_from_slice(b"/lib/ld-musl");
+        assert_eq!(kind(&other), Kind::Not(Obstacle::OtherLibc));
         let mut narrow = program(MACHINE, &[INTERPRETER]);
         narrow[4] = 1;
         assert_eq!(kind(&narrow), Kind::Not(Obstacle::Foreign));
@@ -238,7 +273,7 @@ mod tests {
     fn headers_that_are_not_whole_are_refused() {
         let whole = program(MACHINE, &[1, INTERPRETER]);
 
-        for length in 4..64 + 56 + 4 {
+        for length in 4..64 + 56 + 16 {
             assert!(
                 matches!(kind(&whole[..length]), Kind::Not(Obstacle::Malformed)),
                 "{length}"

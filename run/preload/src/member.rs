@@ -4,12 +4,12 @@
 
 use crate::{
     process::{self, Member, Process},
-    real,
+    real, report,
 };
-use libc::{c_char, c_int, c_ulong, pthread_t};
+use libc::{c_char, c_int, c_ulong, c_void, pthread_t};
 use std::{cell::RefCell, ffi::CStr, mem};
 
-/// A worker, which leaves when this is dropped.
+/// A thread of the program, which leaves the group when this is dropped, if it is in it.
 struct Leaves(&'static Process);
 
 thread_local! {
@@ -28,9 +28,19 @@ impl Drop for Leaves {
         if let Some(member) = member {
             process.stats.class(member.class).slept.add(slept);
         }
-        // It has left already if the program has registered it.
+        // It is no worker if it could not enter.
         let _ = umcg::leave();
+        if process.thread_ends() {
+            end_own_threads(process);
+        }
     }
+}
+
+/// The program has no threads any more. What libc does at the end of the last one it does when
+/// those of this library have ended, too.
+fn end_own_threads(process: &Process) {
+    report::end();
+    process.end_own_threads();
 }
 
 fn own_thread() -> pthread_t {
@@ -58,7 +68,7 @@ pub(crate) fn enter() {
 
     match entered {
         Ok(entered) => entered.keep(),
-        Err(_) => return process.stats.plain.add(1),
+        Err(_) => process.stats.plain.add(1),
     }
     if let Some(worker) = umcg::handle() {
         let member = Member { worker, class };
@@ -71,19 +81,42 @@ pub(crate) fn enter() {
     set_class(own_thread(), class_of_own_name(process));
 }
 
-/// The calling thread leaves the group, and is a plain one from here on.
+/// The calling worker leaves the group, and is a plain thread from here on.
 pub(crate) fn leave() {
-    let leaves = LEAVES.try_with(|leaves| leaves.borrow_mut().take());
-
-    drop(leaves);
+    if let Some(process) = process::existing() {
+        process.threads().members.remove(&own_thread());
+    }
+    let _ = umcg::leave();
 }
 
 /// In a child of `fork()`: the calling thread is what it is in the parent no longer.
 pub(crate) fn forget() {
+    if !umcg::is_worker() {
+        return;
+    }
     let leaves = LEAVES.try_with(|leaves| leaves.borrow_mut().take());
 
     mem::forget(leaves);
     let _ = umcg::leave();
+}
+
+/// As in libc, but if the first thread ends so, the process ends with the last one of the program.
+///
+/// # Safety
+///
+/// As in libc.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn pthread_exit(value: *mut c_void) -> ! {
+    // SAFETY: The call takes nothing.
+    let tid = unsafe { libc::gettid() };
+
+    if let Some(process) = process::existing().filter(|process| process.is_first(tid)) {
+        if process.first_thread_ends() {
+            end_own_threads(process);
+        }
+    }
+    // SAFETY: The caller keeps to what the function of libc wants.
+    unsafe { real::pthread_exit(value) }
 }
 
 fn class_of_own_name(process: &Process) -> u8 {

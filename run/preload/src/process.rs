@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     process, ptr,
     sync::{
-        atomic::{AtomicPtr, Ordering},
+        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
         Mutex, MutexGuard, Once, OnceLock, PoisonError,
     },
     time::Instant,
@@ -36,6 +36,10 @@ pub(crate) struct Process {
     pub(crate) begin: Instant,
     pub(crate) stats: Stats,
     pub(crate) has_reporter: Once,
+    /// How many threads the program has that this library has made for it.
+    alive: AtomicUsize,
+    /// The first thread has called `pthread_exit()`.
+    is_orphaned: AtomicBool,
     group: OnceLock<Result<Group, Error>>,
     threads: Mutex<Threads>,
 }
@@ -114,6 +118,8 @@ impl Process {
             begin: Instant::now(),
             stats: Stats::new(),
             has_reporter: Once::new(),
+            alive: AtomicUsize::new(0),
+            is_orphaned: AtomicBool::new(false),
             group: OnceLock::new(),
             threads: Mutex::default(),
         }
@@ -145,6 +151,40 @@ impl Process {
             None => builder,
         }
         .build()
+    }
+
+    /// Whether the first thread has this TID.
+    pub(crate) fn is_first(&self, tid: i32) -> bool {
+        u32::try_from(tid) == Ok(self.pid)
+    }
+
+    /// The program makes a thread.
+    pub(crate) fn thread_begins(&self) {
+        // SeqCst: see `thread_ends()`.
+        self.alive.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A thread of the program ends, and has left the group, or was not made. Returns whether the
+    /// threads of this library are to end: libc ends the process with its last thread.
+    pub(crate) fn thread_ends(&self) -> bool {
+        // SeqCst, both: pair with those in `first_thread_ends()`, so that one of the two threads
+        // sees what the other one has done.
+        self.alive.fetch_sub(1, Ordering::SeqCst) == 1 && self.is_orphaned.load(Ordering::SeqCst)
+    }
+
+    /// The same for the first thread of the process.
+    pub(crate) fn first_thread_ends(&self) -> bool {
+        // SeqCst, both: see `thread_ends()`.
+        self.is_orphaned.store(true, Ordering::SeqCst);
+        self.alive.load(Ordering::SeqCst) == 0
+    }
+
+    /// Ends the threads of this library, as the program has none any more.
+    pub(crate) fn end_own_threads(&self) {
+        if let Some(Ok(group)) = self.group.get() {
+            // Another thread may have done it.
+            let _ = make_own_threads(|| group.shutdown());
+        }
     }
 
     /// Why there is no group, if there is none.

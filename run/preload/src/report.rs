@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{
     fs, io, mem, ptr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
 };
 
@@ -20,6 +20,9 @@ const SIGNAL: i32 = libc::SIGSTKFLT;
 
 /// How often figures were wanted.
 static WANTED: AtomicU32 = AtomicU32::new(0);
+
+/// They are not any more.
+static ENDS: AtomicBool = AtomicBool::new(false);
 
 /// Listens to the signal. What the program does about it later takes precedence.
 pub(crate) fn listen() {
@@ -87,8 +90,18 @@ fn start_thread(process: &'static Process) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
 }
 
+/// Ends the thread that prints figures.
+pub(crate) fn end() {
+    // Release: pairs with the acquire in `serve()`.
+    ENDS.store(true, Ordering::Release);
+    // Relaxed: a change is all that counts.
+    WANTED.fetch_add(1, Ordering::Relaxed);
+    futex(libc::FUTEX_WAKE, 1);
+}
+
 fn serve(process: &Process, mut seen: u32) {
-    loop {
+    // Acquire: pairs with the release in `end()`.
+    while !ENDS.load(Ordering::Acquire) {
         // Relaxed: a change is all that counts.
         let wanted = WANTED.load(Ordering::Relaxed);
         if wanted == seen {
@@ -96,7 +109,10 @@ fn serve(process: &Process, mut seen: u32) {
             continue;
         }
         seen = wanted;
-        print(process);
+        // Acquire: as above.
+        if !ENDS.load(Ordering::Acquire) {
+            print(process);
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 //! the worker; those of `pthread_key_create()` after that, by a plain thread.
 
 use crate::{
-    member, process,
+    member,
+    process::{self, Process},
     real::{self, Routine, ThrdRoutine, THRD_SUCCESS},
     report,
 };
@@ -57,9 +58,9 @@ unsafe extern "C-unwind" fn run_thrd(start: *mut c_void) -> c_int {
 }
 
 /// Whether the calling thread makes a worker. If it cannot, that is counted.
-fn makes_worker() -> bool {
+fn makes_worker() -> Option<&'static Process> {
     if process::makes_own_threads() {
-        return false;
+        return None;
     }
     let process = process::of_creator();
     let makes = process.group().is_ok();
@@ -69,7 +70,7 @@ fn makes_worker() -> bool {
     } else {
         process.stats.plain.add(1);
     }
-    makes
+    makes.then_some(process)
 }
 
 /// As in libc, but the thread is a worker.
@@ -84,16 +85,18 @@ pub unsafe extern "C-unwind" fn pthread_create(
     routine: Routine,
     argument: *mut c_void,
 ) -> c_int {
-    if !makes_worker() {
+    let Some(process) = makes_worker() else {
         // SAFETY: The caller keeps to what the function of libc wants.
         return unsafe { real::pthread_create(thread, attributes, routine, argument) };
-    }
+    };
     let start = Start::leak(routine, argument);
+    process.thread_begins();
     // SAFETY: So it does but for the routine, which takes this argument.
     let result = unsafe { real::pthread_create(thread, attributes, run, start) };
     if result != 0 {
         // SAFETY: No thread has got it.
         let _ = unsafe { Start::<Routine>::take(start) };
+        process.thread_ends();
     }
     result
 }
@@ -109,16 +112,18 @@ pub unsafe extern "C-unwind" fn thrd_create(
     routine: ThrdRoutine,
     argument: *mut c_void,
 ) -> c_int {
-    if !makes_worker() {
+    let Some(process) = makes_worker() else {
         // SAFETY: The caller keeps to what the function of libc wants.
         return unsafe { real::thrd_create(thread, routine, argument) };
-    }
+    };
     let start = Start::leak(routine, argument);
+    process.thread_begins();
     // SAFETY: So it does but for the routine, which takes this argument.
     let result = unsafe { real::thrd_create(thread, run_thrd, start) };
     if result != THRD_SUCCESS {
         // SAFETY: No thread has got it.
         let _ = unsafe { Start::<ThrdRoutine>::take(start) };
+        process.thread_ends();
     }
     result
 }
