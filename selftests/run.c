@@ -303,6 +303,8 @@ TEST_F(run, what_cannot_be_run_is_said)
 	EXPECT_SAYS("umcg-run: /no/such/program: No such file");
 	EXPECT_EQ(FAILED, TRY("--servers", "65", SUBJECT, "many"));
 	EXPECT_EQ(FAILED, TRY("--priority", "a", SUBJECT, "many"));
+	EXPECT_EQ(FAILED, TRY("--policy", "fifo", "--priority", "a=1", SUBJECT, "many"));
+	EXPECT_SAYS("umcg-run: priorities need --policy priority");
 	EXPECT_EQ(FAILED, TRY("--stats"));
 	/* As it is, if that is wanted. */
 	EXPECT_EQ(LISTED, TRY("--if-possible", "/tests/run", "-l"));

@@ -50,7 +50,7 @@ fn command() -> Command {
                 .long("policy")
                 .value_name("POLICY")
                 .value_parser(POLICIES.map(|(name, _)| name))
-                .help("In which order threads run"),
+                .help("In which order threads run: feedback, if there are no priorities"),
         )
         .arg(
             Arg::new("priority")
@@ -200,6 +200,9 @@ fn run(matches: &ArgMatches) -> Failure {
     };
     let options = options(matches);
 
+    if !options.priorities.is_empty() && options.policy != Policy::Priority {
+        return (FAILED, "priorities need --policy priority".to_owned());
+    }
     match prepare(program, &options) {
         Ok(library) => {
             let mut command = command_for(matches, program);

@@ -23,7 +23,7 @@ impl Drop for Leaves {
         let Self(process) = *self;
         let slept = own_sleeps();
         // Its counters are those of the thread in the parent, in a child of fork().
-        let member = process.threads().members.remove(&own_thread());
+        let member = process.with_threads(|threads| threads.members.remove(&own_thread()));
 
         if let Some(member) = member {
             process.stats.class(member.class).slept.add(slept);
@@ -72,7 +72,7 @@ pub(crate) fn enter() {
     }
     if let Some(worker) = umcg::handle() {
         let member = Member { worker, class };
-        process.threads().members.insert(own_thread(), member);
+        process.with_threads(|threads| threads.members.insert(own_thread(), member));
         process.stats.class(class).threads.add(1);
     }
     // The thread has no destructors that have run yet.
@@ -84,7 +84,7 @@ pub(crate) fn enter() {
 /// The calling worker leaves the group, and is a plain thread from here on.
 pub(crate) fn leave() {
     if let Some(process) = process::existing() {
-        process.threads().members.remove(&own_thread());
+        process.with_threads(|threads| threads.members.remove(&own_thread()));
     }
     let _ = umcg::leave();
 }
@@ -133,10 +133,9 @@ fn class_of_own_name(process: &Process) -> u8 {
 fn class_of(process: &Process, name: &[u8]) -> u8 {
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
 
-    process
-        .threads()
-        .names
-        .class_of(&String::from_utf8_lossy(name))
+    let name = String::from_utf8_lossy(name);
+
+    process.with_threads(|threads| threads.names.class_of(&name))
 }
 
 /// Sets the class of a thread, if it is a worker.
@@ -144,17 +143,18 @@ fn set_class(thread: pthread_t, class: u8) {
     let Some(process) = process::existing() else {
         return;
     };
-    let mut threads = process.threads();
 
-    if let Some(member) = threads.members.get_mut(&thread) {
-        if member.class != class {
-            // It counts as one of its last class.
-            process.stats.class(member.class).threads.take(1);
-            process.stats.class(class).threads.add(1);
-            member.class = class;
-            member.worker.set_class(class);
+    process.with_threads(|threads| {
+        if let Some(member) = threads.members.get_mut(&thread) {
+            if member.class != class {
+                // It counts as one of its last class.
+                process.stats.class(member.class).threads.take(1);
+                process.stats.class(class).threads.add(1);
+                member.class = class;
+                member.worker.set_class(class);
+            }
         }
-    }
+    });
 }
 
 /// As in libc; a worker has the class of its new name.

@@ -11,7 +11,7 @@ use std::{
     process, ptr,
     sync::{
         atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
-        Mutex, MutexGuard, Once, OnceLock, PoisonError,
+        Mutex, Once, OnceLock, PoisonError,
     },
     time::Instant,
 };
@@ -192,7 +192,12 @@ impl Process {
         self.group.get()?.as_ref().err().copied()
     }
 
-    pub(crate) fn threads(&self) -> MutexGuard<'_, Threads> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with what is known about threads. A worker is not preempted in between, as
+    /// others may wait for it.
+    pub(crate) fn with_threads<R>(&self, body: impl FnOnce(&mut Threads) -> R) -> R {
+        umcg::begin_section();
+        let result = body(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        umcg::end_section();
+        result
     }
 }

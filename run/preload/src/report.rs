@@ -164,15 +164,16 @@ fn sleeps_of(tid: u32) -> u64 {
 fn text(process: &Process) -> String {
     let name = fs::read_to_string("/proc/self/comm").unwrap_or_default();
     let mut table = Table::new(name.trim(), process.pid, process.begin.elapsed());
-    let threads = process.threads();
 
-    for class in 0..=u8::MAX {
-        let stats = process.stats.class(class);
-        let members = threads.members.values().filter(|it| it.class == class);
-        let asleep: u64 = members.map(|member| sleeps_of(member.worker.id())).sum();
+    process.with_threads(|threads| {
+        for class in 0..=u8::MAX {
+            let stats = process.stats.class(class);
+            let members = threads.members.values().filter(|it| it.class == class);
+            let asleep: u64 = members.map(|member| sleeps_of(member.worker.id())).sum();
 
-        table.add_class(threads.names.of(class), stats, asleep);
-    }
+            table.add_class(threads.names.of(class), stats, asleep);
+        }
+    });
     for (nr, server) in process.stats.servers().iter().enumerate() {
         table.add_server(nr, server);
     }
