@@ -121,20 +121,31 @@ static int many(char **arguments)
 	return 0;
 }
 
-/* With one server and no slices only who gives way lets others run. */
+/*
+ * With one server and no slices only who gives way lets others run. In a critical section nobody
+ * does so because the kernel has others run.
+ */
 static atomic_bool told;
 
 static void *yield_until_told(void *argument)
 {
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+	CHECK(!pthread_mutex_lock(&mutex));
 	while (!told)
 		CHECK(!sched_yield());
+	CHECK(!pthread_mutex_unlock(&mutex));
 	return argument;
 }
 
 static void *thrd_yield_until_told(void *argument)
 {
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+	CHECK(!pthread_mutex_lock(&mutex));
 	while (!told)
 		thrd_yield();
+	CHECK(!pthread_mutex_unlock(&mutex));
 	return argument;
 }
 
