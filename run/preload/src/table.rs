@@ -25,12 +25,13 @@ pub(crate) struct Table {
     plain: String,
 }
 
-/// Three digits are enough.
+/// Three digits are enough. There is a time for each but zero.
 fn short(time: Duration) -> String {
     let us = time.as_micros();
 
     match us {
-        0..10_000 => format!("{us}us"),
+        0 => "-".to_owned(),
+        1..10_000 => format!("{us}us"),
         10_000..10_000_000 => format!("{}ms", us / 1000),
         _ => format!("{}s", us / 1_000_000),
     }
@@ -91,8 +92,8 @@ impl Table {
         }
         // A thread that is queued sleeps as well.
         let blocked = (class.slept.get() + asleep).saturating_sub(queued);
-        // What has been blocked goes on without a wait if a server is idle.
-        let run = queued + blocked.saturating_sub(class.woken.get());
+        let gave_way = class.preempted.get() + class.yielded.get();
+        let run = class.threads.get() + blocked + gave_way;
         say!(
             self.classes,
             "{:<16}{:>8}{:>10}{:>10}{:>10}{:>10}{:>9}{:>9}",
