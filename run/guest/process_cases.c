@@ -119,10 +119,17 @@ static void check_children(void)
 static void *fork_from_worker(void *argument)
 {
 	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pid_t child;
 
 	CHECK(!pthread_mutex_lock(&mutex));
 	check_children();
 	CHECK(!pthread_mutex_unlock(&mutex));
+	CHECK(is_worker(gettid()));
+	/* Without the handlers of fork(). */
+	child = _Fork();
+	if (!child)
+		exit(7);
+	CHECK(result_of(child) == 7);
 	CHECK(is_worker(gettid()));
 	return argument;
 }

@@ -21,8 +21,12 @@ thread_local! {
 impl Drop for Leaves {
     fn drop(&mut self) {
         let Self(process) = *self;
+        if !process.is_current() {
+            // A child that was made without the handlers of `fork()`: the thread has not entered.
+            let _ = umcg::leave();
+            return;
+        }
         let slept = own_sleeps();
-        // Its counters are those of the thread in the parent, in a child of fork().
         let member = process.with_threads(|threads| threads.members.remove(&own_thread()));
 
         if let Some(member) = member {

@@ -99,7 +99,7 @@ pub(crate) fn get() -> &'static Process {
 /// The process, for a thread that makes another one. It may be a child that was made without the
 /// handlers of `fork()`.
 pub(crate) fn of_creator() -> &'static Process {
-    if existing().is_some_and(|process| process.pid != process::id()) {
+    if existing().is_some_and(|process| !process.is_current()) {
         forget();
     }
     get()
@@ -151,6 +151,11 @@ impl Process {
             None => builder,
         }
         .build()
+    }
+
+    /// Whether this is the process, and not a child of it.
+    pub(crate) fn is_current(&self) -> bool {
+        self.pid == process::id()
     }
 
     /// Whether the first thread has this TID.

@@ -253,12 +253,13 @@ impl std::fmt::Debug for WorkerHandle {
 ///
 /// This is no less a yield within [`no_preempt()`](crate::no_preempt).
 pub fn yield_now() {
-    let yielded = MEMBER.try_with(|member| {
-        if let Some(member) = &*member.borrow() {
+    let yielded = MEMBER.try_with(|member| match member.try_borrow().as_deref() {
+        Ok(Some(member)) => {
             worker::yield_now(&member.shared, member.record);
-            return true;
+            true
         }
-        false
+        // It is about to leave, and a handler of a signal interrupts it.
+        _ => false,
     });
 
     if yielded != Ok(true) {
