@@ -19,6 +19,8 @@ use umcg::{
 fixture!(FIXTURE, "sections":
     slice_does_not_end_in_a_section,
     worker_gives_way_at_the_end_of_its_section,
+    slices_end_where_sections_do,
+    worker_without_further_sections_gives_way,
     policy_can_insist,
     leaked_section_ends_with_the_membership,
     section_of_a_worker_that_has_left_is_nothing,
@@ -133,6 +135,56 @@ fn worker_gives_way_at_the_end_of_its_section() {
         // Not at the end of another slice, but before it goes on.
         let preempted = asked.preempted.load(SeqCst);
         assert!(before || preempted == 1, "it has not given way");
+    });
+    end(&group);
+}
+
+/// Computes for some microseconds.
+fn compute() {
+    for number in 0..2000 {
+        hint::black_box(number);
+    }
+}
+
+/// Two workers share a server, and are nearly always outside of their short sections; yet most of
+/// their slices end at the end of one. Not all: a CPU of an emulator may stand still for long.
+fn slices_end_where_sections_do() {
+    const SLICES: u32 = 40;
+    let (group, asked) = group(SliceEnd::Kick);
+    let outside = Arc::new(AtomicU32::new(0));
+
+    let workers: Vec<_> = (0..2)
+        .map(|_| {
+            let (asked, outside) = (Arc::clone(&asked), Arc::clone(&outside));
+            group.spawn(move || {
+                while asked.preempted.load(SeqCst) < SLICES {
+                    let before = asked.preempted.load(SeqCst);
+                    compute();
+                    // If it was preempted, so was the other one after it.
+                    if asked.preempted.load(SeqCst) > before + 1 {
+                        outside.fetch_add(1, SeqCst);
+                    }
+                    drop(umcg::no_preempt());
+                }
+            })
+        })
+        .map(Result::unwrap)
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    let outside = outside.load(SeqCst);
+    assert!(2 * outside < SLICES, "{outside} ended outside of sections");
+    end(&group);
+}
+
+fn worker_without_further_sections_gives_way() {
+    let (group, _) = group(SliceEnd::Kick);
+
+    in_worker(&group, move |group| {
+        drop(umcg::no_preempt());
+        let rival = start_rival(group);
+        spin_until(|| rival.load(SeqCst));
     });
     end(&group);
 }

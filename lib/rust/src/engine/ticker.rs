@@ -22,6 +22,10 @@ pub(crate) fn register(shared: &Shared) -> Result<(), Errno> {
     device::register(0, record, None)
 }
 
+/// A worker that uses critical sections runs on after its slice for so many parts of one, until it
+/// leaves a section.
+const GRACE_PARTS: u32 = 4;
+
 /// Ticks until the group is over, and unregisters.
 pub(crate) fn tick(shared: &Shared, slice: Duration) {
     while !shared.members.is_over() {
@@ -53,19 +57,33 @@ fn sleep_until_needed(shared: &Shared) {
 
 /// Ends the slices that are over. Returns how long it is until the next one may be.
 fn end_slices(shared: &Shared, slice: Duration) -> Duration {
+    let grace = slice / GRACE_PARTS;
     let mut pause = slice;
 
     for nr in 0..shared.servers() {
         let Some(worker) = running(shared, nr) else {
             continue;
         };
+        let is_late = gives_way_late(worker);
+        let limit = if is_late { grace } else { slice };
         let ran = Duration::from_nanos(worker.task.age_ns(thread::monotonic_ns()));
-        match slice.checked_sub(ran) {
+        match limit.checked_sub(ran) {
             Some(rest) if !rest.is_zero() => pause = pause.min(rest),
-            _ => end_slice(shared, worker, ran),
+            _ if is_late => kick(worker, false),
+            _ => {
+                end_slice(shared, worker, ran);
+                if gives_way_late(worker) {
+                    pause = pause.min(grace);
+                }
+            }
         }
     }
     pause
+}
+
+/// Whether a worker has been asked to give way, and has not left a critical section since.
+fn gives_way_late(worker: &Record) -> bool {
+    worker.task.state().is_preempted() && !worker.task.is_in_section()
 }
 
 /// The worker that runs under a server, as far as that is known.
@@ -92,6 +110,24 @@ fn end_slice(shared: &Shared, worker: &'static Record, ran: Duration) {
         worker.set_overrun();
     }
 
+    if insists || !is_asked(worker) {
+        kick(worker, insists);
+    }
+}
+
+/// Asks a worker to give way when it next leaves a critical section: where it does not hold a lock,
+/// and is not about to take one, for which it would then wait as long as it is queued. Returns false
+/// for one that has not begun a section since it was last asked.
+fn is_asked(worker: &Record) -> bool {
+    worker.takes_sections()
+        && worker.task.change(
+            State::RUNNING,
+            State::RUNNING.preempted(),
+            thread::monotonic_ns(),
+        )
+}
+
+fn kick(worker: &Record, insists: bool) {
     // This fails if the worker does not run any more.
     let _ = device::kick(worker.tid(), insists);
 }

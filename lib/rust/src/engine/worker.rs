@@ -91,6 +91,7 @@ pub(crate) fn yield_now(shared: &Shared, record: &Record) {
 /// The calling worker is not to be preempted from here on.
 #[inline]
 pub(crate) fn enter_section(record: &Record) {
+    record.begins_section();
     record.task.enter_section();
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Record {
     group: AtomicU32,
     /// Not zero if the worker was preempted in a critical section that was too long.
     overrun: AtomicU32,
+    /// Not zero if the worker has begun a critical section since somebody looked.
+    sections: AtomicU32,
     /// A word for the policy.
     pub(crate) data: AtomicU64,
     /// The next one in a list of a policy, or of workers that were taken over.
@@ -71,6 +73,7 @@ impl Record {
         self.token.store(0, Ordering::Relaxed);
         self.class.store(class.into(), Ordering::Relaxed);
         self.overrun.store(0, Ordering::Relaxed);
+        self.sections.store(0, Ordering::Relaxed);
         self.data.store(0, Ordering::Relaxed);
     }
 
@@ -108,6 +111,19 @@ impl Record {
 
         self.overrun.store(0, Ordering::Relaxed);
         overrun
+    }
+
+    /// The calling worker begins a critical section.
+    #[inline]
+    pub(crate) fn begins_section(&self) {
+        // Relaxed: a hint for the ticker.
+        self.sections.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the worker has begun a critical section since this was called last.
+    pub(crate) fn takes_sections(&self) -> bool {
+        // Relaxed: what is missed here is seen the next time, or never.
+        self.sections.swap(0, Ordering::Relaxed) != 0
     }
 
     /// The calling worker has run.

@@ -145,6 +145,12 @@ impl Task {
         compiler_fence(SeqCst);
     }
 
+    /// Whether the worker is in a critical section. Its own thread alone can rely on the answer.
+    pub(crate) fn is_in_section(&self) -> bool {
+        // Relaxed: a hint, for others.
+        self.critical.load(Ordering::Relaxed) != 0
+    }
+
     /// Ends a critical section of the calling worker. Returns how many it is still in.
     #[inline]
     pub(crate) fn end_section(&self) -> u32 {
