@@ -5,7 +5,7 @@
 //!
 //! A section is begun before the lock is taken, as a thread that is preempted in between would
 //! have the lock and no section. While it waits for the lock it is in the section already: this
-//! makes no difference to one that sleeps. One that would spin is not in it: see
+//! makes no difference to one that sleeps. One that spins is in it for a while: see
 //! `pthread_spin_lock()`.
 //!
 //! A wait for a condition is not wrapped: it sleeps, and returns with the mutex, of which the
@@ -98,10 +98,15 @@ locks! { give_back:
     pthread_rwlock_unlock(lock: *mut pthread_rwlock_t);
 }
 
-/// After so many attempts in vain another worker may run, which may have the lock.
-const PATIENCE: u32 = 1000;
+/// After so many attempts in vain the lock may be that of a thread which waits for this CPU.
+const ATTEMPTS: u32 = 1000;
+/// After so many times as many, some milliseconds, it is that of a thread which blocks or is queued.
+const ROUNDS: u32 = 50;
 
 /// As in libc, but a worker that spins for long gives way.
+///
+/// Until then it is in a critical section: if its slice ended, it would not be preempted with the
+/// lock, but wait for its next turn without it, while others take it again and again.
 ///
 /// # Safety
 ///
@@ -109,13 +114,23 @@ const PATIENCE: u32 = 1000;
 #[no_mangle]
 pub unsafe extern "C-unwind" fn pthread_spin_lock(lock: *mut pthread_spinlock_t) -> c_int {
     loop {
-        for _ in 0..PATIENCE {
-            // SAFETY: The caller keeps to what the function of libc wants.
-            match unsafe { pthread_spin_trylock(lock) } {
-                EBUSY => hint::spin_loop(),
-                result => return result,
+        umcg::begin_section();
+        for _ in 0..ROUNDS {
+            for _ in 0..ATTEMPTS {
+                // SAFETY: The caller keeps to what the function of libc wants.
+                match unsafe { real::pthread_spin_trylock(lock) } {
+                    0 => return 0,
+                    EBUSY => hint::spin_loop(),
+                    error => {
+                        umcg::end_section();
+                        return error;
+                    }
+                }
             }
+            // SAFETY: The call takes nothing.
+            unsafe { real::sched_yield() };
         }
+        umcg::end_section();
         if umcg::is_worker() {
             umcg::yield_now();
         }
