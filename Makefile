@@ -149,6 +149,18 @@ ifndef T
 endif
 	@qemu/in-root.sh bench/report.py out/bench-instructions.txt $(if $(T),,out/bench-time.txt)
 
+# What unmodified programs gain or lose under umcg-run; with T= only some rows.
+.PHONY: workloads workloads-check bench-run
+workloads:
+	@$(in_root) make $(quiet) $(jobs) -C bench/run O=$(build)/bench-run
+workloads-check:
+	@$(in_root) make $(quiet) -C bench/run check O=$(build)/bench-run
+
+bench-run: modules workloads run runner
+	@qemu/programs-root.sh >/dev/null
+	@kdir=$(kdir) && $(call boot_bench,run)
+	@$(build)/bench-run/bench-run report out/bench-run.txt $(if $(T),,out)
+
 # Where the instructions of one row go, by functions.
 ROW := server_swap
 .PHONY: profile

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# boot.sh KDIR demo|check|instructions|time|profile|stores [PATTERN]: boots the kernel of KDIR
+# boot.sh KDIR demo|check|instructions|time|profile|stores|run [PATTERN]: boots the kernel of KDIR
 # in QEMU with the module, runs the demo, the tests or the benchmarks of that kind there
 # and tells how it went. Runs inside the build root. Files of the guest and the logs
 # come to out/, those of a kernel that debug-kernel.sh has made to a folder there.
@@ -20,8 +20,8 @@ source "$here/arch.sh"
 # shellcheck source=qemu/suite.sh
 source "$here/suite.sh"
 
-kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile|stores [PATTERN]}")
-mode=${2:?demo, check, instructions, time, profile or stores}
+kernel=$(dirname "${1:?usage: boot.sh KDIR demo|check|instructions|time|profile|stores|run [PATTERN]}")
+mode=${2:?demo, check, instructions, time, profile, stores or run}
 pattern=${3-}
 kind=$(cat "$kernel/kind" 2>/dev/null || true)
 build=$(realpath -m "$repository/build/$variant")
@@ -56,6 +56,7 @@ make_initramfs()
 	demo) cp "$build/examples/demo" "$guest/" ;;
 	check) add_tests ;;
 	instructions | time | profile | stores) add_benchmarks ;;
+	run) add_workloads ;;
 	esac
 	add_modules
 	# Not all tests run as root.
@@ -121,6 +122,36 @@ add_benchmarks()
 	done
 }
 
+# The workloads, umcg-run and the programs of Debian, all with the libraries that they need.
+add_workloads()
+{
+	local own=("$build"/bench-run/programs/* "$build/run/libumcg_run.so") debian programs
+
+	programs=$("$here/programs-root.sh" --find)
+	debian=(/usr/bin/{memcached,redis-server} /usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0)
+	mkdir -p "$guest/bench/run" "$guest/etc"
+	cp "$build"/{bench-run/bench-run,run/umcg-run} "${own[@]}" "$guest/bench/run/"
+	ldd "${own[@]}" | copy_named "" '/lib[^ :]*\.so\.[0-9]+'
+	{
+		printf '%s\n' "${debian[@]}"
+		for file in "${debian[@]}"; do
+			chroot "$programs" /usr/lib64/ld-linux-x86-64.so.2 --list "$file"
+		done
+	} | copy_named "$programs" '/usr/(bin|lib)/[^ ]+'
+	echo 'root:x:0:0:root:/:/' >"$guest/etc/passwd"
+}
+
+# copy_named ROOT PATTERN: the files of ROOT that stdin names, to the same places.
+copy_named()
+{
+	local file
+
+	while read -r file; do
+		mkdir -p "$guest$(dirname "$file")"
+		cp -L "$1$file" "$guest$file"
+	done < <(grep -oE "$2" | sort -u)
+}
+
 # Random, so that nothing can guess what is read from it. QEMU makes it as slow as a disk:
 # data that is available at once does not block.
 make_disk()
@@ -182,7 +213,7 @@ choose_machine()
 		[[ $mode == instructions ]] || add_plugin
 	elif kvm_works; then
 		accelerator=(-accel kvm -cpu host)
-	elif [[ $mode == time || $kind == kcsan ]]; then
+	elif [[ $mode == time || $mode == run || $kind == kcsan ]]; then
 		accelerator=(-accel "tcg,thread=multi" -cpu "$emulated_cpu")
 	elif [[ $mode == check ]]; then
 		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu" -icount "$instruction")
@@ -200,7 +231,7 @@ start_guest()
 {
 	local limit=$1 begin=()
 
-	[[ $mode != time ]] || begin=("${go_first[@]}")
+	[[ $mode != time && $mode != run ]] || begin=("${go_first[@]}")
 	"${begin[@]}" timeout --kill-after=5 "$limit" "${emulator[@]}" "${accelerator[@]}" \
 		-smp "$processors" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
@@ -268,7 +299,8 @@ case $mode in
 demo) limit=${BOOT_TIMEOUT:-$((150 * slowness))} ;;
 check) limit=${BOOT_TIMEOUT:-$(((1500 + ${UMCG_SECONDS:-0}) * slowness * repeat))} ;;
 instructions | time | profile | stores) limit=${BOOT_TIMEOUT:-300} ;;
-*) die "no mode $mode: demo, check, instructions, time, profile or stores" ;;
+run) limit=${BOOT_TIMEOUT:-2700} ;;
+*) die "no mode $mode: demo, check, instructions, time, profile, stores or run" ;;
 esac
 
 [[ $mode != demo ]] || rm -rf "$out"

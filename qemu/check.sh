@@ -123,6 +123,7 @@ if [[ -z $pattern && -z $kind && -z $variant ]]; then
 	test_stage "crate" make crate-check
 	test_stage "run" make run-check
 	test_stage "tools" make tools-check
+	test_stage "bench-run" make workloads-check
 	stage "examples" make examples benchmarks || true
 	test_stage "sharing" make sharing
 elif [[ -z $pattern ]]; then

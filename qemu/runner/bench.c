@@ -15,6 +15,7 @@
 #define QUIET_MILLISECONDS 500
 #define QUIET_PERCENT 98
 #define QUIET_LOOKS 120
+#define WORKLOADS_LIMIT_SECONDS 2600
 
 /* Those that measure the kernel without the module come first, and load it. */
 static const char *const instruction_programs[] = {
@@ -140,4 +141,31 @@ bool run_benchmarks(const char *mode, const char *pattern)
 	if (!good)
 		show(path);
 	return good && nothing_left_registered();
+}
+
+bool run_workloads(const char *pattern)
+{
+	static const char path[] = "/out/bench-run.txt";
+	const char *const argv[] = { "/bench/run/bench-run", "guest", path, pattern, NULL };
+	int output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+	struct outcome outcome;
+	char text[128];
+
+	describe_kernel(output);
+	close(output);
+	if (ensure_umcg_loaded()) {
+		fprintf(results, "umcg.ko could not be loaded\n");
+		return false;
+	}
+	sleep_milliseconds(SETTLE_MILLISECONDS);
+	if (!becomes_quiet()) {
+		fprintf(results, "# the guest does not become idle\n");
+		return false;
+	}
+	run_program(argv, fileno(results), WORKLOADS_LIMIT_SECONDS, &outcome);
+	if (exited_with(&outcome, 0))
+		return nothing_left_registered();
+	describe_outcome(&outcome, text, sizeof(text));
+	fprintf(results, "# %s: %s\n", argv[0], text);
+	return false;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sets the guest up, runs what umcg.mode= on the kernel's command line asks for
- * ("demo"; "check", "instructions", "time", "profile" or "stores" with umcg.pattern=; umcg.repeat=
- * for "check"), sends /out to the host and powers off.
+ * ("demo"; "check", "instructions", "time", "profile", "stores" or "run" with
+ * umcg.pattern=; umcg.repeat= for "check"), sends /out to the host and powers off.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,6 +85,8 @@ static bool run_mode(void)
 	if (!strcmp(mode, "instructions") || !strcmp(mode, "time") || !strcmp(mode, "profile") ||
 	    !strcmp(mode, "stores"))
 		return run_benchmarks(mode, pattern);
+	if (!strcmp(mode, "run"))
+		return run_workloads(pattern);
 	fprintf(results, "umcg.mode=%s is not known\n", mode);
 	return false;
 }

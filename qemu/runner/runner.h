@@ -116,4 +116,7 @@ bool run_tests(const char *pattern, unsigned int rounds);
 /* Runs the benchmarks of a mode, and the rows that match; returns whether all is well. */
 bool run_benchmarks(const char *mode, const char *pattern);
 
+/* Runs unmodified programs as they are and under umcg-run; /out/bench-run.txt has the results. */
+bool run_workloads(const char *pattern);
+
 #endif

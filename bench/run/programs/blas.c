@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads of OpenMP that multiply matrices, each by the threads of OpenBLAS, and meet at a barrier:
+ * two runtimes that know nothing of each other. Who waits spins, or sleeps if OMP_WAIT_POLICY says
+ * so. The library is that of the third argument.
+ */
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "workload.h"
+
+#define TEAM	4
+#define SIZE	72
+#define ORDER	101
+#define PLAIN	111
+
+typedef void (*dgemm_fn)(int order, int trans_a, int trans_b, int m, int n, int k, double alpha,
+			 const double *a, int lda, const double *b, int ldb, double beta, double *c,
+			 int ldc);
+
+static dgemm_fn dgemm;
+static double left[SIZE * SIZE], right[SIZE * SIZE], products[TEAM][SIZE * SIZE];
+static const char *library_path;
+static unsigned int rounds;
+static bool is_last_round;
+
+/* As a module of a scripting language would be: loaded by a thread, when it is needed. */
+static void load(const char *path)
+{
+	void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+	void *found = library ? dlsym(library, "cblas_dgemm") : NULL;
+
+	if (!found)
+		workload_die("no OpenBLAS: %s", dlerror());
+	memcpy(&dgemm, &found, sizeof(dgemm));
+}
+
+static void *multiply(void *number)
+{
+	(void)number;
+	load(library_path);
+	workload_ready();
+#pragma omp parallel num_threads(TEAM)
+	{
+		int index = 0;
+
+#pragma omp critical
+		{
+			static int next;
+
+			index = next++;
+		}
+		do {
+			dgemm(ORDER, PLAIN, PLAIN, SIZE, SIZE, SIZE, 1, left, SIZE, right, SIZE, 0,
+			      products[index], SIZE);
+#pragma omp barrier
+			if (!index) {
+				is_last_round = atomic_load(&stop);
+				rounds += !is_last_round;
+			}
+#pragma omp barrier
+		} while (!is_last_round);
+	}
+	return NULL;
+}
+
+static void check(const double *product)
+{
+	for (unsigned int row = 0; row < SIZE; row += 7) {
+		for (unsigned int column = 0; column < SIZE; column++) {
+			double expected = 0;
+
+			for (unsigned int i = 0; i < SIZE; i++)
+				expected += left[row * SIZE + i] * right[i * SIZE + column];
+			if (fabs(product[row * SIZE + column] - expected) > 1e-9)
+				workload_die("a product is wrong");
+		}
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	uint64_t seed = 88172645463325252ULL;
+	double seconds;
+
+	workload_begin(argc, argv);
+	if (argc < 4)
+		workload_die("the library is not named");
+	library_path = argv[3];
+	for (unsigned int i = 0; i < SIZE * SIZE; i++) {
+		left[i] = next_random(&seed) % 1000 / 1e3;
+		right[i] = next_random(&seed) % 1000 / 1e3;
+	}
+	workload_start(1, multiply);
+	seconds = workload_wait();
+	for (unsigned int i = 0; i < TEAM; i++)
+		check(products[i]);
+	printf("rounds_per_s %.1f\n", rounds / seconds);
+	return 0;
+}

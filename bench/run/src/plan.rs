@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is run, and what is compared: each row is a workload and its rivals.
+
+use crate::load::Protocol;
+use Start::{Plain, Sliced, Umcg};
+
+/// How a workload is started.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// As any program.
+    Plain,
+    /// With so long a slice of EEVDF, in nanoseconds, which its threads inherit.
+    Sliced(u64),
+    /// By umcg-run with these options.
+    Umcg(&'static [&'static str]),
+}
+
+/// One way of running a workload.
+#[derive(Debug)]
+pub struct Rival {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub start: Start,
+    /// More arguments of the workload.
+    pub arguments: &'static [&'static str],
+    pub environment: &'static [(&'static str, &'static str)],
+    /// Whether it is printed only: a variant that has been tuned for the row.
+    pub beside: bool,
+}
+
+/// Whether more of something is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    More,
+    Less,
+}
+
+/// A ratio that is reported: what umcg-run has of a measure, by what a rival has.
+#[derive(Debug)]
+pub struct Key {
+    pub key: &'static str,
+    pub measure: &'static str,
+    pub better: Better,
+    /// A rival by its name. `None`: the best of them, by this measure.
+    pub against: Option<&'static str>,
+    /// Whether the ratio is what the rival has by what umcg-run has: a cost.
+    pub is_cost: bool,
+    pub bar: f64,
+    pub aim: f64,
+}
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// A workload of ours, with these arguments before those of the rival.
+    Workload(&'static str, &'static [&'static str]),
+    /// A server that listens at [`SOCKET`], and what it understands.
+    Server(&'static [&'static str], Protocol),
+}
+
+/// Where servers listen.
+pub const SOCKET: &str = "/tmp/socket";
+
+/// A workload and its rivals.
+#[derive(Debug)]
+pub struct Row {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub work: Work,
+    /// How long it runs in each round.
+    pub milliseconds: u32,
+    pub rounds: u32,
+    pub rivals: &'static [Rival],
+    pub keys: &'static [Key],
+}
+
+const fn rival(name: &'static str, title: &'static str, start: Start) -> Rival {
+    Rival {
+        name,
+        title,
+        start,
+        arguments: &[],
+        environment: &[],
+        beside: false,
+    }
+}
+
+const fn tuned(name: &'static str, title: &'static str, options: &'static [&'static str]) -> Rival {
+    Rival {
+        name,
+        title,
+        start: Umcg(options),
+        arguments: &[],
+        environment: &[],
+        beside: true,
+    }
+}
+
+const fn cost(key: &'static str) -> Key {
+    Key {
+        key,
+        measure: "requests_per_s",
+        better: Better::More,
+        against: Some("eevdf"),
+        is_cost: true,
+        bar: 1.05,
+        aim: 1.02,
+    }
+}
+
+const ACTIVE: &[(&str, &str)] = &[("OMP_WAIT_POLICY", "active"), ("OPENBLAS_NUM_THREADS", "4")];
+const PASSIVE: &[(&str, &str)] = &[
+    ("OMP_WAIT_POLICY", "passive"),
+    ("OPENBLAS_NUM_THREADS", "4"),
+];
+
+const EEVDF: Rival = rival("eevdf", "EEVDF", Plain);
+const EEVDF_SHORT: Rival = rival("eevdf_0.1ms", "EEVDF, slices of 0.1 ms", Sliced(100_000));
+const EEVDF_3MS: Rival = rival("eevdf_3ms", "EEVDF, slices of 3 ms", Sliced(3_000_000));
+const EEVDF_LONG: Rival = rival(
+    "eevdf_100ms",
+    "EEVDF, slices of 100 ms",
+    Sliced(100_000_000),
+);
+const UMCG: Rival = rival("umcg", "umcg-run", Umcg(&[]));
+
+/// All rows, in the order in which they are run.
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "spin",
+        title: "32 threads, one spin lock",
+        work: Work::Workload("spin", &[]),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: &[EEVDF, EEVDF_SHORT, EEVDF_3MS, EEVDF_LONG, UMCG],
+        keys: &[
+            Key {
+                key: "spin_ops_vs_best_rival",
+                measure: "operations_per_s",
+                better: Better::More,
+                against: None,
+                is_cost: false,
+                bar: 2.0,
+                aim: 4.0,
+            },
+            Key {
+                key: "spin_longest_wait_vs_rival",
+                measure: "wait_longest_us",
+                better: Better::Less,
+                against: None,
+                is_cost: false,
+                bar: 0.05,
+                aim: 0.01,
+            },
+        ],
+    },
+    Row {
+        name: "barrier",
+        title: "8 threads, a spin barrier",
+        work: Work::Workload("barrier", &[]),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: &[
+            EEVDF,
+            EEVDF_SHORT,
+            EEVDF_3MS,
+            EEVDF_LONG,
+            UMCG,
+            tuned("umcg_0.2ms", "umcg-run --slice 0.2", &["--slice", "0.2"]),
+        ],
+        keys: &[Key {
+            key: "barrier_rounds_vs_best_rival",
+            measure: "rounds_per_s",
+            better: Better::More,
+            against: None,
+            is_cost: false,
+            bar: 1.0,
+            aim: 1.5,
+        }],
+    },
+    Row {
+        name: "mixed",
+        title: "32 threads that compute, 8 that sleep",
+        work: Work::Workload("mixed", &[]),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: &[
+            EEVDF,
+            Rival {
+                arguments: &["19"],
+                ..rival("nice", "EEVDF, nice 19 for those that compute", Plain)
+            },
+            UMCG,
+            tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
+        ],
+        keys: &[
+            Key {
+                key: "mixed_p99_vs_nice",
+                measure: "late_p99_us",
+                better: Better::Less,
+                against: Some("nice"),
+                is_cost: false,
+                bar: 1.0,
+                aim: 0.7,
+            },
+            Key {
+                key: "mixed_work_vs_nice",
+                measure: "work_percent",
+                better: Better::More,
+                against: Some("nice"),
+                is_cost: false,
+                bar: 0.95,
+                aim: 1.0,
+            },
+        ],
+    },
+    Row {
+        name: "openblas",
+        title: "4 threads of OpenMP, each with those of OpenBLAS",
+        work: Work::Workload(
+            "blas",
+            &["/usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0"],
+        ),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: &[
+            Rival {
+                environment: ACTIVE,
+                ..rival("eevdf", "EEVDF, threads wait actively", Plain)
+            },
+            Rival {
+                environment: PASSIVE,
+                ..rival("eevdf_passive", "EEVDF, threads wait passively", Plain)
+            },
+            Rival {
+                environment: ACTIVE,
+                ..rival("umcg", "umcg-run, threads wait actively", Umcg(&[]))
+            },
+            Rival {
+                environment: PASSIVE,
+                beside: true,
+                ..rival(
+                    "umcg_passive",
+                    "umcg-run, threads wait passively",
+                    Umcg(&[]),
+                )
+            },
+        ],
+        keys: &[Key {
+            key: "openblas_vs_best_rival",
+            measure: "rounds_per_s",
+            better: Better::More,
+            against: None,
+            is_cost: false,
+            bar: 1.3,
+            aim: 2.0,
+        }],
+    },
+    Row {
+        name: "redis",
+        title: "redis, 4 clients",
+        work: Work::Server(
+            &[
+                "/usr/bin/redis-server",
+                "--port",
+                "0",
+                "--unixsocket",
+                SOCKET,
+                "--save",
+                "",
+                "--daemonize",
+                "no",
+            ],
+            Protocol::Redis,
+        ),
+        milliseconds: 2000,
+        rounds: 7,
+        rivals: &[EEVDF, UMCG],
+        keys: &[cost("redis_cost")],
+    },
+    Row {
+        name: "memcached",
+        title: "memcached, 4 threads, 4 clients",
+        work: Work::Server(
+            &["/usr/bin/memcached", "-u", "root", "-t", "4", "-s", SOCKET],
+            Protocol::Memcached,
+        ),
+        milliseconds: 2000,
+        rounds: 7,
+        rivals: &[
+            EEVDF,
+            UMCG,
+            tuned("umcg_4", "umcg-run --servers 4", &["--servers", "4"]),
+        ],
+        keys: &[cost("memcached_cost")],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn rows_are_what_the_reports_take_them_for() {
+        for row in ROWS {
+            let names: HashSet<_> = row.rivals.iter().map(|rival| rival.name).collect();
+
+            assert_eq!(names.len(), row.rivals.len(), "{}: a name twice", row.name);
+            assert!(names.contains("umcg"), "{}: nothing to compare", row.name);
+            assert!(row.rivals.len() > 1 && row.rounds % 2 == 1);
+            for key in row.keys {
+                assert!(key.against.is_none_or(|name| names.contains(name)));
+                assert_eq!(
+                    key.better == Better::More && !key.is_cost,
+                    key.aim >= key.bar
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_single_words() {
+        for row in ROWS {
+            let words = row.rivals.iter().map(|rival| rival.name);
+
+            for word in words.chain([row.name]) {
+                assert!(!word.contains(char::is_whitespace) && !word.is_empty());
+            }
+        }
+    }
+}

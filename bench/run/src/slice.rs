@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What needs the kernel's or the processor's own words: EEVDF slices, and calibrated loops.
+
+use std::{arch::asm, io, mem};
+
+/// `struct sched_attr` of the kernel, its first version.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// Sets how long the slices of the calling thread, and of those that it starts later, are: for
+/// SCHED_OTHER it is sched_runtime, which is kept from 0.1 to 100 ms. Zero: as the kernel likes.
+pub fn set(ns: u64) -> io::Result<()> {
+    let attributes = Attributes {
+        size: mem::size_of::<Attributes>() as u32,
+        policy: libc::SCHED_OTHER as u32,
+        runtime: ns,
+        ..Attributes::default()
+    };
+
+    // SAFETY: The kernel reads as many bytes of `attributes` as its first field says, its size.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Loops so often, as the workloads do.
+pub fn compute(loops: u64) {
+    if loops == 0 {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: It changes the flags, and its own operand down to zero.
+    unsafe {
+        asm!("2: dec {0}", "jnz 2b", inout(reg) loops => _, options(nomem, nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: As it has no other effects than on the flags and its operand, which ends at zero.
+    unsafe {
+        asm!("2: subs {0}, {0}, #1", "b.ne 2b", inout(reg) loops => _, options(nomem, nostack));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_end() {
+        compute(0);
+        compute(1);
+        compute(1_000_000);
+    }
+}
