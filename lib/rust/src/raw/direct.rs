@@ -9,7 +9,6 @@
 //!
 //! The ring stays empty: a server decides which worker runs next.
 
-use super::list::Taken;
 use crate::{
     atomic::{before_look, AtomicU32, AtomicU64, Ordering},
     sys::{abi, memory::Zeroed},
@@ -63,18 +62,8 @@ impl DirectGroup {
         self.idle_workers.load(Ordering::SeqCst) != 0
     }
 
-    /// Takes all workers that the kernel has queued, if there are any. The caller holds the lock of
-    /// the scheduler, and calls `set_queued()` afterwards.
-    pub(crate) fn take_new_workers(&self) -> Option<Taken> {
-        let head = self.take_list();
-
-        // SAFETY: The list is made by the kernel alone, of the words that threads have registered:
-        // those of records, see `device::register()`.
-        (head != 0).then(|| unsafe { Taken::new(head) })
-    }
-
     /// Takes the list of the kernel: its head, or zero.
-    fn take_list(&self) -> u64 {
+    pub(super) fn take_list(&self) -> u64 {
         if !self.has_new_workers() {
             return 0;
         }

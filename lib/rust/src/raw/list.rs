@@ -2,22 +2,17 @@
 
 //! Lists of records: that which the kernel has made, and those of the engine.
 
-use super::{record::Record, task::Task};
-use crate::{
-    atomic::Ordering,
-    sys::{abi, thread},
-};
+use super::{direct::DirectGroup, record::Record};
 
-impl Task {
-    /// The next one of the idle-worker list. Waits until the kernel has written it.
-    fn next_node(&self) -> u64 {
-        loop {
-            // Acquire: pairs with the release of the kernel's store.
-            match self.idle_node.load(Ordering::Acquire) {
-                abi::IDLE_NODE_PENDING => thread::yield_cpu(),
-                node => return node,
-            }
-        }
+impl DirectGroup {
+    /// Takes all workers that the kernel has queued, if there are any. The caller holds the lock of
+    /// the scheduler, and calls `set_queued()` afterwards.
+    pub(crate) fn take_new_workers(&self) -> Option<Taken> {
+        let head = self.take_list();
+
+        // SAFETY: The list is made by the kernel alone, of the words that threads have registered:
+        // those of records, see `device::register()`.
+        (head != 0).then(|| unsafe { Taken::new(head) })
     }
 }
 
@@ -117,7 +112,11 @@ impl Queued {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::{raw::record::is_same, sys::memory};
+    use crate::{
+        atomic::Ordering,
+        raw::{record::is_same, task::Task},
+        sys::memory,
+    };
     use core::mem::offset_of;
     use std::vec::Vec;
 

@@ -4,6 +4,7 @@
 //! of them are atomic; what else has to be shared has a lock.
 
 pub(crate) mod direct;
+pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod members;

@@ -2,7 +2,7 @@
 
 //! What the engine knows of a thread.
 
-use super::task::Task;
+use super::{link, task::Task};
 use crate::sys::memory::Zeroed;
 use core::{
     mem::offset_of,
@@ -196,30 +196,30 @@ impl Record {
 }
 
 /// A record, or none.
-#[derive(Default)]
-pub(crate) struct Link(AtomicPtr<Record>);
+pub(crate) type Link = link::Link<Record>;
 
 /// Records from anywhere, linked by [`Record::beside`], that any thread may give and take.
-pub(crate) struct Pile(Link);
+pub(crate) struct Pile(AtomicPtr<Record>);
 
 impl Pile {
     pub(crate) const fn new() -> Self {
-        Self(Link(AtomicPtr::new(ptr::null_mut())))
+        Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// Takes all, or none.
     pub(crate) fn take(&self) -> Option<&'static Record> {
         // Acquire: pairs with the release in `give()`.
-        let first = self.0 .0.swap(ptr::null_mut(), Ordering::Acquire);
+        let first = self.0.swap(ptr::null_mut(), Ordering::Acquire);
 
-        Link(AtomicPtr::new(first)).get()
+        // SAFETY: The pointer comes from a reference of this lifetime, or is null: see `give()`.
+        unsafe { first.as_ref() }
     }
 
     /// Gives the records that begin with `first` and end with `last`.
     pub(crate) fn give(&self, first: &'static Record, last: &'static Record) {
         let new = ptr::from_ref(first).cast_mut();
         // Relaxed: nothing is read of it.
-        let mut head = self.0 .0.load(Ordering::Relaxed);
+        let mut head = self.0.load(Ordering::Relaxed);
 
         loop {
             // Relaxed: published by the exchange.
@@ -227,39 +227,12 @@ impl Pile {
             // Release: pairs with the acquire in `take()`.
             match self
                 .0
-                 .0
                 .compare_exchange(head, new, Ordering::Release, Ordering::Relaxed)
             {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
         }
-    }
-}
-
-impl Link {
-    pub(crate) fn get(&self) -> Option<&'static Record> {
-        // Relaxed: see the type of records.
-        let record = self.0.load(Ordering::Relaxed);
-
-        // SAFETY: The pointer comes from a reference of this lifetime, or is null: see `set()`, and
-        // memory in which nothing was set is zero.
-        unsafe { record.as_ref() }
-    }
-
-    pub(crate) fn set(&self, record: Option<&'static Record>) {
-        let pointer = record.map_or(ptr::null_mut(), |record| ptr::from_ref(record).cast_mut());
-
-        // Relaxed: see the type of records.
-        self.0.store(pointer, Ordering::Relaxed);
-    }
-
-    /// Takes what there is.
-    pub(crate) fn take(&self) -> Option<&'static Record> {
-        let record = self.get();
-
-        self.set(None);
-        record
     }
 }
 

@@ -36,7 +36,7 @@ impl State {
 
     /// The word of a thread that has not had another one.
     pub(crate) const fn first_word(self, now_ns: u64) -> u64 {
-        self.0 | (timestamp(now_ns) << abi::TIMESTAMP_SHIFT)
+        time(now_ns) | self.0
     }
 
     /// What a word says.
@@ -47,14 +47,7 @@ impl State {
     /// The word that comes after `word`. Its timestamp is that of `now_ns`, or a later one: so no
     /// two words of a thread are the same.
     pub(crate) const fn word_after(self, word: u64, now_ns: u64) -> u64 {
-        let before = word >> abi::TIMESTAMP_SHIFT;
-        let mut time = timestamp(now_ns);
-
-        // Half of all timestamps are later than a given one: they wrap.
-        if time.wrapping_sub(before) & TIMESTAMPS > TIMESTAMPS / 2 || time == before {
-            time = (before + 1) & TIMESTAMPS;
-        }
-        (time << abi::TIMESTAMP_SHIFT) | (word & OTHER_BITS) | self.0
+        time_after(word, now_ns) | (word & OTHER_BITS) | self.0
     }
 }
 
@@ -65,6 +58,23 @@ const TIMESTAMPS: u64 = (1 << abi::TIMESTAMP_BITS) - 1;
 
 const fn timestamp(now_ns: u64) -> u64 {
     (now_ns >> abi::TIMESTAMP_GRANULARITY) & TIMESTAMPS
+}
+
+/// The timestamp of a word.
+pub(super) const fn time(now_ns: u64) -> u64 {
+    timestamp(now_ns) << abi::TIMESTAMP_SHIFT
+}
+
+/// The timestamp of the word that comes after `word`.
+pub(super) const fn time_after(word: u64, now_ns: u64) -> u64 {
+    let before = word >> abi::TIMESTAMP_SHIFT;
+    let time = timestamp(now_ns);
+
+    // Half of all timestamps are later than a given one: they wrap.
+    if time.wrapping_sub(before) & TIMESTAMPS > TIMESTAMPS / 2 || time == before {
+        return (before + 1) << abi::TIMESTAMP_SHIFT;
+    }
+    time << abi::TIMESTAMP_SHIFT
 }
 
 /// For how many nanoseconds the word has been what it is; zero if it is from the future.

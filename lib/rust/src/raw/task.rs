@@ -3,7 +3,10 @@
 //! The words of a thread: `struct umcg_task`.
 
 use super::state::{self, State};
-use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::{
+    atomic::{AtomicU32, AtomicU64, Ordering},
+    sys::{abi, thread},
+};
 use core::sync::atomic::{compiler_fence, Ordering::SeqCst};
 
 /// The words of a thread.
@@ -128,6 +131,17 @@ impl Task {
     pub(crate) fn server_nr(&self) -> u32 {
         // Relaxed: callers that rely on it own the thread, or are it.
         self.server_nr.load(Ordering::Relaxed)
+    }
+
+    /// The next one of the idle-worker list. Waits until the kernel has written it.
+    pub(super) fn next_node(&self) -> u64 {
+        loop {
+            // Acquire: pairs with the release of the kernel's store.
+            match self.idle_node.load(Ordering::Acquire) {
+                abi::IDLE_NODE_PENDING => thread::yield_cpu(),
+                node => return node,
+            }
+        }
     }
 
     /// Begins a critical section of the calling worker.

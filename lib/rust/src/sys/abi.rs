@@ -43,6 +43,12 @@ pub(crate) const FEATURE_CRITICAL: u64 = 1 << 4;
 /// The advice by which `posix_fadvise()` of the device is a wait.
 pub(crate) const FADVISE_WAIT: i32 = 0x756d6367;
 
+/// What the size of an argument structure is called in it.
+pub(crate) const fn size_u32<T>() -> u32 {
+    // CAST: They have less than a hundred bytes.
+    size_of::<T>() as u32
+}
+
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct VersionArgs {

@@ -5,6 +5,8 @@
 
 pub(crate) mod abi;
 #[cfg(not(loom))]
+pub(crate) mod descriptor;
+#[cfg(not(loom))]
 pub(crate) mod device;
 pub(crate) mod errno;
 pub(crate) mod futex;
