@@ -52,7 +52,7 @@ impl Shared {
         // Relaxed: it need not be but another one.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // Before there are records, which would be lost if that fails.
-        let words = Wiped::new(DirectGroup::prepare)?;
+        let words = Wiped::new(|words: &mut DirectGroup| words.prepare(abi::DIRECT_LEND))?;
         let mut roster = Roster::new();
         let ticker = roster.take()?;
         let servers: Result<Vec<_>, _> = (0..servers).map(|_| roster.take()).collect();

@@ -11,15 +11,17 @@
 
 use crate::{
     atomic::{before_look, AtomicU32, AtomicU64, Ordering},
-    sys::{abi, memory::Zeroed},
+    sys::{
+        abi::{self, size_u32},
+        memory::Zeroed,
+    },
 };
-use core::mem::size_of;
 
 /// The words of a group.
 #[repr(C, align(64))]
 pub(crate) struct DirectGroup {
-    pub(super) size: u32,
-    pub(super) flags: u32,
+    pub(super) size: AtomicU32,
+    pub(super) flags: AtomicU32,
     /// The workers that the kernel has queued.
     pub(super) idle_workers: AtomicU64,
     /// The servers that wait for work. The thread that clears a bit owns the server.
@@ -40,15 +42,19 @@ pub(crate) struct DirectGroup {
 unsafe impl Zeroed for DirectGroup {}
 
 impl DirectGroup {
-    /// Makes zeroed memory a group.
-    pub(crate) fn prepare(&mut self) {
-        self.size = size_of::<Self>() as u32;
-        self.flags = abi::DIRECT_LEND;
+    /// Makes zeroed memory a group with these flags.
+    pub(crate) fn prepare(&self, flags: u32) {
+        // Relaxed, both: the kernel reads them when threads register, which get the group by what
+        // orders this as well.
+        self.size.store(size_u32::<Self>(), Ordering::Relaxed);
+        // Relaxed: as above.
+        self.flags.store(flags, Ordering::Relaxed);
     }
 
     /// Whether this is the copy of a child, which the kernel has wiped.
     pub(crate) fn is_wiped(&self) -> bool {
-        self.size == 0
+        // Relaxed: a child has one thread when it begins.
+        self.size.load(Ordering::Relaxed) == 0
     }
 
     /// Whether a worker is queued anywhere. Sequentially consistent.
@@ -88,7 +94,7 @@ impl DirectGroup {
     pub(crate) fn put(&self, servers: u64) {
         for nr in Bits(servers) {
             // Relaxed: published by the change of the set.
-            self.running[nr as usize].store(0, Ordering::Relaxed);
+            of_server(&self.running, nr).store(0, Ordering::Relaxed);
         }
         // SeqCst: comes before the caller's look for workers; pairs with the look at the set after
         // a worker was queued. Release: pairs with the acquire of those that take the server.
@@ -150,12 +156,12 @@ impl DirectGroup {
     /// The TID of the worker that runs under a server, or zero.
     pub(crate) fn running(&self, nr: u32) -> u32 {
         // Relaxed: as for `is_idle()`.
-        self.running[nr as usize].load(Ordering::Relaxed)
+        of_server(&self.running, nr).load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_running(&self, nr: u32, tid: u32) {
         // Relaxed: published by the change of the worker's state.
-        self.running[nr as usize].store(tid, Ordering::Relaxed);
+        of_server(&self.running, nr).store(tid, Ordering::Relaxed);
     }
 
     /// Has the watcher, which is IDLE, started when a worker is queued and no server is idle. It
@@ -174,6 +180,11 @@ impl DirectGroup {
     }
 }
 
+/// The word of a server. Numbers are less than `SERVERS`: this only saves a check.
+fn of_server(words: &[AtomicU32; abi::SERVERS], nr: u32) -> &AtomicU32 {
+    &words[nr as usize % abi::SERVERS]
+}
+
 /// The numbers of the bits that are set, from the lowest on.
 struct Bits(u64);
 
@@ -189,4 +200,5 @@ impl Iterator for Bits {
 }
 
 #[cfg(all(test, loom))]
+#[path = "direct/models.rs"]
 mod models;

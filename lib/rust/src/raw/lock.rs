@@ -50,15 +50,20 @@ impl<T> Lock<T> {
             .compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed);
 
         if taken.is_err() {
-            // Acquire: pairs with the release by the previous owner. The word says from now on that
-            // a thread may sleep.
-            while self.word.swap(AWAITED, Ordering::Acquire) != FREE {
-                futex::wait(&self.word, AWAITED, None);
-            }
+            self.wait();
         }
         Guard {
             lock: self,
             value: PhantomData,
+        }
+    }
+
+    #[cold]
+    fn wait(&self) {
+        // Acquire: pairs with the release by the previous owner. The word says from now on that a
+        // thread may sleep.
+        while self.word.swap(AWAITED, Ordering::Acquire) != FREE {
+            futex::wait(&self.word, AWAITED, None);
         }
     }
 }

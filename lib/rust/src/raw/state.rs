@@ -67,14 +67,17 @@ pub(super) const fn time(now_ns: u64) -> u64 {
 
 /// The timestamp of the word that comes after `word`.
 pub(super) const fn time_after(word: u64, now_ns: u64) -> u64 {
-    let before = word >> abi::TIMESTAMP_SHIFT;
-    let time = timestamp(now_ns);
+    const STEP: u64 = 1 << abi::TIMESTAMP_SHIFT;
+    let before = word & !(STEP - 1);
+    let now = time(now_ns);
 
-    // Half of all timestamps are later than a given one: they wrap.
-    if time.wrapping_sub(before) & TIMESTAMPS > TIMESTAMPS / 2 || time == before {
-        return (before + 1) << abi::TIMESTAMP_SHIFT;
+    // Half of all timestamps are later than a given one: they wrap, as the upper bits of a word.
+    // CAST: The sign says which half.
+    if now.wrapping_sub(before) as i64 > 0 {
+        now
+    } else {
+        before.wrapping_add(STEP)
     }
-    time << abi::TIMESTAMP_SHIFT
 }
 
 /// For how many nanoseconds the word has been what it is; zero if it is from the future.

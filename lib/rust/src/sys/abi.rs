@@ -86,19 +86,18 @@ pub(crate) struct KickArgs {
     pub(crate) reserved: u32,
 }
 
-const IOC_WRITE: u32 = 1;
-const IOC_READ: u32 = 2;
+pub(crate) const IOC_WRITE: u32 = 1;
+pub(crate) const IOC_READ: u32 = 2;
 
-/// The number of a call. Its size is that of the first version of the arguments, 16 for all of
-/// these, and stays so.
-const fn command(direction: u32, number: u32) -> u32 {
-    (direction << 30) | (16 << 16) | (0xbb << 8) | number
+/// The number of a call. The size is that of the first version of its arguments, and stays so.
+pub(crate) const fn command(direction: u32, number: u32, size: u32) -> u32 {
+    (direction << 30) | (size << 16) | (0xbb << 8) | number
 }
 
-pub(crate) const IOC_VERSION: u32 = command(IOC_READ | IOC_WRITE, 0x80);
-pub(crate) const IOC_CTL: u32 = command(IOC_WRITE, 0x81);
-pub(crate) const IOC_WAIT: u32 = command(IOC_WRITE, 0x82);
-pub(crate) const IOC_KICK: u32 = command(IOC_WRITE, 0x83);
+pub(crate) const IOC_VERSION: u32 = command(IOC_READ | IOC_WRITE, 0x80, 16);
+pub(crate) const IOC_CTL: u32 = command(IOC_WRITE, 0x81, 16);
+pub(crate) const IOC_WAIT: u32 = command(IOC_WRITE, 0x82, 16);
+pub(crate) const IOC_KICK: u32 = command(IOC_WRITE, 0x83, 16);
 
 const _: () = assert!(size_of::<VersionArgs>() == 24);
 const _: () = assert!(size_of::<CtlArgs>() == 32);

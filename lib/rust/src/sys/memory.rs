@@ -22,7 +22,7 @@ pub(crate) const SIZE: usize = 4096;
 /// Those that change are atomic, or in a lock.
 pub(crate) unsafe trait Zeroed: Sync {}
 
-fn page_size() -> usize {
+pub(super) fn page_size() -> usize {
     // SAFETY: The call takes a number.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
 
@@ -30,7 +30,7 @@ fn page_size() -> usize {
 }
 
 /// Pages of zeros. They are unmapped when this is dropped.
-struct Mapping {
+pub(super) struct Mapping {
     pages: NonNull<u8>,
     size: usize,
 }
@@ -61,7 +61,7 @@ impl Mapping {
     }
 
     /// They are zeroed in children, by whatever call a child is made.
-    fn new_wiped(size: usize) -> Result<Self, Errno> {
+    pub(super) fn new_wiped(size: usize) -> Result<Self, Errno> {
         let new = Self::new(size)?;
 
         // SAFETY: The pages are those of `new`.
@@ -70,7 +70,7 @@ impl Mapping {
     }
 
     /// As many values as there is room for. They stay for ever.
-    fn leak<T: Zeroed>(self) -> &'static [T] {
+    pub(super) fn leak<T: Zeroed>(self) -> &'static [T] {
         const { assert!(align_of::<T>() <= SIZE) };
         let this = ManuallyDrop::new(self);
 
@@ -96,7 +96,7 @@ pub(crate) fn map_forever<T: Zeroed>() -> Result<&'static [T], Errno> {
 
 /// A value in pages of its own, which are zeroed in children of `fork()`.
 pub(crate) struct Wiped<T: Zeroed> {
-    pages: Mapping,
+    pub(super) pages: Mapping,
     value: PhantomData<T>,
 }
 

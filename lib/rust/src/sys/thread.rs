@@ -24,7 +24,7 @@ pub(crate) fn yield_cpu() {
 }
 
 /// By how many nanoseconds CLOCK_MONOTONIC is ahead of the kernel's, in a time namespace.
-static CLOCK_OFFSET: AtomicI64 = AtomicI64::new(0);
+pub(super) static CLOCK_OFFSET: AtomicI64 = AtomicI64::new(0);
 
 /// Only a process of one thread can change its time namespace, so while there are groups this is
 /// always the same.

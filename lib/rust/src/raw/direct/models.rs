@@ -18,8 +18,8 @@ const NODE: u64 = 64;
 impl DirectGroup {
     fn for_model() -> Self {
         Self {
-            size: 1,
-            flags: 0,
+            size: AtomicU32::new(1),
+            flags: AtomicU32::new(0),
             idle_workers: AtomicU64::new(0),
             idle_servers: AtomicU64::new(0),
             ready_ends: AtomicU64::new(0),
