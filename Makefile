@@ -186,7 +186,7 @@ lib:
 
 .PHONY: lib-check
 lib-check:
-	@$(in_root) make $(quiet) -C lib check O=$(build)/lib
+	@$(in_root) make $(quiet) -C lib check lint O=$(build)/lib
 
 # The crate: its tests for the guest, and those that need no module.
 .PHONY: crate crate-check

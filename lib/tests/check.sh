@@ -115,6 +115,82 @@ exports_what_is_declared()
 			sed 's/@@UMCG_0\.[0-9]*$//' | sort)
 }
 
+# exported LIBRARY: the names, with their versions.
+exported()
+{
+	nm -D --defined-only "$1" | sed -n 's/.* T //p' | sort
+}
+
+# declarations HEADER...: what is declared and defined there, one a line, without the bodies of
+# functions.
+declarations()
+{
+	local header
+
+	for header; do
+		"$CC" -E -dD -I"$lib/../include/uapi" "$header" | awk -v file="\"$header\"" '
+			/^# [0-9]+ "/ { is_here = $3 == file; next }
+			is_here && /^#define/ { print; next }
+			is_here && !/^#/ { rest = rest " " $0 }
+			END {
+				gsub(/\) *\{[^{}]*\}/, ");", rest)
+				gsub(/[;,] *}|[;{}]/, "&\n", rest)
+				print rest
+			}'
+	done | tr -s '\t ' ' ' | sed 's/^ //; s/ $//; s/( /(/g; /^[};]*$/d' |
+		sed '/[^)];$/!s/\([A-Z_]* = [0-9]*\), /\1,\n/g' | sort -u
+}
+
+# Programs that were built for the last library that was written in C go on with this one. What has
+# been added since is not in these lists.
+has_what_the_last_c_library_had()
+{
+	local missing
+
+	exported "$library/libumcg.so.0" >"$programs/symbols"
+	declarations "$lib/libumcg.h" "$lib/umcg_sched.h" >"$programs/declarations"
+	missing=$(comm -23 "$lib/tests/abi/symbols" "$programs/symbols"
+		comm -23 "$lib/tests/abi/declarations" "$programs/declarations")
+	echo "missing: $missing"
+	[[ -z $missing ]]
+}
+
+# What cannot panic needs no code for that, nor anything of Rust's own libraries.
+nothing_panics()
+{
+	local names
+
+	names=$(nm -C "$library/libumcg.a")
+	grep -q 'umcg_c::switch' <<<"$names"
+	! grep -E 'panic|\<(rust_|std::|alloc::)' <<<"$names"
+}
+
+# Two of them in a program, and a library of Rust with std.
+links_beside_other_rust()
+{
+	local name options=()
+
+	while read -r name; do
+		options+=(--redefine-sym "$name=other_$name")
+	done < <(nm -g --defined-only "$library/libumcg.a" | sed -n 's/.* T //p')
+	"$(tool objcopy)" "${options[@]}" "$library/libumcg.a" "$programs/libother.a"
+	rustc --edition 2021 --crate-type staticlib -o "$programs/libstd.a" "$lib/tests/beside.rs" || {
+		echo "no std of Rust"
+		exit "$SKIP"
+	}
+	"$CC" "${warnings[@]}" -std=gnu11 -pthread -I"$lib" -I"$lib/../include/uapi" \
+		-o "$programs/beside" "$lib/tests/beside.c" -Wl,--whole-archive \
+		"$library/libumcg.a" "$programs/libother.a" -Wl,--no-whole-archive \
+		"$programs/libstd.a" -lm
+	"$programs/beside"
+}
+
+# The binutils that belong to the compiler.
+tool()
+{
+	"$CC" -print-prog-name="$1"
+}
+
 static_names_have_the_prefix()
 {
 	local names
@@ -247,6 +323,9 @@ done
 test_case "C11 links to the static library" \
 	links_static user.c c-static "$CC" -std=c11 -D_DEFAULT_SOURCE
 test_case "the shared library exports what is declared" exports_what_is_declared
+test_case "what the last library in C had is there" has_what_the_last_c_library_had
+test_case "nothing panics, and nothing of Rust shows" nothing_panics
+test_case "two static libraries and other Rust link to one program" links_beside_other_rust
 test_case "the names of the static library have its prefix" static_names_have_the_prefix
 test_case "the shared library is named by its soname" is_named_by_its_soname
 test_case "the shared library needs libc only" needs_libc_only
@@ -257,7 +336,6 @@ test_case "a leak sanitizer finds what tags point to, static" leaks_are_found "$
 test_case "a leak sanitizer finds what tags point to, shared" leaks_are_found "$library/libumcg.so"
 test_case "make install" installs
 test_case "pkg-config finds it" is_found_by_pkg_config
-run_tests state "state"
 for program in races waits direct; do
 	run_tests "$program-plain" "$program"
 	run_tests "$program-thread" "$program, thread sanitizer"

@@ -295,21 +295,6 @@ void fake_block(unsigned int us)
 	leave(self, 0);
 }
 
-void umcg_sys_close(void)
-{
-}
-
-bool umcg_sys_clock_offset(int64_t *offset)
-{
-	*offset = 0;
-	return true;
-}
-
-bool umcg_enabled(void)
-{
-	return true;
-}
-
 static struct fake_task *add_task(struct task_words *words)
 {
 	for (int i = 0; i < MAX_TASKS; i++) {

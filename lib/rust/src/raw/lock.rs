@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A lock that needs neither std nor memory. No worker ever takes one: servers would wait for it.
+//! A lock that needs neither std nor memory. No worker takes one while it may be preempted, or
+//! block: servers would wait for it.
 
 use crate::sys::futex;
 use core::{

@@ -16,7 +16,7 @@ const SERVER: u32 = 3;
 const NODE: u64 = 64;
 
 impl DirectGroup {
-    fn for_model() -> Self {
+    pub(in crate::raw) fn for_model() -> Self {
         Self {
             size: AtomicU32::new(1),
             flags: AtomicU32::new(0),

@@ -2,14 +2,14 @@
 /*
  * What the threads of a group in direct mode share with the kernel: the set of idle servers, and
  * the ring of workers to be run next. See Documentation/userspace-api/direct.rst, which is the
- * contract; no name of the library is needed here.
+ * contract; no name of the library is needed here. See ../c/src/raw/{queued,ring}.rs.
  *
  * All is sequentially consistent. Whoever queues a worker looks at the set after that, and whoever
  * puts a server into the set looks for workers after that, in the kernel as here: one of the two
  * sees what the other has done.
  */
-#ifndef _UMCG_DIRECT_H
-#define _UMCG_DIRECT_H
+#ifndef DIRECT_WORDS_H
+#define DIRECT_WORDS_H
 
 #include <assert.h>
 #include <stdalign.h>
@@ -72,13 +72,6 @@ static inline bool has_queued(struct direct_words *words)
 	return atomic_load(&words->idle_workers) || atomic_load(&words->queued) || has_ready(words);
 }
 
-/* Whether there is a worker for a server that looks; in the same order. */
-static inline bool has_workers(struct direct_words *words)
-{
-	return atomic_load(&words->idle_workers) ||
-	       atomic_load(&words->queued) & QUEUED_WORKERS || has_ready(words);
-}
-
 /* Puts a server into the set. It is IDLE and has no worker. */
 static inline void put_server(struct direct_words *words, uint32_t nr)
 {
@@ -106,8 +99,8 @@ static inline int take_server(struct direct_words *words)
 	return -1;
 }
 
-/* ring.c */
+/* The library's own. */
 bool umcg_ring_push(struct direct_words *words, uint32_t tid);
 uint32_t umcg_ring_pop(struct direct_words *words);
 
-#endif /* _UMCG_DIRECT_H */
+#endif /* DIRECT_WORDS_H */

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Links that pass something on to other threads by themselves.
+
+use super::link::{pointer, Link};
+use crate::{
+    atomic::Ordering,
+    sys::{errno::Errno, memory::Zeroed, pages},
+};
+
+impl<T: Sync> Link<T> {
+    pub(crate) const fn none() -> Self {
+        Self(core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()))
+    }
+
+    /// What there is. Acquire: pairs with the release of what has put it there.
+    pub(crate) fn read(&self) -> Option<&'static T> {
+        // Acquire: see above.
+        self.load(Ordering::Acquire)
+    }
+
+    /// Puts a value there. Release: pairs with the acquire in `read()`.
+    pub(crate) fn publish(&self, value: Option<&'static T>) {
+        // Release: see above.
+        self.0.store(pointer(value), Ordering::Release);
+    }
+
+    /// Empties it, if the value is there.
+    pub(crate) fn remove(&self, value: &'static T) {
+        // Release: who finds another value in this place sees what was done before. Nothing to be
+        // done if it is not there.
+        let _ = self.0.compare_exchange(
+            pointer(Some(value)),
+            pointer(None::<&T>),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+    }
+}
+
+impl<T: Zeroed> Link<T> {
+    /// What there is; or memory of zeros, which is there from now on. Without a lock, for a child
+    /// may be made at any moment.
+    pub(crate) fn get_or_map(&self) -> Result<&'static T, Errno> {
+        match self.read() {
+            Some(value) => Ok(value),
+            None => self.map(),
+        }
+    }
+
+    #[cold]
+    fn map(&self) -> Result<&'static T, Errno> {
+        let new = pages::new::<T>()?;
+        let place = core::ptr::from_ref(&*new).cast_mut();
+
+        // Release: the memory is zeros for all; acquire: as `read()`, if another thread was faster.
+        match self.0.compare_exchange(
+            pointer(None::<&T>),
+            place,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => Ok(new.leak()),
+            Err(_) => self.read().ok_or(Errno(libc::ENOMEM)),
+        }
+    }
+}

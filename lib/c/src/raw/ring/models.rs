@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! That each worker in the ring is popped once, in every order of the steps of those who push and
+//! pop. `make model` runs these with the models of the crate `umcg`.
+
+use super::DirectGroup;
+use loom::{sync::Arc, thread};
+use std::vec::Vec;
+
+fn pop_all(ring: &DirectGroup) -> Vec<u32> {
+    core::iter::from_fn(|| ring.pop_ready()).collect()
+}
+
+#[test]
+fn two_that_push_fill_two_places() {
+    loom::model(|| {
+        let ring = Arc::new(DirectGroup::for_model());
+        let other = Arc::clone(&ring);
+
+        let other = thread::spawn(move || assert!(other.push_ready(1)));
+        assert!(ring.push_ready(2));
+        other.join().unwrap();
+        let mut popped = pop_all(&ring);
+        popped.sort_unstable();
+        assert_eq!(popped, [1, 2]);
+        assert!(!ring.has_ready());
+    });
+}
+
+#[test]
+fn two_that_pop_get_one_worker_each() {
+    loom::model(|| {
+        let ring = Arc::new(DirectGroup::for_model());
+        let other = Arc::clone(&ring);
+
+        assert!(ring.push_ready(1) && ring.push_ready(2));
+        let other = thread::spawn(move || other.pop_ready());
+        let mut popped = Vec::from([ring.pop_ready(), other.join().unwrap()]);
+        popped.sort_unstable();
+        assert_eq!(popped, [Some(1), Some(2)]);
+        assert_eq!(ring.pop_ready(), None);
+    });
+}
+
+#[test]
+fn worker_that_is_pushed_meanwhile_is_popped_now_or_later() {
+    loom::model(|| {
+        let ring = Arc::new(DirectGroup::for_model());
+        let other = Arc::clone(&ring);
+
+        assert!(ring.push_ready(1));
+        let other = thread::spawn(move || {
+            assert!(other.push_ready(2));
+            other.pop_ready()
+        });
+        let mut popped = pop_all(&ring);
+        popped.extend(other.join().unwrap());
+        popped.extend(pop_all(&ring));
+        popped.sort_unstable();
+        assert_eq!(popped, [1, 2]);
+    });
+}
