@@ -20,7 +20,7 @@
 /* Those that measure the kernel without the module come first, and load it. */
 static const char *const instruction_programs[] = {
 	"/bench/others", "/bench/pairs", "/bench/events", "/bench/many", "/bench/memory",
-	"/bench/sched", "/bench/direct", "/bench/waits", NULL
+	"/bench/sched", "/bench/direct", "/bench/waits", "/bench/library", NULL
 };
 static const char *const time_programs[] = { "/bench/pairs", "/bench/sched", "/bench/direct",
 					     NULL };
