@@ -46,8 +46,8 @@
 //! # What happens when
 //!
 //! - **A worker panics**: it leaves the group, and [`JoinHandle::join()`] returns the panic.
-//! - **A thread ends that has entered**: it leaves, in a destructor of thread-local storage. Other
-//!   such destructors that run before may block, as a worker; those that run after, as any thread.
+//! - **A thread ends that has entered**: it leaves, after the destructors of thread-local storage:
+//!   these may block, as a worker. Those of `pthread_key_create()` may run after that, as any thread.
 //! - **A thread ends by the bare system call**, without destructors: its place in the group stays
 //!   taken, so that [`Group::shutdown()`] fails. The kernel has its server go on.
 //! - **`fork()`**: the group stays with the parent. In the child every call about it fails with

@@ -6,10 +6,12 @@ use crate::{
     engine::{end, shared::Shared, worker},
     error::Error,
     raw::record::Record,
+    sys::spawn::{call_at_end, call_nothing_at_end},
 };
 use std::{
     cell::{Cell, RefCell},
     marker::PhantomData,
+    mem::ManuallyDrop,
     sync::Arc,
 };
 
@@ -27,12 +29,24 @@ pub(super) struct Current {
 }
 
 thread_local! {
-    /// Has a destructor, which has workers leave that end as such. What comes after it runs as any
-    /// thread.
-    static MEMBER: RefCell<Option<Member>> = const { RefCell::new(None) };
-    /// The same, for what has to be fast, or is called by other destructors.
+    /// Has no destructor: `leave_at_end()` has workers leave that end as such.
+    static MEMBER: ManuallyDrop<RefCell<Option<Member>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+    /// The same, for what has to be fast.
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
     static TIMES: Cell<u64> = const { Cell::new(0) };
+    /// Whether the thread ends, so that it might not be had to leave again.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The end of a thread that has entered and has not left. What comes after this runs as any thread.
+fn leave_at_end() {
+    // Without `__cxa_thread_atexit_impl()` std has a key, too, and calls its destructors by that. So
+    // this is called again in the next round, after them.
+    if !ENDS.replace(true) && call_at_end(leave_at_end).is_ok() {
+        return;
+    }
+    drop(MEMBER.with(|member| member.take()));
 }
 
 impl Drop for Member {
@@ -90,27 +104,28 @@ impl Drop for Reservation {
 }
 
 fn enter(shared: &Arc<Shared>, class: u8) -> Result<Entered, Error> {
-    MEMBER
-        .try_with(|member| {
-            forget_parent(member);
-            if member.borrow().is_some() {
-                return Err(Error::AlreadyEntered);
-            }
-            let record = worker::enter(shared, class)?;
-            *member.borrow_mut() = Some(Member {
-                shared: Arc::clone(shared),
-                record,
-            });
-            let time = TIMES.get() + 1;
-            TIMES.set(time);
-            CURRENT.set(Some(Current { record, time }));
-            Ok(Entered {
-                time,
-                not_send: PhantomData,
-            })
+    if ENDS.get() {
+        return Err(Error::ShutDown);
+    }
+    MEMBER.with(|member| {
+        forget_parent(member);
+        if member.borrow().is_some() {
+            return Err(Error::AlreadyEntered);
+        }
+        call_at_end(leave_at_end)?;
+        let record = worker::enter(shared, class).inspect_err(|_| call_nothing_at_end())?;
+        *member.borrow_mut() = Some(Member {
+            shared: Arc::clone(shared),
+            record,
+        });
+        let time = TIMES.get() + 1;
+        TIMES.set(time);
+        CURRENT.set(Some(Current { record, time }));
+        Ok(Entered {
+            time,
+            not_send: PhantomData,
         })
-        // The thread ends, and nothing could have it leave again.
-        .unwrap_or(Err(Error::ShutDown))
+    })
 }
 
 /// In a child of `fork()` the thread is what it is in the parent no longer.
@@ -143,8 +158,8 @@ fn leave_if(wanted: impl FnOnce(Current) -> bool) -> Result<(), Error> {
     if !CURRENT.get().is_some_and(wanted) {
         return Err(Error::NotEntered);
     }
-    // If the destructor has run there is no worker.
-    let member = MEMBER.try_with(RefCell::take).ok().flatten();
+    let member = MEMBER.with(|member| member.take());
+    call_nothing_at_end();
     let forked = member
         .as_ref()
         .is_some_and(|member| member.shared.is_forked());
@@ -253,7 +268,7 @@ impl std::fmt::Debug for WorkerHandle {
 ///
 /// This is no less a yield within [`no_preempt()`](crate::no_preempt).
 pub fn yield_now() {
-    let yielded = MEMBER.try_with(|member| match member.try_borrow().as_deref() {
+    let yielded = MEMBER.with(|member| match member.try_borrow().as_deref() {
         Ok(Some(member)) => {
             worker::yield_now(&member.shared, member.record);
             true
@@ -262,7 +277,7 @@ pub fn yield_now() {
         _ => false,
     });
 
-    if yielded != Ok(true) {
+    if !yielded {
         std::thread::yield_now();
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         shared::Shared,
     },
     error::Error,
-    sys::futex,
+    sys::{futex, spawn::Thread},
 };
 use std::{
     any::Any,
@@ -36,7 +36,7 @@ pub struct Group {
 /// What all handles have together.
 struct Owner {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
 }
 
 /// How a worker is to begin: see [`Group::spawn_with()`].
@@ -103,7 +103,7 @@ impl Options {
 }
 
 impl Group {
-    pub(super) fn of(shared: Arc<Shared>, threads: Vec<thread::JoinHandle<()>>) -> Self {
+    pub(super) fn of(shared: Arc<Shared>, threads: Vec<Thread>) -> Self {
         let threads = Mutex::new(threads);
 
         Self {
@@ -205,8 +205,7 @@ impl Group {
             NotClosed::Failed(error) => ShutdownError::Failed(error),
         })?;
         for thread in threads.drain(..) {
-            // They do not panic.
-            let _ = thread.join();
+            thread.join();
         }
         match self.shared().scheduler.lock().take_panic() {
             Some(panic) => Err(ShutdownError::PolicyPanicked(panic)),
@@ -257,7 +256,7 @@ impl Group {
 }
 
 impl Owner {
-    fn lock_threads(&self) -> MutexGuard<'_, Vec<thread::JoinHandle<()>>> {
+    fn lock_threads(&self) -> MutexGuard<'_, Vec<Thread>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

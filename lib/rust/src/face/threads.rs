@@ -10,15 +10,20 @@ use crate::{
         ticker,
     },
     error::Error,
-    sys::{errno::Errno, futex, thread::SignalsBlocked},
+    sys::{
+        errno::Errno,
+        futex,
+        spawn::{self, Thread},
+        thread::SignalsBlocked,
+    },
 };
 use std::{
+    ffi::CString,
     io,
     sync::{
         atomic::{AtomicU32, Ordering},
         mpsc, Arc,
     },
-    thread::{self, JoinHandle},
 };
 
 /// What threads that have registered wait for.
@@ -53,20 +58,16 @@ pub(super) fn error_of(error: &io::Error) -> Error {
         .map_or(Error::TooManyThreads, |number| Errno(number).into())
 }
 
-fn spawn<T: Send + 'static>(
-    name: String,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Error> {
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<Thread, Errno> {
     let _blocked = SignalsBlocked::new();
+    // The names of this file have no zeros.
+    let name = CString::new(name).unwrap_or_default();
 
-    thread::Builder::new()
-        .name(name)
-        .spawn(body)
-        .map_err(|error| error_of(&error))
+    spawn::spawn(name, Box::new(body))
 }
 
 /// Starts the servers and the ticker of a group: all of them, or none.
-pub(super) fn start(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, Error> {
+pub(super) fn start(shared: &Arc<Shared>) -> Result<Vec<Thread>, Error> {
     let gate = Arc::new(Gate::default());
     let (report, reports) = mpsc::channel();
     let mut threads = Vec::new();
@@ -79,8 +80,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, Error> 
     gate.set(if result.is_ok() { OPEN } else { GIVEN_UP });
     if let Err(error) = result {
         for thread in threads {
-            // They do not panic.
-            let _ = thread.join();
+            thread.join();
         }
         return Err(error);
     }
@@ -93,7 +93,7 @@ fn start_all(
     shared: &Arc<Shared>,
     gate: &Arc<Gate>,
     reports: &Reports,
-    threads: &mut Vec<JoinHandle<()>>,
+    threads: &mut Vec<Thread>,
 ) -> Result<(), Error> {
     let mut start = |name, register: Step, run: Step| -> Result<(), Error> {
         let (shared, gate, reports) = (Arc::clone(shared), Arc::clone(gate), reports.clone());
@@ -148,12 +148,16 @@ fn begin(shared: &Shared, gate: &Gate, reports: &Reports, register: Step, run: S
 /// Closes a group. The calling thread may be registered, so another one does it.
 pub(super) fn close(shared: &Arc<Shared>, how: Close) -> Result<(), NotClosed> {
     let shared = Arc::clone(shared);
-    let closer = spawn("umcg-closer".to_owned(), move || end::close(&shared, how));
+    let (report, result) = mpsc::channel();
+    let closer = spawn("umcg-closer".to_owned(), move || {
+        // The thread that receives it waits.
+        let _ = report.send(end::close(&shared, how));
+    });
 
-    match closer.map(JoinHandle::join) {
-        Ok(Ok(result)) => result,
-        // It does not panic.
-        Ok(Err(_)) => Err(NotClosed::Failed(Error::Os(libc::EIO))),
-        Err(error) => Err(NotClosed::Failed(error)),
-    }
+    closer
+        .map_err(|error| NotClosed::Failed(error.into()))?
+        .join();
+    result
+        .try_recv()
+        .unwrap_or(Err(NotClosed::Failed(Error::Os(libc::EIO))))
 }

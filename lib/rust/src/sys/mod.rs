@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the crate needs of the kernel: the calls of `/dev/umcg`, memory to share with it, futexes
-//! and clocks.
+//! What the crate needs of the kernel: the calls of `/dev/umcg`, memory to share with it, futexes,
+//! clocks and threads.
 
 pub(crate) mod abi;
 #[cfg(not(loom))]
@@ -11,4 +11,6 @@ pub(crate) mod device;
 pub(crate) mod errno;
 pub(crate) mod futex;
 pub(crate) mod memory;
+#[cfg(all(feature = "std", not(loom)))]
+pub(crate) mod spawn;
 pub(crate) mod thread;
