@@ -93,7 +93,7 @@ add_tools()
 # that they use.
 add_run()
 {
-	local file programs=("$build"/run/{libumcg_run.so,subject,subject-other.so,pool,pool-asan,openmp})
+	local file programs=("$build"/run/{libumcg_run.so,subject,subject-other.so,constructor.so,pool,pool-asan,openmp})
 	local python=/usr/bin/python3.13
 
 	# They are large.

@@ -137,6 +137,14 @@ TEST_F(run, a_process_ends_with_its_last_thread)
 	EXPECT_RUNS(SUBJECT, "first_ends", "later");
 }
 
+TEST_F_TIMEOUT(run, constructors_of_libraries_start_threads, RUN_SECONDS)
+{
+	EXPECT_RUNS("--stats", SUBJECT, "loads");
+	EXPECT_EQ(NULL, strstr(self->text, "not under UMCG"));
+	EXPECT_RUNS("--stats", SUBJECT, "loads", "and waits");
+	EXPECT_EQ(NULL, strstr(self->text, "not under UMCG"));
+}
+
 TEST_F_TIMEOUT(run, a_yield_gives_way, RUN_SECONDS)
 {
 	EXPECT_RUNS("--servers", "1", "--slice", "0", SUBJECT, "yield");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Threads: how they begin, give way, have names, and end. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -352,6 +353,27 @@ static int nothing(char **arguments)
 	return 0;
 }
 
+/* A library starts the first thread when it is loaded. */
+static int loads(char **arguments)
+{
+	pthread_t *thread;
+	atomic_int *rounds;
+	void *library;
+
+	if (arguments[0])
+		CHECK(!setenv("CONSTRUCTOR_WAITS", "1", 1));
+	library = dlopen("/run/constructor.so", RTLD_NOW);
+	CHECK(library);
+	thread = dlsym(library, "constructed");
+	rounds = dlsym(library, "constructed_rounds");
+	CHECK(thread && rounds);
+	if (!arguments[0])
+		CHECK(join(*thread) == rounds);
+	CHECK(*rounds == 1);
+	check_threads_are_workers();
+	return 0;
+}
+
 const struct subject_case thread_cases[] = {
 	{ "nothing", nothing },
 	{ "threads", threads },
@@ -363,5 +385,6 @@ const struct subject_case thread_cases[] = {
 	{ "stays", stays },
 	{ "exits", exits },
 	{ "first_ends", first_ends },
+	{ "loads", loads },
 	{ NULL, NULL },
 };

@@ -2,7 +2,7 @@
 
 //! The beginning and the end of the process, and `fork()`.
 
-use crate::{member, process, report, settings};
+use crate::{member, process, real, report, settings};
 use std::{env, ffi::OsStr, path::Path};
 use umcg_run_options::{LIBRARY, VARIABLE};
 
@@ -20,6 +20,8 @@ static END: extern "C" fn() = report::at_exit;
 
 #[cfg_attr(test, allow(dead_code))]
 extern "C" fn begin() {
+    real::look_up_all();
+    member::prepare();
     // SAFETY: The function is there as long as the process.
     unsafe { libc::pthread_atfork(None, None, Some(begin_child)) };
 

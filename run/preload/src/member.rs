@@ -6,37 +6,58 @@ use crate::{
     process::{self, Member, Process},
     real, report,
 };
-use libc::{c_char, c_int, c_ulong, c_void, pthread_t};
-use std::{cell::RefCell, ffi::CStr, mem};
+use libc::{c_char, c_int, c_ulong, c_void, pthread_key_t, pthread_t};
+use std::{ffi::CStr, mem, ptr, sync::OnceLock};
 
-/// A thread of the program, which leaves the group when this is dropped, if it is in it.
-struct Leaves(&'static Process);
+/// Its value is the process of a thread that the program has made. It has a low number, so that
+/// its destructor is called before most others, and takes no memory.
+///
+/// No destructor of std, which takes the lock of the dynamic linker: see `real`.
+static KEY: OnceLock<Option<pthread_key_t>> = OnceLock::new();
 
-thread_local! {
-    /// Set after the thread has entered, so that it is dropped before the crate has the thread
-    /// leave by itself.
-    static LEAVES: RefCell<Option<Leaves>> = const { RefCell::new(None) };
+fn key() -> Option<pthread_key_t> {
+    let make = || {
+        let mut key = 0;
+        // SAFETY: The call writes to the key. The destructor takes the values that it will have.
+        let error = unsafe { libc::pthread_key_create(&raw mut key, Some(leave_at_end)) };
+        (error == 0).then_some(key)
+    };
+
+    *KEY.get_or_init(make)
 }
 
-impl Drop for Leaves {
-    fn drop(&mut self) {
-        let Self(process) = *self;
-        if !process.is_current() {
-            // A child that was made without the handlers of `fork()`: the thread has not entered.
-            let _ = umcg::leave();
-            return;
-        }
-        let slept = own_sleeps();
-        let member = process.with_threads(|threads| threads.members.remove(&own_thread()));
+/// Makes ready what threads need that enter. Returns whether they can.
+pub(crate) fn prepare() -> bool {
+    key().is_some()
+}
 
-        if let Some(member) = member {
-            process.stats.class(member.class).slept.add(slept);
-        }
-        // It is no worker if it could not enter.
+fn set_process(process: *const Process) {
+    if let Some(key) = key() {
+        // SAFETY: The key exists as long as the process, and its destructor takes this value.
+        unsafe { libc::pthread_setspecific(key, process.cast()) };
+    }
+}
+
+/// The end of a thread of the program, which leaves the group if it is in it.
+unsafe extern "C" fn leave_at_end(process: *mut c_void) {
+    // SAFETY: It is what `enter()` has set: a process that is leaked.
+    let process: &'static Process = unsafe { &*process.cast::<Process>() };
+
+    if !process.is_current() {
+        // A child that was made without the handlers of `fork()`: the thread has not entered.
         let _ = umcg::leave();
-        if process.thread_ends() {
-            end_own_threads(process);
-        }
+        return;
+    }
+    let slept = own_sleeps();
+    let member = process.with_threads(|threads| threads.members.remove(&own_thread()));
+
+    if let Some(member) = member {
+        process.stats.class(member.class).slept.add(slept);
+    }
+    // It is no worker if it could not enter.
+    let _ = umcg::leave();
+    if process.thread_ends() {
+        end_own_threads(process);
     }
 }
 
@@ -79,8 +100,7 @@ pub(crate) fn enter() {
         process.with_threads(|threads| threads.members.insert(own_thread(), member));
         process.stats.class(class).threads.add(1);
     }
-    // The thread has no destructors that have run yet.
-    let _ = LEAVES.try_with(|leaves| *leaves.borrow_mut() = Some(Leaves(process)));
+    set_process(process);
     // Another thread may have named it before it was to be found.
     set_class(own_thread(), class_of_own_name(process));
 }
@@ -98,9 +118,7 @@ pub(crate) fn forget() {
     if !umcg::is_worker() {
         return;
     }
-    let leaves = LEAVES.try_with(|leaves| leaves.borrow_mut().take());
-
-    mem::forget(leaves);
+    set_process(ptr::null());
     let _ = umcg::leave();
 }
 

@@ -3,7 +3,9 @@
 //! The functions that this library takes the place of, as libc has them, or whatever other library
 //! is preloaded after this one.
 //!
-//! Each is looked up once, when it is first called: that may be before this library is initialised.
+//! All are looked up when this library is initialised, when a thread is made before that, or when
+//! one is called before that. Not later: `dlopen()` holds the lock of the dynamic linker while
+//! constructors run, and `dlsym()` takes it. A constructor may wait for a thread that it makes.
 
 use libc::{
     c_char, c_int, c_uint, c_ulong, c_void, clockid_t, pthread_attr_t, pthread_mutex_t,
@@ -12,7 +14,7 @@ use libc::{
 use std::{
     ffi::CStr,
     mem,
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
 };
 
 /// What a thread runs.
@@ -28,55 +30,79 @@ fn find(name: &CStr) -> *mut c_void {
 
 /// Declares functions of libc. `else`: what is returned if there is no such function.
 macro_rules! real {
-    ($($name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty, else $missing:expr;)*) => {$(
-        /// That of libc.
-        ///
-        /// # Safety
-        ///
-        /// As of the function in libc.
-        #[inline(always)]
-        pub(crate) unsafe fn $name($($argument: $type),*) -> $result {
-            type Function = unsafe extern "C-unwind" fn($($type),*) -> $result;
+    ($($name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty, else $missing:expr;)*) => {
+        /// Looks all of them up.
+        pub(crate) fn look_up_all() {
+            static DONE: AtomicBool = AtomicBool::new(false);
 
-            /// At first it is `look_up`, so that callers need not ask.
-            static ADDRESS: AtomicPtr<c_void> =
-                AtomicPtr::new(look_up as Function as *mut c_void);
+            // Not once: another thread would wait for one that waits for the lock.
+            // Relaxed, both: see `look_up()`.
+            if !DONE.load(Ordering::Relaxed) {
+                $(let _ = $name::look_up();)*
+                DONE.store(true, Ordering::Relaxed);
+            }
+        }
 
-            #[cold]
-            unsafe extern "C-unwind" fn look_up($($argument: $type),*) -> $result {
-                const NAME: &CStr = {
-                    let name = concat!(stringify!($name), "\0");
-                    match CStr::from_bytes_with_nul(name.as_bytes()) {
-                        Ok(name) => name,
-                        Err(_) => panic!("a name with a zero"),
+        $(
+            mod $name {
+                #[allow(unused_imports, reason = "each needs the types of its arguments")]
+                use crate::real::*;
+
+                pub(super) type Function = unsafe extern "C-unwind" fn($($type),*) -> $result;
+
+                /// At first it is `call_first`, so that callers need not ask.
+                pub(super) static ADDRESS: AtomicPtr<c_void> =
+                    AtomicPtr::new(call_first as Function as *mut c_void);
+
+                pub(super) fn look_up() -> Function {
+                    const NAME: &CStr = {
+                        let name = concat!(stringify!($name), "\0");
+                        match CStr::from_bytes_with_nul(name.as_bytes()) {
+                            Ok(name) => name,
+                            Err(_) => panic!("a name with a zero"),
+                        }
+                    };
+                    unsafe extern "C-unwind" fn missing($(_: $type),*) -> $result {
+                        $missing
                     }
-                };
-                unsafe extern "C-unwind" fn missing($(_: $type),*) -> $result {
-                    $missing
+
+                    let mut found = find(NAME);
+                    if found.is_null() {
+                        found = missing as Function as *mut c_void;
+                    }
+                    // Relaxed: code that was mapped before; whoever looks it up finds the same.
+                    ADDRESS.store(found, Ordering::Relaxed);
+                    // SAFETY: The address is that of a function of this name, and of `missing`
+                    // otherwise; both are of this type.
+                    unsafe { mem::transmute::<*mut c_void, Function>(found) }
                 }
 
-                let mut found = find(NAME);
-                if found.is_null() {
-                    found = missing as Function as *mut c_void;
+                #[cold]
+                unsafe extern "C-unwind" fn call_first($($argument: $type),*) -> $result {
+                    let function = look_up();
+
+                    // SAFETY: The caller keeps to what the function wants.
+                    unsafe { function($($argument),*) }
                 }
-                // Relaxed: code that was mapped before; whoever looks it up finds the same.
-                ADDRESS.store(found, Ordering::Relaxed);
-                // SAFETY: The address is that of a function of this name, and of `missing`
-                // otherwise; both are of this type.
-                let function: Function = unsafe { mem::transmute(found) };
+            }
+
+            /// That of libc.
+            ///
+            /// # Safety
+            ///
+            /// As of the function in libc.
+            #[inline(always)]
+            pub(crate) unsafe fn $name($($argument: $type),*) -> $result {
+                // Relaxed: see `look_up()`.
+                let address = $name::ADDRESS.load(Ordering::Relaxed);
+                // SAFETY: The address is that of a function of this type: `call_first()`, or what
+                // `look_up()` has stored.
+                let function: $name::Function = unsafe { mem::transmute(address) };
                 // SAFETY: The caller keeps to what the function wants.
                 unsafe { function($($argument),*) }
             }
-
-            // Relaxed: see `look_up()`.
-            let address = ADDRESS.load(Ordering::Relaxed);
-            // SAFETY: The address is that of a function of this type: `look_up()`, or what that
-            // has stored.
-            let function: Function = unsafe { mem::transmute(address) };
-            // SAFETY: The caller keeps to what the function wants.
-            unsafe { function($($argument),*) }
-        }
-    )*};
+        )*
+    };
 }
 
 real! {
@@ -134,9 +160,7 @@ real! {
         timeout: *const timespec,
     ) -> c_int, else libc::ENOSYS;
     pthread_rwlock_unlock(lock: *mut pthread_rwlock_t) -> c_int, else libc::ENOSYS;
-}
 
-real! {
     mtx_lock(mutex: *mut c_void) -> c_int, else THRD_ERROR;
     mtx_trylock(mutex: *mut c_void) -> c_int, else THRD_ERROR;
     mtx_timedlock(mutex: *mut c_void, timeout: *const timespec) -> c_int, else THRD_ERROR;

@@ -2,10 +2,14 @@
 
 //! Threads: those that the program makes are workers.
 //!
-//! A thread enters the group before its routine begins, and leaves it in a destructor of
-//! thread-local storage: when the routine has returned or called `pthread_exit()`, or the thread
-//! was cancelled. Destructors of `thread_local` that the program has are called before that, by
-//! the worker; those of `pthread_key_create()` after that, by a plain thread.
+//! A thread enters the group before its routine begins, and leaves it in a destructor of a key:
+//! when the routine has returned or called `pthread_exit()`, or the thread was cancelled.
+//! Destructors of `thread_local` that the program has are called before that, by the worker; those
+//! of keys that it makes after this library was initialised after that, by a plain thread.
+//!
+//! The first thread may be made by a constructor, while `dlopen()` holds the lock of the dynamic
+//! linker, and the constructor may wait for the thread. So nothing that threads do before their
+//! routine takes that lock, nor do the servers, for which the creator waits.
 
 use crate::{
     member,
@@ -63,7 +67,9 @@ fn makes_worker() -> Option<&'static Process> {
         return None;
     }
     let process = process::of_creator();
-    let makes = process.group().is_ok();
+    // The caller may hold the lock of the dynamic linker; its threads cannot take it then.
+    real::look_up_all();
+    let makes = member::prepare() && process.group().is_ok();
 
     if makes {
         report::serve_signal(process);
