@@ -64,7 +64,8 @@ else
 	@kdir=$(kdir) && kind=$$(cat "$$(dirname "$$kdir")/kind" 2>/dev/null); \
 		folder=$(build)/rust_module$${kind:+-$$kind} && rm -rf "$$folder" && \
 		mkdir -p "$$folder" && cp -r '$(M)'/. "$$folder" && \
-		$(in_root) make KDIR="$$kdir" rust-module && ls "$$folder"/*.ko
+		$(in_root) make KDIR="$$kdir" rust-module && \
+		for file in "$$folder"/*.ko; do echo "$${file#$(CURDIR)/}"; done
 endif
 
 .PHONY: help

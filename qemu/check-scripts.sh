@@ -217,12 +217,12 @@ kdir_builds_with_its_tools()
 # A mirror may be a snapshot, whose lists are older than they say they may be.
 apt_of_the_root_takes_old_lists()
 {
-	local system=$work/host
+	local system=$work/host target=$work/build-root
 
-	mkdir -p "$system/bin" "$work/root"
+	mkdir -p "$system/bin" "$target"
 	fake_program apt-config 'Acquire::Check-Valid-Until \"false\";'
-	PATH=$system/bin:$PATH qemu/host-apt.sh settings "$work/root"
-	grep 'Check-Valid-Until "false"' "$work/root/etc/apt/apt.conf.d/80host"
+	PATH=$system/bin:$PATH qemu/host-apt.sh settings "$target"
+	grep 'Check-Valid-Until "false"' "$target/etc/apt/apt.conf.d/80host"
 }
 
 # breaks_by TEXT LINE...: in a log of these lines it is that which breaks first.

@@ -40,7 +40,7 @@ endif
 define cargo
 	@mkdir -p $(out)/$(2)
 	rm -f $(out)/$(2)/Cargo.lock
-	ln -sfn $(lib)/c/src $(out)/$(2)/src
+	ln -srfn $(lib)/c/src $(out)/$(2)/src
 	cp $(lib)/c/Cargo.toml $(out)/$(2)
 	CARGO_HOME=$(out)/$(2)/cargo RUSTFLAGS='-D warnings $(sysroot_flag) $(3)' \
 		$(CARGO) $(1) --offline --quiet --manifest-path $(out)/$(2)/Cargo.toml \
