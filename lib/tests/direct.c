@@ -341,6 +341,14 @@ static void an_old_module_has_other_groups(void)
 	CHECK(!umcg_destroy_group(old));
 }
 
+/* Not even if the worker does not run any more, as this thread never has. */
+static void end_of_a_section_does_not_change_errno(void)
+{
+	errno = E2BIG;
+	umcg_critical_give_way(umcg_get_utid());
+	CHECK(errno == E2BIG);
+}
+
 static struct direct_words ring;
 
 static void the_ring_is_first_in_first_out(void)
@@ -514,5 +522,6 @@ const struct test tests[] = {
 	TEST(a_group_has_64_servers),
 	TEST_IN_ANY_GROUP(sections_are_not_interrupted),
 	TEST(a_worker_gives_way_at_the_end_of_a_section),
+	TEST(end_of_a_section_does_not_change_errno),
 	{ NULL, NULL, false },
 };

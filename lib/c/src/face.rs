@@ -252,7 +252,8 @@ pub unsafe extern "C" fn umcg_preempt_worker(worker: isize) -> i32 {
     )
 }
 
-/// The kernel has left the caller alone because of the section.
+/// The kernel has left the caller alone because of the section. `errno` stays: a section may end
+/// between a call and the look at it.
 ///
 /// # Safety
 ///
@@ -261,7 +262,10 @@ pub unsafe extern "C" fn umcg_preempt_worker(worker: isize) -> i32 {
 pub unsafe extern "C" fn umcg_critical_give_way(me: isize) {
     // SAFETY: The caller promises it.
     if let Some(me) = unsafe { Thread::of_utid(me) } {
+        let error = Errno::last();
+
         switch::kick_again(me);
+        set_errno(error);
     }
 }
 
