@@ -88,14 +88,12 @@ pub(crate) fn next_worker(
 
 /// The worker that ran under the server until it was started again. Only that worker, or the kernel
 /// for it, starts the server; what they wrote before is visible. A worker that has exited is removed
-/// by the first server that finds it, and is not found any more in the second check.
+/// by the first server that finds it, and its record may be another thread's at once: so there is a
+/// second look, whatever the first one has found.
 fn worker_that_stopped(group: &Group, me: &Thread) -> Option<&'static Thread> {
-    let worker = me.running.read()?;
-
-    if worker.bits() != NONE {
-        return Some(worker);
+    if me.running.read()?.bits() == NONE {
+        members::bury(group);
     }
-    members::bury(group);
     me.running.read()
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Task {
 impl Task {
     /// As a thread registers: in this state, and all else zero. The thread is not registered.
     pub(crate) fn prepare(&self, state: State, now_ns: u64) {
-        // Relaxed, all of them: the kernel reads them in the calling thread, when it registers.
+        // Relaxed, the first ones: the kernel reads them in the calling thread, when it registers.
         self.next_tid.store(0, Ordering::Relaxed);
         self.flags.store(0, Ordering::Relaxed);
         self.idle_node.store(0, Ordering::Relaxed);
@@ -42,8 +42,10 @@ impl Task {
         for word in &self.reserved {
             word.store(0, Ordering::Relaxed);
         }
+        // Release: pairs with the acquire of those who look for the thread that had these words
+        // before: they see that it has left.
         self.state
-            .store(state.first_word(now_ns), Ordering::Relaxed);
+            .store(state.first_word(now_ns), Ordering::Release);
     }
 
     pub(crate) fn state(&self) -> State {
