@@ -135,10 +135,7 @@ fn prepare(me: &Thread, kind: Kind, group: Option<&'static Group>) -> u32 {
             flags |= abi::CTL_SIGNALS;
         }
         if !group.is_direct() {
-            me.task.set_lists(
-                group.idle_workers_address(),
-                group.idle_server_tid_address(),
-            );
+            group.share_lists(&me.task);
         }
     }
     flags

@@ -162,36 +162,17 @@ impl Task {
         self.server_nr.store(nr, Ordering::Relaxed);
     }
 
-    /// What the kernel is to write to when a worker is idle, which is not in direct mode.
-    pub(crate) fn set_lists(&self, idle_workers: u64, idle_server_tid: u64) {
-        // Relaxed, both: the kernel reads them in the calling thread, when it registers.
-        self.idle_node.store(idle_workers, Ordering::Relaxed);
-        // Relaxed: as above.
-        self.idle_server_tid_ptr
-            .store(idle_server_tid, Ordering::Relaxed);
-    }
-
     /// The immediate signals of a worker.
     pub(crate) fn set_signals(&self, signals: u64) {
         // Relaxed: the kernel reads it in the calling thread, when it registers.
         self.signals.store(signals, Ordering::Relaxed);
     }
 
-    /// The next one in the idle list of the library, or what the kernel is to write to next.
-    pub(crate) fn node(&self) -> u64 {
-        // Relaxed: under the lock of the group.
-        self.idle_node.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_node(&self, node: u64) {
+    /// Where the kernel is to push the worker when it is idle next.
+    pub(super) fn set_node(&self, node: u64) {
         // Relaxed: read only under the lock of the group, or by the kernel after the worker was
         // run.
         self.idle_node.store(node, Ordering::Relaxed);
-    }
-
-    /// The next node of the kernel's list, as soon as it is written.
-    pub(crate) fn linked_node(&self) -> u64 {
-        self.next_node()
     }
 }
 

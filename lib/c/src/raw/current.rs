@@ -3,26 +3,23 @@
 //! The calling thread: its record, and its registration.
 
 use super::record::{Group, Thread};
-use crate::sys::{
-    abi, device,
-    errno::Errno,
-    tls::{self, Word},
-};
+use crate::sys::{abi, device, errno::Errno, tls};
 use core::ptr;
 
 /// Its record, if it has one.
 #[inline(always)]
 pub(crate) fn record() -> Option<&'static Thread> {
-    let address = tls::get(Word::Record);
+    let address = tls::record();
 
-    // SAFETY: The address is zero, or `set_record()` has exposed it; records are never unmapped.
+    // SAFETY: The address is zero, or that of a record: see `tls::set_record()`.
     unsafe { ptr::with_exposed_provenance::<Thread>(address).as_ref() }
 }
 
 pub(crate) fn set_record(record: Option<&'static Thread>) {
     let address = record.map_or(0, |record| ptr::from_ref(record).expose_provenance());
 
-    tls::set(Word::Record, address);
+    // SAFETY: The record has been exposed, and its lifetime says that it stays.
+    unsafe { tls::set_record(address) };
 }
 
 /// Registers it. `direct`: its group, if that is in direct mode.

@@ -41,7 +41,7 @@ impl Lists {
             // registered, which are those of exposed records.
             let worker = unsafe { Thread::of_node(node) };
 
-            node = worker.task.linked_node();
+            node = worker.task.next_node();
             // From there the kernel pushes it when it next becomes idle.
             worker.task.set_node(group.idle_workers_address());
             worker.next.set(first);

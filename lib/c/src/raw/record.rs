@@ -343,17 +343,26 @@ impl Group {
         ptr::from_ref(self).expose_provenance() as isize
     }
 
-    /// The addresses of what the kernel is to use in direct mode, and otherwise.
+    // The addresses of what the kernel is to use in direct mode, and otherwise.
+
     pub(crate) fn direct_address(&'static self) -> u64 {
         self.id() as u64 + offset_of!(Self, direct) as u64
     }
 
-    pub(crate) fn idle_workers_address(&self) -> u64 {
+    pub(super) fn idle_workers_address(&self) -> u64 {
         ptr::from_ref(&self.idle_workers).expose_provenance() as u64
     }
 
-    pub(crate) fn idle_server_tid_address(&self) -> u64 {
-        ptr::from_ref(&self.idle_server_tid).expose_provenance() as u64
+    /// Has the kernel write to this group when a worker is idle, which registers after this and is
+    /// not in direct mode.
+    pub(crate) fn share_lists(&'static self, worker: &Task) {
+        let server_tid = ptr::from_ref(&self.idle_server_tid).expose_provenance() as u64;
+
+        worker.set_node(self.idle_workers_address());
+        // Relaxed: the kernel reads it in the calling thread, when it registers.
+        worker
+            .idle_server_tid_ptr
+            .store(server_tid, Ordering::Relaxed);
     }
 
     /// Makes memory of zeros, or of a group that was destroyed, a new group.

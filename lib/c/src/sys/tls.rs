@@ -21,12 +21,13 @@ global_asm!(
     ".popsection",
 );
 
-/// What a word is for.
+/// Where the address of the record of the thread is.
+const RECORD: usize = 0;
+
+/// What another word is for.
 #[derive(Clone, Copy)]
 pub(crate) enum Word {
-    /// The record of the thread.
-    Record = 0,
-    /// Its tag, while it calls `fork()`.
+    /// The tag of the thread, while it calls `fork()`.
     TagAtFork = 8,
     /// Where its process has the slots, while it calls `fork()`.
     SlotsAtFork = 16,
@@ -63,19 +64,34 @@ fn words() -> *mut u8 {
     words
 }
 
+/// The word in this place, which is one of those above.
 #[inline(always)]
-fn address(word: Word) -> *mut usize {
-    words().wrapping_add(word as usize).cast()
+fn word(place: usize) -> *mut usize {
+    words().wrapping_add(place).cast()
 }
 
 /// Zero at first.
-#[inline(always)]
-pub(crate) fn get(word: Word) -> usize {
+pub(crate) fn get(which: Word) -> usize {
     // SAFETY: The word is within the variable, and only this thread uses it.
-    unsafe { address(word).read() }
+    unsafe { word(which as usize).read() }
 }
 
-pub(crate) fn set(word: Word, value: usize) {
+pub(crate) fn set(which: Word, value: usize) {
     // SAFETY: The word is within the variable, and only this thread uses it.
-    unsafe { address(word).write(value) }
+    unsafe { word(which as usize).write(value) }
+}
+
+/// Zero, or what `set_record()` has stored.
+#[inline(always)]
+pub(crate) fn record() -> usize {
+    // SAFETY: The word is within the variable, and only this thread uses it.
+    unsafe { word(RECORD).read() }
+}
+
+/// # Safety
+///
+/// The address is zero, or that of a record, which was exposed and is never unmapped.
+pub(crate) unsafe fn set_record(address: usize) {
+    // SAFETY: The word is within the variable, and only this thread uses it.
+    unsafe { word(RECORD).write(address) }
 }
