@@ -189,7 +189,8 @@ umcg_t umcg_create_group(uint32_t flags);
  * A worker has left the group when umcg_run_worker() has returned UMCG_NONE for it; a
  * server, when its umcg_unregister_task() has returned or its thread has exited.
  *
- * Returns: 0, or -1 and errno: EBUSY, it has tasks.
+ * Returns: 0, or -1 and errno: EBUSY, it has tasks; EINVAL, it has been destroyed, and no new
+ * group has this ID.
  */
 int umcg_destroy_group(umcg_t group);
 

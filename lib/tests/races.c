@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "crowd.h"
+#include "internal.h"
 
 static void block_often(struct member *self)
 {
@@ -439,6 +441,42 @@ static void *spawn_one_after_the_other(void *first)
 	return NULL;
 }
 
+/* What it has been before makes no difference. */
+static void a_destroyed_group_becomes_another_one(void)
+{
+	const uint32_t modes[] = { 0, UMCG_GROUP_DIRECT | UMCG_GROUP_FIFO, UMCG_GROUP_DIRECT, 0 };
+	umcg_t first = UMCG_NONE;
+
+	fake_kernel_start();
+	for (int i = 0; i < 4; i++) {
+		crew_group_flags = modes[i];
+		start_servers(3, 0);
+		if (!i)
+			first = group;
+		CHECK(group == first);
+		start_workers(WORKERS, block_often);
+		CHECK(join_workers(WORKERS) == WORKERS * ROUNDS);
+		stop_servers();
+		CHECK(umcg_destroy_group(first) == -1 && errno == EINVAL);
+		CHECK(umcg_register_server(first, 0) == UMCG_NONE && errno == EINVAL);
+	}
+}
+
+static void a_new_group_has_no_words_of_another_one(void)
+{
+	const umcg_t used = umcg_create_group(UMCG_GROUP_DIRECT), fresh = umcg_create_group(0);
+	struct umcg_group *words = group_of(used);
+
+	CHECK(!umcg_destroy_group(used));
+	words->idle_workers = words->direct.idle_workers = words->direct.idle_servers = 1;
+	words->idle_server_tid = words->direct.queued = 1;
+	words->direct.ready_ends = words->direct.ready[UMCG_DIRECT_RING - 1] = 1;
+	words->direct.server_tid[0] = words->direct.running[UMCG_DIRECT_SERVERS - 1] = 1;
+	CHECK(umcg_create_group(0) == used);
+	CHECK(!memcmp(words, group_of(fresh), sizeof(*words)));
+	CHECK(!umcg_destroy_group(used) && !umcg_destroy_group(fresh));
+}
+
 static int compare_records(const void *a, const void *b)
 {
 	const umcg_tid left = *(const umcg_tid *)a, right = *(const umcg_tid *)b;
@@ -472,6 +510,8 @@ const struct test tests[] = {
 	TEST_IN_ANY_GROUP(workers_wait_wake_and_swap),
 	TEST_IN_ANY_GROUP(workers_come_and_go),
 	TEST(a_group_that_its_workers_have_left_is_empty),
+	TEST(a_destroyed_group_becomes_another_one),
+	TEST(a_new_group_has_no_words_of_another_one),
 	TEST(a_worker_that_has_blocked_is_run_by_who_takes_it_only),
 	TEST_IN_ANY_GROUP(a_server_is_told_of_every_wake_up),
 	TEST_IN_ANY_GROUP(a_swap_ends_the_wait_for_workers),

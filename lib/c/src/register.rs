@@ -72,9 +72,11 @@ pub(crate) fn create_group(flags: u32) -> Result<&'static Group, Errno> {
 /// As `umcg_destroy_group()`. The caller is `me`, if it has a record.
 #[cold]
 pub(crate) fn destroy_group(group: &'static Group, me: Option<&Thread>) -> Result<(), Errno> {
-    // The copy of a child.
-    if !group.is_here() {
+    if group.is_copy() {
         return Ok(());
+    }
+    if !group.is_here() {
+        return Err(INVALID);
     }
     if let Some(me) = me {
         switch::hold(me);
@@ -86,7 +88,10 @@ pub(crate) fn destroy_group(group: &'static Group, me: Option<&Thread>) -> Resul
     if !is_empty {
         return Err(Errno(libc::EBUSY));
     }
-    group.retire();
+    // Another thread may have been faster.
+    if !group.retire() {
+        return Err(INVALID);
+    }
     process().map(|process| process.give_group(group))
 }
 

@@ -379,10 +379,15 @@ impl Group {
         self.flags.store(flags | IS_HERE, Ordering::Relaxed);
     }
 
-    /// The group is destroyed.
-    pub(crate) fn retire(&self) {
+    /// The group is destroyed. Returns false if it has been.
+    pub(crate) fn retire(&self) -> bool {
         // Relaxed: nobody uses it any more.
-        self.flags.store(0, Ordering::Relaxed);
+        self.flags.swap(0, Ordering::Relaxed) & IS_HERE != 0
+    }
+
+    /// Whether this is the copy of a child, which the kernel has wiped.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.direct.is_wiped()
     }
 
     pub(crate) fn is_here(&self) -> bool {
