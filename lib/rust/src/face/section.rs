@@ -48,7 +48,6 @@ pub fn no_preempt() -> NoPreempt {
 
 /// Begins a critical section that [`end_section()`] ends: for locks whose sections are no scopes,
 /// as those of another language. As [`no_preempt()`] it does nothing in a thread that is no worker.
-///
 #[inline]
 pub fn begin_section() {
     if let Some(worker) = current() {
