@@ -6,7 +6,10 @@ use crate::{
     engine::{end, shared::Shared, worker},
     error::Error,
     raw::record::Record,
-    sys::spawn::{call_at_end, call_nothing_at_end},
+    sys::{
+        spawn::{call_at_end, call_nothing_at_end},
+        thread,
+    },
 };
 use std::{
     cell::{Cell, RefCell},
@@ -264,7 +267,7 @@ impl std::fmt::Debug for WorkerHandle {
 }
 
 /// Lets others go first: queues the calling worker if others are queued. Any other thread, and a
-/// worker while no other is queued, calls `sched_yield()`.
+/// worker while no other is queued, makes the system call `sched_yield()`.
 ///
 /// This is no less a yield within [`no_preempt()`](crate::no_preempt).
 pub fn yield_now() {
@@ -278,6 +281,6 @@ pub fn yield_now() {
     });
 
     if !yielded {
-        std::thread::yield_now();
+        thread::yield_cpu();
     }
 }
