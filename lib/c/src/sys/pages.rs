@@ -52,7 +52,7 @@ pub(crate) fn has_pointers<T>(value: &'static T) {
     let address: usize;
 
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: It reads an address from the table of such.
+    // SAFETY: It reads an entry of the global offset table.
     unsafe {
         asm!(
             "mov {}, qword ptr [rip + __lsan_register_root_region@GOTPCREL]",
@@ -61,7 +61,7 @@ pub(crate) fn has_pointers<T>(value: &'static T) {
         );
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: It reads an address from the table of such.
+    // SAFETY: It reads an entry of the global offset table.
     unsafe {
         asm!(
             "adrp {0}, :got:__lsan_register_root_region",
@@ -73,7 +73,7 @@ pub(crate) fn has_pointers<T>(value: &'static T) {
     if address == 0 {
         return;
     }
-    // SAFETY: It is the address of that function, whose type this is.
+    // SAFETY: It is the address of that function, which has this type.
     let register: extern "C" fn(*const c_void, usize) = unsafe { mem::transmute(address) };
     register(ptr::from_ref(value).cast(), page_size());
 }
