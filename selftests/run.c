@@ -226,6 +226,13 @@ TEST_F_TIMEOUT(run, children_have_groups_of_their_own, RUN_SECONDS)
 	EXPECT_RUNS("--servers", "1", SUBJECT, "forks");
 }
 
+TEST_F(run, children_that_share_memory_name_no_thread_of_the_parent)
+{
+	EXPECT_RUNS("--stats", SUBJECT, "names_child");
+	EXPECT_SAYS("\nparent ");
+	EXPECT_EQ(NULL, strstr(self->text, "\nchild "));
+}
+
 TEST_F_TIMEOUT(run, programs_that_are_executed_follow_or_not, RUN_SECONDS)
 {
 	EXPECT_EQ(6, TRY(SUBJECT, "executes", "1"))

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -205,6 +206,28 @@ static int executes(char **arguments)
 	return 99;
 }
 
+/* A child of vfork() that changes its name has the memory of a worker, but is none. */
+static void *name_child(void *argument)
+{
+	pid_t child;
+
+	CHECK(!pthread_setname_np(pthread_self(), "parent-1"));
+	child = vfork();
+	if (!child) {
+		prctl(PR_SET_NAME, "child");
+		_exit(8);
+	}
+	CHECK(result_of(child) == 8);
+	return argument;
+}
+
+static int names_child(char **arguments)
+{
+	(void)arguments;
+	join(start(name_child, NULL));
+	return 0;
+}
+
 /* What else is preloaded stays. */
 static int preloads(char **arguments)
 {
@@ -283,6 +306,7 @@ const struct subject_case process_cases[] = {
 	{ "forks", forks },
 	{ "is_followed", is_followed },
 	{ "executes", executes },
+	{ "names_child", names_child },
 	{ "preloads", preloads },
 	{ "users", users },
 	{ "confined", confined },

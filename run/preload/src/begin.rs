@@ -2,7 +2,7 @@
 
 //! The beginning and the end of the process, and `fork()`.
 
-use crate::{member, process, real, report, settings};
+use crate::{member, real, report, settings};
 use std::{env, ffi::OsStr, path::Path};
 use umcg_run_options::{LIBRARY, VARIABLE};
 
@@ -39,7 +39,6 @@ extern "C" fn begin() {
 /// The child has one thread, which is no worker, and makes its group anew when it makes threads.
 unsafe extern "C" fn begin_child() {
     member::forget();
-    process::forget();
 }
 
 /// Programs that this one executes are run as they are.

@@ -44,8 +44,8 @@ pub(crate) struct Process {
     threads: Mutex<Threads>,
 }
 
-/// The process, or null. A child of `fork()` begins with null, so that it finds no lock that a
-/// thread of its parent has.
+/// The process, or null, or the parent's in a child that was made without the handlers of `fork()`.
+/// A child does not use the parent's: a thread of the parent may have its lock.
 static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
 
 thread_local! {
@@ -66,8 +66,8 @@ pub(crate) fn make_own_threads<R>(make: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The process, if it has made threads.
-pub(crate) fn existing() -> Option<&'static Process> {
+/// The process, or that of which this is a copy.
+fn stored() -> Option<&'static Process> {
     // Acquire: pairs with the release in `get()`.
     let process = PROCESS.load(Ordering::Acquire);
 
@@ -75,14 +75,21 @@ pub(crate) fn existing() -> Option<&'static Process> {
     unsafe { process.as_ref() }
 }
 
+/// The process, if it has made threads.
+pub(crate) fn existing() -> Option<&'static Process> {
+    stored().filter(|process| process.is_current())
+}
+
 /// The process.
 pub(crate) fn get() -> &'static Process {
-    if let Some(process) = existing() {
-        return process;
-    }
+    let stale = match stored() {
+        Some(process) if process.is_current() => return process,
+        Some(parent) => ptr::from_ref(parent).cast_mut(),
+        None => ptr::null_mut(),
+    };
     let new = Box::into_raw(Box::new(Process::new()));
-    // Release: pairs with the acquire in `existing()`; acquire: as there.
-    let found = PROCESS.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
+    // Release: pairs with the acquire in `stored()`; acquire: as there.
+    let found = PROCESS.compare_exchange(stale, new, Ordering::AcqRel, Ordering::Acquire);
 
     match found {
         // SAFETY: It is leaked.
@@ -94,21 +101,6 @@ pub(crate) fn get() -> &'static Process {
             unsafe { &*other }
         }
     }
-}
-
-/// The process, for a thread that makes another one. It may be a child that was made without the
-/// handlers of `fork()`.
-pub(crate) fn of_creator() -> &'static Process {
-    if existing().is_some_and(|process| !process.is_current()) {
-        forget();
-    }
-    get()
-}
-
-/// In a child of `fork()`: all that is the parent's.
-pub(crate) fn forget() {
-    // Relaxed: there is one thread.
-    PROCESS.store(ptr::null_mut(), Ordering::Relaxed);
 }
 
 impl Process {

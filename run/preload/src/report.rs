@@ -124,12 +124,11 @@ pub(crate) extern "C" fn at_exit() {
     let pid = std::process::id();
 
     match process::existing() {
-        // In a child that was made by the bare system call it is the parent's.
-        Some(process) if process.pid == pid => print(process),
-        _ if options.process == Some(pid) => {
+        Some(process) => print(process),
+        None if options.process == Some(pid) => {
             write(&format!("umcg-run: {pid} has made no threads\n"))
         }
-        _ => {}
+        None => {}
     }
 }
 

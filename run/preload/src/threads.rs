@@ -66,7 +66,7 @@ fn makes_worker() -> Option<&'static Process> {
     if process::makes_own_threads() {
         return None;
     }
-    let process = process::of_creator();
+    let process = process::get();
     // The caller may hold the lock of the dynamic linker; its threads cannot take it then.
     real::look_up_all();
     let makes = member::prepare() && process.group().is_ok();
