@@ -135,6 +135,7 @@ TEST_F(run, a_process_ends_with_its_last_thread)
 	EXPECT_RUNS("--stats", SUBJECT, "first_ends", "later");
 	EXPECT_SAYS("\nsubject ");
 	EXPECT_RUNS(SUBJECT, "first_ends", "later");
+	EXPECT_RUNS(SUBJECT, "first_ends_by_thrd_exit");
 }
 
 TEST_F_TIMEOUT(run, constructors_of_libraries_start_threads, RUN_SECONDS)

@@ -340,6 +340,13 @@ static int first_ends(char **arguments)
 	pthread_exit(NULL);
 }
 
+static int first_ends_by_thrd_exit(char **arguments)
+{
+	(void)arguments;
+	start(end_later, NULL);
+	thrd_exit(0);
+}
+
 static int exits(char **arguments)
 {
 	(void)arguments;
@@ -385,6 +392,7 @@ const struct subject_case thread_cases[] = {
 	{ "stays", stays },
 	{ "exits", exits },
 	{ "first_ends", first_ends },
+	{ "first_ends_by_thrd_exit", first_ends_by_thrd_exit },
 	{ "loads", loads },
 	{ NULL, NULL },
 };

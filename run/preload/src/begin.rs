@@ -22,6 +22,7 @@ static END: extern "C" fn() = report::at_exit;
 extern "C" fn begin() {
     real::look_up_all();
     member::prepare();
+    member::begin_first_thread();
     // SAFETY: The function is there as long as the process.
     unsafe { libc::pthread_atfork(None, None, Some(begin_child)) };
 
@@ -38,7 +39,7 @@ extern "C" fn begin() {
 
 /// The child has one thread, which is no worker, and makes its group anew when it makes threads.
 unsafe extern "C" fn begin_child() {
-    member::forget();
+    member::begin_first_thread();
 }
 
 /// Programs that this one executes are run as they are.

@@ -9,8 +9,8 @@ use crate::{
 use libc::{c_char, c_int, c_ulong, c_void, pthread_key_t, pthread_t};
 use std::{ffi::CStr, mem, ptr, sync::OnceLock};
 
-/// Its value is the process of a thread that the program has made. It has a low number, so that
-/// its destructor is called before most others, and takes no memory.
+/// Its value is the process of a thread that the program has made, or the address of `FIRST`. It
+/// has a low number, so that its destructor is called before most others, and takes no memory.
 ///
 /// No destructor of std, which takes the lock of the dynamic linker: see `real`.
 static KEY: OnceLock<Option<pthread_key_t>> = OnceLock::new();
@@ -19,7 +19,7 @@ fn key() -> Option<pthread_key_t> {
     let make = || {
         let mut key = 0;
         // SAFETY: The call writes to the key. The destructor takes the values that it will have.
-        let error = unsafe { libc::pthread_key_create(&raw mut key, Some(leave_at_end)) };
+        let error = unsafe { libc::pthread_key_create(&raw mut key, Some(end_thread)) };
         (error == 0).then_some(key)
     };
 
@@ -31,32 +31,38 @@ pub(crate) fn prepare() -> bool {
     key().is_some()
 }
 
-fn set_process(process: *const Process) {
+fn set_value<T>(value: *const T) {
     if let Some(key) = key() {
-        // SAFETY: The key exists as long as the process, and its destructor takes this value.
-        unsafe { libc::pthread_setspecific(key, process.cast()) };
+        // SAFETY: The key exists as long as the process, and its destructor takes any value.
+        unsafe { libc::pthread_setspecific(key, value.cast()) };
     }
 }
 
-/// The end of a thread of the program, which leaves the group if it is in it.
-unsafe extern "C" fn leave_at_end(process: *mut c_void) {
-    // SAFETY: It is what `enter()` has set: a process that is leaked.
-    let process: &'static Process = unsafe { &*process.cast::<Process>() };
+/// The first thread of a process has its address as the value of the key.
+static FIRST: u8 = 0;
 
-    if !process.is_current() {
-        // A child that was made without the handlers of `fork()`: the thread has not entered.
-        let _ = umcg::leave();
-        return;
-    }
-    let slept = own_sleeps();
-    let member = process.with_threads(|threads| threads.members.remove(&own_thread()));
-
-    if let Some(member) = member {
-        process.stats.class(member.class).slept.add(slept);
-    }
-    // It is no worker if it could not enter.
+/// The calling thread is the first of its process. In a child of `fork()` it is no worker any more.
+pub(crate) fn begin_first_thread() {
+    set_value(&raw const FIRST);
     let _ = umcg::leave();
-    if process.thread_ends() {
+}
+
+/// The end of a thread of the program, however it ends, which leaves the group if it is in it. libc
+/// calls it for the first thread, too, if that ends and the process does not.
+extern "C" fn end_thread(value: *mut c_void) {
+    leave();
+    let Some(process) = process::existing() else {
+        return;
+    };
+    // In a child that was made without the handlers of `fork()` the first thread may have the
+    // parent's process.
+    let is_last = if ptr::eq(value.cast::<Process>(), process) {
+        process.thread_ends()
+    } else {
+        process.first_thread_ends()
+    };
+
+    if is_last {
         end_own_threads(process);
     }
 }
@@ -100,45 +106,22 @@ pub(crate) fn enter() {
         process.with_threads(|threads| threads.members.insert(own_thread(), member));
         process.stats.class(class).threads.add(1);
     }
-    set_process(process);
+    set_value(process);
     // Another thread may have named it before it was to be found.
     set_class(own_thread(), class_of_own_name(process));
 }
 
-/// The calling worker leaves the group, and is a plain thread from here on.
+/// The calling thread leaves the group, if it is in it, and is a plain thread from here on.
 pub(crate) fn leave() {
     if let Some(process) = process::existing() {
-        process.with_threads(|threads| threads.members.remove(&own_thread()));
-    }
-    let _ = umcg::leave();
-}
+        let slept = own_sleeps();
+        let member = process.with_threads(|threads| threads.members.remove(&own_thread()));
 
-/// In a child of `fork()`: the calling thread is what it is in the parent no longer.
-pub(crate) fn forget() {
-    if !umcg::is_worker() {
-        return;
-    }
-    set_process(ptr::null());
-    let _ = umcg::leave();
-}
-
-/// As in libc, but if the first thread ends so, the process ends with the last one of the program.
-///
-/// # Safety
-///
-/// As in libc.
-#[no_mangle]
-pub unsafe extern "C-unwind" fn pthread_exit(value: *mut c_void) -> ! {
-    // SAFETY: The call takes nothing.
-    let tid = unsafe { libc::gettid() };
-
-    if let Some(process) = process::existing().filter(|process| process.is_first(tid)) {
-        if process.first_thread_ends() {
-            end_own_threads(process);
+        if let Some(member) = member {
+            process.stats.class(member.class).slept.add(slept);
         }
     }
-    // SAFETY: The caller keeps to what the function of libc wants.
-    unsafe { real::pthread_exit(value) }
+    let _ = umcg::leave();
 }
 
 fn class_of_own_name(process: &Process) -> u8 {

@@ -38,7 +38,7 @@ pub(crate) struct Process {
     pub(crate) has_reporter: Once,
     /// How many threads the program has that this library has made for it.
     alive: AtomicUsize,
-    /// The first thread has called `pthread_exit()`.
+    /// The first thread has ended.
     is_orphaned: AtomicBool,
     group: OnceLock<Result<Group, Error>>,
     threads: Mutex<Threads>,
@@ -146,13 +146,8 @@ impl Process {
     }
 
     /// Whether this is the process, and not a child of it.
-    pub(crate) fn is_current(&self) -> bool {
+    fn is_current(&self) -> bool {
         self.pid == process::id()
-    }
-
-    /// Whether the first thread has this TID.
-    pub(crate) fn is_first(&self, tid: i32) -> bool {
-        u32::try_from(tid) == Ok(self.pid)
     }
 
     /// The program makes a thread.

@@ -114,7 +114,6 @@ real! {
     ) -> c_int, else libc::EAGAIN;
     thrd_create(thread: *mut pthread_t, routine: ThrdRoutine, argument: *mut c_void) -> c_int,
         else THRD_ERROR;
-    pthread_exit(value: *mut c_void) -> !, else std::process::exit(0);
     pthread_setname_np(thread: pthread_t, name: *const c_char) -> c_int, else libc::ENOSYS;
     prctl(option: c_int, second: c_ulong, third: c_ulong, fourth: c_ulong, fifth: c_ulong) -> c_int,
         else -1;
