@@ -136,6 +136,9 @@ TEST_F(run, a_process_ends_with_its_last_thread)
 	EXPECT_SAYS("\nsubject ");
 	EXPECT_RUNS(SUBJECT, "first_ends", "later");
 	EXPECT_RUNS(SUBJECT, "first_ends_by_thrd_exit");
+	EXPECT_RUNS(SUBJECT, "first_is_cancelled");
+	EXPECT_RUNS("--stats", SUBJECT, "first_is_cancelled");
+	EXPECT_EQ(NULL, strstr(self->text, "not under UMCG"));
 }
 
 TEST_F_TIMEOUT(run, constructors_of_libraries_start_threads, RUN_SECONDS)

@@ -347,6 +347,27 @@ static int first_ends_by_thrd_exit(char **arguments)
 	thrd_exit(0);
 }
 
+static atomic_bool is_made;
+
+static void check_is_made(void *argument)
+{
+	(void)argument;
+	CHECK(is_made);
+}
+
+/* A cancellation before the first thread is made comes after that: it is no cancellation point. */
+static int first_is_cancelled(char **arguments)
+{
+	(void)arguments;
+	pthread_cleanup_push(check_is_made, NULL);
+	CHECK(!pthread_cancel(pthread_self()));
+	start(end_later, NULL);
+	is_made = true;
+	pthread_testcancel();
+	pthread_cleanup_pop(0);
+	return 99;
+}
+
 static int exits(char **arguments)
 {
 	(void)arguments;
@@ -393,6 +414,7 @@ const struct subject_case thread_cases[] = {
 	{ "exits", exits },
 	{ "first_ends", first_ends },
 	{ "first_ends_by_thrd_exit", first_ends_by_thrd_exit },
+	{ "first_is_cancelled", first_is_cancelled },
 	{ "loads", loads },
 	{ NULL, NULL },
 };

@@ -4,7 +4,7 @@
 //! about its workers.
 
 use crate::{names::Names, policy::Watched, settings, stats::Stats};
-use libc::pthread_t;
+use libc::{c_int, pthread_t};
 use std::{
     cell::Cell,
     collections::HashMap,
@@ -58,12 +58,30 @@ pub(crate) fn makes_own_threads() -> bool {
     MAKES_OWN.get()
 }
 
-/// The threads that are made by this are those of this library.
+/// The threads that are made by this are those of this library. A cancellation of the calling
+/// thread waits until they are made.
 pub(crate) fn make_own_threads<R>(make: impl FnOnce() -> R) -> R {
+    let cancel_state = set_cancel_state(PTHREAD_CANCEL_DISABLE);
+
     MAKES_OWN.set(true);
     let result = make();
     MAKES_OWN.set(false);
+    set_cancel_state(cancel_state);
     result
+}
+
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+fn set_cancel_state(state: c_int) -> c_int {
+    let mut before = 0;
+
+    // SAFETY: The call writes the former state, and fails for no valid state.
+    unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
 }
 
 /// The process, or that of which this is a copy.
