@@ -103,8 +103,10 @@ pub(crate) fn enter() {
     }
     if let Some(worker) = umcg::handle() {
         let member = Member { worker, class };
-        process.with_threads(|threads| threads.members.insert(own_thread(), member));
-        process.stats.class(class).threads.add(1);
+        process.with_threads(|threads| {
+            threads.members.insert(own_thread(), member);
+            process.stats.class(class).threads.add(1);
+        });
     }
     set_value(process);
     // Another thread may have named it before it was to be found.
