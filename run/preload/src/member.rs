@@ -4,10 +4,11 @@
 
 use crate::{
     process::{self, Member, Process},
-    real, report,
+    real, report, settings,
 };
 use libc::{c_char, c_int, c_ulong, c_void, pthread_key_t, pthread_t};
 use std::{ffi::CStr, mem, ptr, sync::OnceLock};
+use umcg_run_options::DEFAULT_PRIORITY;
 
 /// Its value is the process of a thread that the program has made, or the address of `FIRST`. It
 /// has a low number, so that its destructor is called before most others, and takes no memory.
@@ -139,10 +140,10 @@ fn class_of_own_name(process: &Process) -> u8 {
 /// The class of a thread with this name, which ends at a zero.
 fn class_of(process: &Process, name: &[u8]) -> u8 {
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-
     let name = String::from_utf8_lossy(name);
+    let priority = settings::get().map_or(DEFAULT_PRIORITY, |it| it.priority_of(&name));
 
-    process.with_threads(|threads| threads.names.class_of(&name))
+    process.with_threads(|threads| threads.names.class_of(&name, priority))
 }
 
 /// Sets the class of a thread, if it is a worker.
