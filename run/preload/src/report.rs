@@ -18,7 +18,7 @@ use std::{
 /// At this signal figures are shown. The kernel never sends it, and hardly a program does.
 const SIGNAL: i32 = libc::SIGSTKFLT;
 
-/// How often figures were wanted.
+/// How often something was wanted: figures, and in the end that there are no more.
 static WANTED: AtomicU32 = AtomicU32::new(0);
 
 /// They are not any more.
@@ -73,6 +73,7 @@ pub(crate) fn serve_signal(process: &'static Process) {
 }
 
 fn start_thread(process: &'static Process) {
+    // Relaxed: the thread looks again.
     let seen = WANTED.load(Ordering::Relaxed);
     let body = move || serve(process, seen);
     // SAFETY: A structure of numbers, for which zero is a value.
@@ -92,25 +93,26 @@ fn start_thread(process: &'static Process) {
 
 /// Ends the thread that prints figures.
 pub(crate) fn end() {
-    // Release: pairs with the acquire in `serve()`.
-    ENDS.store(true, Ordering::Release);
-    // Relaxed: a change is all that counts.
-    WANTED.fetch_add(1, Ordering::Relaxed);
+    // Relaxed: published by the change of `WANTED`.
+    ENDS.store(true, Ordering::Relaxed);
+    // Release: pairs with the acquire in `serve()`: who sees the change sees the end, and does not
+    // wait for another one.
+    WANTED.fetch_add(1, Ordering::Release);
     futex(libc::FUTEX_WAKE, 1);
 }
 
 fn serve(process: &Process, mut seen: u32) {
-    // Acquire: pairs with the release in `end()`.
-    while !ENDS.load(Ordering::Acquire) {
-        // Relaxed: a change is all that counts.
-        let wanted = WANTED.load(Ordering::Relaxed);
+    loop {
+        // Acquire: pairs with the release in `end()`.
+        let wanted = WANTED.load(Ordering::Acquire);
+        // Relaxed: see `end()`.
+        if ENDS.load(Ordering::Relaxed) {
+            return;
+        }
         if wanted == seen {
             futex(libc::FUTEX_WAIT, seen);
-            continue;
-        }
-        seen = wanted;
-        // Acquire: as above.
-        if !ENDS.load(Ordering::Acquire) {
+        } else {
+            seen = wanted;
             print(process);
         }
     }
