@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -316,8 +317,10 @@ static void *be_adder(void *argument)
 static int stays(char **arguments)
 {
 	char line[16];
+	struct sigaction action;
 
 	(void)arguments;
+	CHECK(!sigaction(SIGSTKFLT, NULL, &action) && action.sa_flags & SA_ONSTACK);
 	join(start(be_adder, NULL));
 	printf("begun\n");
 	fflush(stdout);

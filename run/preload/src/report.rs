@@ -31,7 +31,8 @@ pub(crate) fn listen() {
 
     // CAST: Handlers are passed as numbers.
     action.sa_sigaction = want as extern "C" fn(i32) as libc::sighandler_t;
-    action.sa_flags = libc::SA_RESTART;
+    // The stacks that a program gives its threads may have no room for a handler.
+    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: The call reads the structure. The handler does only what handlers may do.
     unsafe { libc::sigaction(SIGNAL, &raw const action, ptr::null_mut()) };
 }
