@@ -10,7 +10,7 @@ use std::{
     env,
     ffi::OsString,
     io,
-    os::unix::process::CommandExt,
+    os::unix::{ffi::OsStrExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{self, ExitCode},
     time::Duration,
@@ -177,8 +177,7 @@ fn library() -> Result<PathBuf, Failure> {
     let failed = |text: String| (FAILED, text);
     let own = env::current_exe().map_err(|e| failed(format!("where am I? {e}")))?;
     let folder = own.parent().unwrap_or(&own);
-
-    [
+    let library = [
         folder.join(LIBRARY),
         folder.join("../lib/umcg").join(LIBRARY),
     ]
@@ -189,7 +188,25 @@ fn library() -> Result<PathBuf, Failure> {
             "{LIBRARY} is not installed beside {}",
             own.display()
         ))
-    })
+    })?;
+
+    if can_be_preloaded(&library) {
+        return Ok(library);
+    }
+    Err(failed(format!(
+        "{}: LD_PRELOAD takes no path with a space, ':' or '$'",
+        library.display()
+    )))
+}
+
+/// Whether the dynamic linker takes this path as it is: the first two separate paths, the last one
+/// begins a variable.
+fn can_be_preloaded(library: &Path) -> bool {
+    !library
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .any(|byte| b" :$".contains(byte))
 }
 
 /// Returns if it fails only.
@@ -298,4 +315,17 @@ fn preload(library: PathBuf) -> OsString {
         list.push(others);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_the_dynamic_linker_would_change_are_refused() {
+        assert!(can_be_preloaded(Path::new("/usr/lib/umcg/libumcg_run.so")));
+        for path in ["/my tools/a.so", "/a:b/a.so", "/$LIB/a.so"] {
+            assert!(!can_be_preloaded(Path::new(path)), "{path}");
+        }
+    }
 }
