@@ -336,12 +336,18 @@ static void become_nobody(void)
 		_exit(97);
 }
 
+/* UMCG is not available after this preparation; the program runs as it is if that is wanted. */
+#define EXPECT_UNAVAILABLE(preparation, reason) do {				\
+	prepare = preparation;							\
+	EXPECT_EQ(FAILED, TRY(SUBJECT, "many"));				\
+	EXPECT_SAYS(reason);							\
+	EXPECT_RUNS("--if-possible", SUBJECT, "many");				\
+} while (0)
+
 TEST_F(run, a_user_without_permission_is_told)
 {
-	prepare = become_nobody;
-	EXPECT_EQ(FAILED, TRY(SUBJECT, "many"));
-	EXPECT_SAYS("umcg-run: no permission to open /dev/umcg: this user is not in the group");
-	EXPECT_RUNS("--if-possible", SUBJECT, "many");
+	EXPECT_UNAVAILABLE(become_nobody,
+			   "umcg-run: no permission to open /dev/umcg: this user is not in the group");
 }
 
 static void refuse_registration(void)
@@ -352,10 +358,7 @@ static void refuse_registration(void)
 
 TEST_F(run, a_filter_of_system_calls_is_named)
 {
-	prepare = refuse_registration;
-	EXPECT_EQ(FAILED, TRY(SUBJECT, "many"));
-	EXPECT_SAYS("a seccomp filter is active");
-	EXPECT_RUNS("--if-possible", SUBJECT, "many");
+	EXPECT_UNAVAILABLE(refuse_registration, "a seccomp filter is active");
 }
 
 TEST_F(run, privileged_programs_are_refused)
