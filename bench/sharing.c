@@ -35,7 +35,7 @@ static void measure_pair(const struct pair_kind *like)
 
 	kind.leave = stop_here;
 	if (!pair_measure(&kind, &samples))
-		bench_die("%s: this kernel does not have it", kind.row);
+		bench_die("this kernel does not have it");
 }
 
 /* Workers that pass a token through pipes; each step blocks one and wakes the other one. */
@@ -117,7 +117,6 @@ static void serve_direct(struct side *first, struct side *second)
 }
 
 static const struct pair_kind workers_pair = {
-	.row = "block_and_wake",
 	.open = workers_open,
 	.enter = worker_enter,
 	.swap = pass_token,
@@ -125,7 +124,6 @@ static const struct pair_kind workers_pair = {
 };
 
 static const struct pair_kind direct_pair = {
-	.row = "direct_block_and_wake",
 	.open = workers_open,
 	.enter = direct_enter,
 	.swap = pass_token,
@@ -150,13 +148,23 @@ static void measure_registration(void)
 	raise(SIGSTOP);
 }
 
-/*
- * The first ones are what the kernel does with plain threads while the module watches the
- * scheduler; NULL is the registration.
- */
-static const struct pair_kind *const kinds[] = {
-	&futex_pair, &pipe_pair, &server_swap_pair, &worker_swap_pair, &run_yield_pair,
-	&workers_pair, &direct_pair, NULL,
+/* During the first ones nobody is registered: the module does not watch the scheduler. */
+#define UNWATCHED 2
+
+static const struct {
+	const char *name;
+	const struct pair_kind *pair;
+} kinds[] = {
+	{ "futex", &futex_pair },
+	{ "pipe", &pipe_pair },
+	{ "watched_pipe", &pipe_pair },
+	{ "server_swap", &server_swap_pair },
+	{ "worker_swap", &worker_swap_pair },
+	{ "run_yield", &run_yield_pair },
+	{ "block_and_wake", &workers_pair },
+	{ "direct_block_and_wake", &direct_pair },
+	/* The registration */
+	{ "register_unregister", NULL },
 };
 
 /* Nobody runs it; but the module is called at each switch as long as there is one. */
@@ -169,6 +177,14 @@ static void *idle_worker(void *argument)
 	return NULL;
 }
 
+static void have_scheduler_watched(void)
+{
+	umcg_open();
+	bench_thread(idle_worker, NULL);
+	while (!group.idle_workers)
+		sleep_us(1000);
+}
+
 static pid_t measure_in_process(unsigned int number, unsigned int set)
 {
 	pid_t process = fork();
@@ -179,8 +195,8 @@ static pid_t measure_in_process(unsigned int number, unsigned int set)
 	if (!process) {
 		group.idle_workers = 0;
 		sharing_sets[set] = 1;
-		if (kinds[number])
-			measure_pair(kinds[number]);
+		if (kinds[number].pair)
+			measure_pair(kinds[number].pair);
 		else
 			measure_registration();
 		_exit(1);
@@ -196,14 +212,14 @@ int main(int argc, char *argv[])
 	unsigned int set = 1;
 
 	bench_begin(argc, argv);
-	umcg_open();
-	bench_thread(idle_worker, NULL);
-	while (!group.idle_workers)
-		sleep_us(1000);
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++, set += 2) {
-		pid_t first = measure_in_process(i, set), second = measure_in_process(i, set + 1);
+		pid_t first, second;
 
-		printf("kind %u %s\n", set, kinds[i] ? kinds[i]->row : "register_unregister");
+		if (i == UNWATCHED)
+			have_scheduler_watched();
+		first = measure_in_process(i, set);
+		second = measure_in_process(i, set + 1);
+		printf("kind %u %s\n", set, kinds[i].name);
 		kill(first, SIGKILL);
 		kill(second, SIGKILL);
 		waitpid(first, NULL, 0);
