@@ -9,18 +9,9 @@
  * way the address of the block, how many instructions it has, the address that the
  * way begins with, or zero in user space and modules, and how often it was executed.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "plugin.h"
 
-#include "qemu_plugin.h"
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 4;
-
-/* Where x86_64 has the kernel itself: above user space, below the modules. */
-#define KERNEL_BEGIN	(1ULL << 63)
+/* Where x86_64 has the modules: above the kernel itself. */
 #define MODULES_BEGIN	0xffffffffc0000000ULL
 
 /* How often a block was executed by one way. */
@@ -39,21 +30,10 @@ struct block {
 };
 
 static struct block *blocks;
-static uint64_t begin_address, end_address;
-static const char *out_path;
 static unsigned long begins;
 static bool counting;
 /* The beginning of the way that the guest is on, or zero outside the kernel itself. */
 static uint64_t way_begin;
-
-static void *allocate(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
 
 static void count(struct block *block)
 {
@@ -123,15 +103,7 @@ __attribute__((visibility("default")))
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
 {
 	(void)info;
-	for (int i = 0; i < argc; i++) {
-		if (!strncmp(argv[i], "begin=", 6))
-			begin_address = strtoull(argv[i] + 6, NULL, 16);
-		else if (!strncmp(argv[i], "end=", 4))
-			end_address = strtoull(argv[i] + 4, NULL, 16);
-		else if (!strncmp(argv[i], "out=", 4))
-			out_path = strdup(argv[i] + 4);
-	}
-	if (!begin_address || !end_address || !out_path)
+	if (!read_arguments(argc, argv, NULL, NULL))
 		return -1;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, is_translated);
 	qemu_plugin_register_atexit_cb(id, write_counts, NULL);

@@ -8,17 +8,8 @@
  * At the end it writes to out=: for each set how often counting has begun, and for each set,
  * line and instruction that has stored there how often.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "plugin.h"
 
-#include "qemu_plugin.h"
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 4;
-
-#define KERNEL_BEGIN	(1ULL << 63)
 #define LINE		64
 /* As in sharing.c. */
 #define SETS		64
@@ -33,20 +24,10 @@ struct store {
 };
 
 static struct store *buckets[BUCKETS];
-static uint64_t begin_address, end_address, sets_address;
-static const char *out_path;
+static uint64_t sets_address;
 static unsigned long begins[SETS];
 static unsigned int set;
 static bool counting;
-
-static void *allocate(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
 
 static void count(uint64_t line, uint64_t instruction)
 {
@@ -132,17 +113,7 @@ __attribute__((visibility("default")))
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
 {
 	(void)info;
-	for (int i = 0; i < argc; i++) {
-		if (!strncmp(argv[i], "begin=", 6))
-			begin_address = strtoull(argv[i] + 6, NULL, 16);
-		else if (!strncmp(argv[i], "end=", 4))
-			end_address = strtoull(argv[i] + 4, NULL, 16);
-		else if (!strncmp(argv[i], "sets=", 5))
-			sets_address = strtoull(argv[i] + 5, NULL, 16);
-		else if (!strncmp(argv[i], "out=", 4))
-			out_path = strdup(argv[i] + 4);
-	}
-	if (!begin_address || !end_address || !sets_address || !out_path)
+	if (!read_arguments(argc, argv, "sets=", &sets_address))
 		return -1;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, is_translated);
 	qemu_plugin_register_atexit_cb(id, write_counts, NULL);
