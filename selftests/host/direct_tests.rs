@@ -158,13 +158,16 @@ fn the_server_with_the_lowest_number_is_taken_first() {
     assert_eq!(group.set(), 0);
 }
 
+/// Each queues a worker where a server finds it.
+const QUEUES: [fn(&Group); 3] = [
+    |group| group.idle_workers.store(64, Relaxed),
+    |group| group.queued.store(1, Relaxed),
+    |group| assert!(push_ready(group, 5)),
+];
+
 #[test]
 fn a_server_is_not_put_back_while_a_worker_is_queued() {
-    for queue in [
-        (|group| group.idle_workers.store(64, Relaxed)) as fn(&Group),
-        |group| group.queued.store(1, Relaxed),
-        |group| assert!(push_ready(group, 5)),
-    ] {
+    for queue in QUEUES {
         let group = Group::new();
         queue(&group);
 
@@ -189,12 +192,8 @@ fn a_worker_that_wakes_takes_a_server_unless_others_are_queued() {
 }
 
 #[test]
-fn a_watcher_is_told_of_workers_in_any_queue() {
-    for queue in [
-        (|group| group.idle_workers.store(64, Relaxed)) as fn(&Group),
-        |group| group.queued.store(1, Relaxed),
-        |group| assert!(push_ready(group, 5)),
-    ] {
+fn a_watcher_is_woken_for_workers_in_any_queue() {
+    for queue in QUEUES {
         let group = Group::new();
 
         queue(&group);
