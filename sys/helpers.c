@@ -216,7 +216,7 @@ noinline bool umcg_wait_for_memory(unsigned int ms)
 
 bool umcg_is_dying(void)
 {
-	/* Of a signal that is being sent meanwhile the sender tells the task afterwards. */
+	/* Races with a sender, which wakes the task after it has made the signal pending. */
 	return data_race(fatal_signal_pending(current)) ||
 	       current->flags & (PF_POSTCOREDUMP | PF_EXITING) ||
 	       READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT;
