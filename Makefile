@@ -61,7 +61,9 @@ ifdef KDIR
 	@qemu/check-kdir.sh $(KDIR)
 	@$(MAKE) $(quiet) $(jobs) -C $(KDIR) $(llvm) $(rust_tools) M=$(rust_module) modules
 else
-	@kdir=$(kdir) && kind=$$(cat "$$(dirname "$$kdir")/kind" 2>/dev/null); \
+	@[ -e '$(M)/Kbuild' ] || [ -e '$(M)/Makefile' ] || \
+		{ echo "error: M=$(M) is no folder of a module: it has no Kbuild" >&2; exit 1; }
+	@kdir=$(kdir) && kind=$$(cat "$$(dirname "$$kdir")/kind" 2>/dev/null || true) && \
 		folder=$(build)/rust_module$${kind:+-$$kind} && rm -rf "$$folder" && \
 		mkdir -p "$$folder" && cp -r '$(M)'/. "$$folder" && \
 		$(in_root) make KDIR="$$kdir" rust-module && \
