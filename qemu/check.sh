@@ -133,7 +133,9 @@ else
 fi
 programs=(selftests tutorial runner rust-module)
 # There is no std of the other architecture to build it with.
-[[ -n $foreign ]] || programs+=(crate run-guest)
+[[ -n $foreign ]] || programs+=(crate)
+# Nor are there the crates of umcg-run in another suite.
+[[ -n $variant ]] || programs+=(run-guest)
 stage "programs" make "${programs[@]}" || built=false
 # They take a while, and other tests do not need them.
 if [[ -z $variant && ( -z $pattern || $pattern == *tools* ) ]]; then
