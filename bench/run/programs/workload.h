@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Set when the time is over. */
+/* Set when the time limit is reached. */
 extern atomic_bool stop;
 
 /* Reads the first two arguments. */
@@ -55,7 +55,7 @@ size_t waits_print(const char *name, struct waits *const waits[], unsigned int t
 void workload_start(unsigned int threads, void *(*body)(void *number));
 void workload_ready(void);
 
-/* Sleeps until the time is over, sets @stop, waits for the threads, and returns the seconds. */
+/* Sleeps until the time limit is reached, sets @stop, joins the threads, returns the seconds. */
 double workload_wait(void);
 
 #endif
