@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads of OpenMP that multiply matrices, each by the threads of OpenBLAS, and meet at a barrier:
- * two runtimes that know nothing of each other. Who waits spins, or sleeps if OMP_WAIT_POLICY says
- * so. The library is that of the third argument.
+ * Threads of OpenMP that multiply matrices with OpenBLAS and meet at a barrier, where they spin, or
+ * sleep if OMP_WAIT_POLICY=passive. The matrices are so small that OpenBLAS multiplies each pair
+ * with one thread: from 81 rows on it takes two, which wait for each other by spinning. The third
+ * argument names the library.
  */
 #include <dlfcn.h>
 #include <math.h>

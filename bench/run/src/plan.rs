@@ -217,7 +217,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "openblas",
-        title: "4 threads of OpenMP, each with those of OpenBLAS",
+        title: "4 threads of OpenMP that call OpenBLAS",
         work: Work::Workload(
             "blas",
             &["/usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0"],
