@@ -23,7 +23,7 @@ const FOLDER: &str = "/bench/run";
 
 /// How much longer a workload may take than five times its time.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often somebody looks whether it has ended.
+/// How often it is checked whether it has ended.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Runs the rows whose names contain the pattern, or one of several with commas between them, and
@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 ///
-/// What was not possible, for people.
+/// What was not possible, as a message.
 pub fn run(output: &str, pattern: &str) -> Result<(), String> {
     let rows: Vec<_> = ROWS
         .iter()
@@ -61,7 +61,7 @@ fn write(file: &mut File, line: &str) -> Result<(), String> {
 }
 
 fn say(text: &str) {
-    // Nobody may read it.
+    // A message that cannot be printed is lost; the results go to the file.
     let _ = writeln!(io::stdout(), "{text}");
 }
 
@@ -75,7 +75,7 @@ fn run_row(row: &Row, loops: u64, file: &mut File) -> Result<(), String> {
             let results = match run_once(row, rival, loops) {
                 Ok(results) => results,
                 Err(error) => {
-                    // The others are worth to be known all the same.
+                    // The other results still count.
                     say(&format!("# {}, {}: {error}", row.name, rival.title));
                     write(file, &format!("failed {} {}", row.name, rival.name))?;
                     continue;
@@ -166,8 +166,8 @@ fn output(mut child: Child, limit: Duration) -> Result<Output, String> {
     }
 }
 
-/// Programs inherit the slice of this thread.
-fn with_slice<R>(rival: &Rival, start: impl FnOnce() -> io::Result<R>) -> Result<R, String> {
+/// Programs inherit the slice of this thread: that of the process is checked.
+fn with_slice(rival: &Rival, start: impl FnOnce() -> io::Result<Child>) -> Result<Child, String> {
     let ns = match rival.start {
         Start::Sliced(ns) => ns,
         Start::Plain | Start::Umcg(_) => 0,
@@ -176,7 +176,15 @@ fn with_slice<R>(rival: &Rival, start: impl FnOnce() -> io::Result<R>) -> Result
     slice::set(ns).map_err(|error| format!("sched_setattr: {error}"))?;
     let result = start();
     slice::set(0).map_err(|error| format!("sched_setattr: {error}"))?;
-    result.map_err(|error| error.to_string())
+    let mut child = result.map_err(|error| error.to_string())?;
+    match slice::of(child.id()) {
+        Ok(found) if ns == 0 || found == ns => Ok(child),
+        found => {
+            child.kill().map_err(|error| error.to_string())?;
+            child.wait().map_err(|error| error.to_string())?;
+            Err(format!("its slice is {found:?}, not {ns} ns"))
+        }
+    }
 }
 
 fn run_server(

@@ -4,7 +4,7 @@
 //!
 //! `bench-run guest FILE [PATTERN]` runs the workloads, in the guest; `bench-run report FILE FOLDER`
 //! prints the table of such a file, and writes `run.json` and `run.svg`. Without FOLDER it only
-//! prints.
+//! prints. It fails if a round has failed.
 
 mod guest;
 mod load;
@@ -48,5 +48,9 @@ fn report(file: &str, folder: Option<&Path>) -> Result<(), String> {
 
     print!("{}", report::table(&samples));
     write("run.json", &format!("{:#}\n", report::json(&samples)))?;
-    write("run.svg", &picture::draw(&samples))
+    write("run.svg", &picture::draw(&samples))?;
+    match samples.all_failures() {
+        0 => Ok(()),
+        failures => Err(format!("{failures} rounds failed")),
+    }
 }

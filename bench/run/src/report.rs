@@ -3,7 +3,7 @@
 //! The table, and `run.json`.
 
 use crate::{
-    plan::{Better, Key, Row, ROWS},
+    plan::{Better, Key, Rival, Row, ROWS},
     samples::Samples,
 };
 use serde_json::{json, Map, Value};
@@ -54,8 +54,18 @@ pub fn verdict(key: &Key, ratio: f64) -> &'static str {
     }
 }
 
-fn is_measured(samples: &Samples, row: &Row) -> bool {
-    !samples.measures(row.name).is_empty()
+/// Whether a row was run, even if all its rounds failed.
+fn was_run(samples: &Samples, row: &Row) -> bool {
+    !samples.measures(row.name).is_empty() || !failures(samples, row).is_empty()
+}
+
+/// The rivals with failed rounds, and how many.
+fn failures<'a>(samples: &Samples, row: &'a Row) -> Vec<(&'a Rival, usize)> {
+    row.rivals
+        .iter()
+        .map(|rival| (rival, samples.failures(row.name, rival.name)))
+        .filter(|(_, failures)| *failures != 0)
+        .collect()
 }
 
 /// A number with as many digits as mean something.
@@ -72,7 +82,7 @@ fn short(value: f64) -> String {
 pub fn table(samples: &Samples) -> String {
     let mut out = String::new();
 
-    for row in ROWS.iter().filter(|row| is_measured(samples, row)) {
+    for row in ROWS.iter().filter(|row| was_run(samples, row)) {
         let _ = writeln!(out, "{} ({})", row.title, row.name);
         for measure in samples.measures(row.name) {
             let _ = writeln!(
@@ -95,15 +105,12 @@ pub fn table(samples: &Samples) -> String {
                 }
             }
         }
-        for rival in row.rivals {
-            let failures = samples.failures(row.name, rival.name);
-            if failures != 0 {
-                let _ = writeln!(
-                    out,
-                    "  {}: {failures} of {} rounds failed",
-                    rival.title, row.rounds
-                );
-            }
+        for (rival, failures) in failures(samples, row) {
+            let _ = writeln!(
+                out,
+                "  {}: {failures} of {} rounds failed",
+                rival.title, row.rounds
+            );
         }
         out.push('\n');
     }
@@ -112,7 +119,7 @@ pub fn table(samples: &Samples) -> String {
         "{:<32}{:>9}{:>7}{:>7}  {:<8}compared with",
         "key", "ratio", "bar", "aim", ""
     );
-    for row in ROWS.iter().filter(|row| is_measured(samples, row)) {
+    for row in ROWS.iter().filter(|row| was_run(samples, row)) {
         for key in row.keys {
             let (value, verdict, name) = match ratio(samples, row, key) {
                 Some((value, name)) => (short(value), verdict(key, value), name),
@@ -132,8 +139,9 @@ pub fn table(samples: &Samples) -> String {
 pub fn json(samples: &Samples) -> Value {
     let mut ratios = Map::new();
     let mut rows = Map::new();
+    let mut failed = Map::new();
 
-    for row in ROWS.iter().filter(|row| is_measured(samples, row)) {
+    for row in ROWS.iter().filter(|row| was_run(samples, row)) {
         for key in row.keys {
             if let Some((value, name)) = ratio(samples, row, key) {
                 let rounded = (value * 1e4).round() / 1e4;
@@ -149,8 +157,15 @@ pub fn json(samples: &Samples) -> Value {
             .map(|rival| (rival.name.into(), values(samples, row, rival.name)))
             .collect();
         rows.insert(row.name.into(), rivals.into());
+        let failures: Map<_, _> = failures(samples, row)
+            .into_iter()
+            .map(|(rival, failures)| (rival.name.into(), failures.into()))
+            .collect();
+        if !failures.is_empty() {
+            failed.insert(row.name.into(), failures.into());
+        }
     }
-    json!({ "ratios": ratios, "rows": rows, "boot": samples.facts })
+    json!({ "ratios": ratios, "rows": rows, "failed_rounds": failed, "boot": samples.facts })
 }
 
 fn values(samples: &Samples, row: &Row, rival: &str) -> Value {
@@ -210,6 +225,17 @@ mod tests {
 
         assert!(table.contains("missed") && table.contains("umcg-run"));
         assert!(missing.contains("missing"));
+    }
+
+    #[test]
+    fn row_of_which_all_rounds_failed_is_shown() {
+        let samples = Samples::parse("failed redis umcg\nfailed redis eevdf\n").unwrap();
+        let table = table(&samples);
+
+        assert!(table.contains("umcg-run: 1 of 7 rounds failed"));
+        assert!(table.contains("EEVDF: 1 of 7 rounds failed"));
+        assert!(table.contains("redis_cost") && table.contains("missing"));
+        assert_eq!(json(&samples)["failed_rounds"]["redis"]["umcg"], 1);
     }
 
     #[test]

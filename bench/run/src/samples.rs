@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// The measurements of one boot.
 #[derive(Debug, Default)]
 pub struct Samples {
-    /// What is said about the boot.
+    /// Facts about the boot, by their names.
     pub facts: BTreeMap<String, String>,
     values: BTreeMap<[String; 3], Vec<f64>>,
     /// The measures of each row in the order in which they were found.
@@ -77,6 +77,11 @@ impl Samples {
         self.failures.get(&key).copied().unwrap_or_default()
     }
 
+    /// How many rounds of all rows have failed.
+    pub fn all_failures(&self) -> usize {
+        self.failures.values().sum()
+    }
+
     /// The values of all rounds, the least one first.
     pub fn rounds(&self, row: &str, rival: &str, measure: &str) -> Vec<f64> {
         let key = [row, rival, measure].map(String::from);
@@ -118,6 +123,7 @@ mod tests {
 
         assert_eq!(samples.failures("spin", "umcg"), 2);
         assert_eq!(samples.failures("spin", "eevdf"), 0);
+        assert_eq!(samples.all_failures(), 2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What needs the kernel's or the processor's own words: EEVDF slices, and calibrated loops.
+//! EEVDF slices, and calibrated loops.
 
 use std::{arch::asm, io, mem};
 
@@ -32,6 +32,28 @@ pub fn set(ns: u64) -> io::Result<()> {
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
     if result == 0 {
         Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The slice of a process, in nanoseconds.
+pub fn of(process: u32) -> io::Result<u64> {
+    let mut attributes = Attributes::default();
+    let size = mem::size_of::<Attributes>();
+
+    // SAFETY: The kernel writes at most `size` bytes to `attributes`, which are its size.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getattr,
+            process,
+            &raw mut attributes,
+            size,
+            0,
+        )
+    };
+    if result == 0 {
+        Ok(attributes.runtime)
     } else {
         Err(io::Error::last_os_error())
     }
