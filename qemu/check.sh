@@ -134,8 +134,8 @@ fi
 programs=(selftests tutorial runner rust-module)
 # There is no std of the other architecture to build it with.
 [[ -n $foreign ]] || programs+=(crate)
-# Nor are there the crates of umcg-run in another suite.
-[[ -n $variant ]] || programs+=(run-guest)
+# Nor are there the crates of umcg-run in another suite. boot.sh takes it for the same patterns.
+[[ -n $variant || ( -n $pattern && $pattern != '*' && $pattern != *run* ) ]] || programs+=(run-guest)
 stage "programs" make "${programs[@]}" || built=false
 # They take a while, and other tests do not need them.
 if [[ -z $variant && ( -z $pattern || $pattern == *tools* ) ]]; then
