@@ -204,7 +204,7 @@ static void wait_and_be_locked(struct umcg_thread *self)
 	umcg_wait(0, 0);
 }
 
-/* It is not in the call when its time is over, and whom that has woken has gone since. */
+/* The timeout expires outside of the call, when the task that it has woken has exited. */
 TEST_F(handler_end, a_wait_that_has_locked_the_worker_is_over_when_it_starts_again)
 {
 	struct umcg_thread other = {};

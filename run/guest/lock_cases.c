@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Locks: with one server, who has one runs on at the end of a slice, and gives way when it gives
- * it back. So a rival runs in between if, and only if, it should.
+ * Locks: with one server, the holder of one runs on at the end of a slice, and gives way when it
+ * unlocks. So a rival runs in between if, and only if, it should.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -210,7 +210,7 @@ static int spin(char **arguments)
 	return 0;
 }
 
-/* With one server and no slices: who is queued while another one runs, and who comes first then. */
+/* With one server and no slices: threads queue while another one runs; in which order they run. */
 #define CONTESTANTS 4
 
 static atomic_int tids[CONTESTANTS], places;

@@ -70,7 +70,7 @@ fn run_next_ready(group: &Group, server: &'static Thread) -> Option<&'static Thr
 }
 
 /// A worker that is LOCKED gives up its server, as the kernel does it for one that blocks: its next
-/// TID is who is to be woken then, if anybody.
+/// TID names the thread to wake then, if there is one.
 pub(crate) fn give_server_up(group: &Group, me: &Thread) {
     let next = switch::direct_server_of(group, me).and_then(|server| {
         run_next_ready(group, server).or_else(|| {
@@ -200,7 +200,7 @@ pub(crate) fn call(group: &Group, server: &Thread) -> bool {
         members::end_call(group, server);
     }
     drop(lists);
-    // Who puts it into the set now sees that it is called.
+    // Whoever puts it into the set now sees that it is called.
     group.direct.take_back(server.server_nr())
 }
 
@@ -220,7 +220,7 @@ fn bury_last_worker(group: &Group, me: &Thread) {
     }
 }
 
-/// The server is RUNNING again. Who calls it looks at that after the call, or it sees the call here.
+/// The server is RUNNING again. A caller checks that after the call, or the call is seen here.
 fn is_back(group: &Group, me: &Thread) {
     if me.is_called() {
         let lists = group.lists.lock();

@@ -75,7 +75,7 @@ pub(crate) fn bury(group: &Group) {
             continue;
         }
         unlink(group, &mut lists, member);
-        // Who finds another thread in this record sees that this one has left.
+        // A thread that finds another one in this record sees that this one has left.
         if let Some(server) = member.server.get() {
             server.running.remove(member);
         }

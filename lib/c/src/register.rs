@@ -248,7 +248,7 @@ fn part_from_server(me: &'static Thread) {
     }
 }
 
-/// In direct mode nobody hears of it: the server goes to another worker, or into the set.
+/// In direct mode no thread is notified: the server goes to another worker, or into the set.
 fn part_from_group(group: &Group, me: &'static Thread) {
     switch::hold(me);
     direct::give_server_up(group, me);

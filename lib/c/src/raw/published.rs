@@ -27,7 +27,7 @@ impl<T: Sync> Link<T> {
 
     /// Empties it, if the value is there.
     pub(crate) fn remove(&self, value: &'static T) {
-        // Release: who finds another value in this place sees what was done before. Nothing to be
+        // Release: a thread that finds another value here sees what was done before. Nothing to be
         // done if it is not there.
         let _ = self.0.compare_exchange(
             pointer(Some(value)),

@@ -4,8 +4,8 @@
 //! so does the kernel.
 //!
 //! A position is filled and popped by an exchange of its word, and counted in the ends after that,
-//! by whoever is there first. All is sequentially consistent: who queues a worker looks at the set
-//! of servers after that, and who puts a server into the set looks at the ring after that.
+//! by whoever is there first. All is sequentially consistent: a thread that queues a worker checks
+//! the set of servers after that, and one that puts a server into the set checks the ring after that.
 
 use super::direct::DirectGroup;
 use crate::{
@@ -115,7 +115,7 @@ impl DirectGroup {
         }
     }
 
-    /// Takes the first worker out: its TID, which may be any number. Who has it owns the worker.
+    /// Takes the first worker out: its TID, which may be any number. The caller owns the worker.
     pub(crate) fn pop_ready(&self) -> Option<u32> {
         let mut ends = self.ends();
 
