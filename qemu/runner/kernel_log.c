@@ -16,12 +16,14 @@
 
 /*
  * A report of KCSAN is from its title to a rule; functions of the module are marked. Each stack
- * begins with what is accessed where; an interrupt in it has interrupted the code below.
+ * begins with what is accessed where. The code below an interrupt was only interrupted, and that
+ * below the scheduler only slept while it did something for other tasks.
  */
 #define RACE "BUG: KCSAN:"
 #define RULE "=========="
 #define STACK " of "
 #define INTERRUPT " asm_"
+#define SCHEDULER " __schedule+"
 #define OURS "[umcg]"
 
 static int kmsg = -1;
@@ -88,7 +90,7 @@ static bool race_of_ours_ends(const char *message)
 	}
 	if (strstr(message, STACK))
 		race.is_interrupted = false;
-	race.is_interrupted |= !!strstr(message, INTERRUPT);
+	race.is_interrupted |= strstr(message, INTERRUPT) || strstr(message, SCHEDULER);
 	race.ours |= !race.is_interrupted && strstr(message, OURS);
 	if (!race.is_open || strncmp(message, RULE, strlen(RULE)))
 		return false;
