@@ -14,6 +14,9 @@ failed=0
 # The exit status of a test that cannot be made here.
 readonly SKIP=77
 
+# Seconds for a test, which takes up to 20 of them while the machine is busy.
+readonly LIMIT=120
+
 # test_case NAME COMMAND...: one line of the result, and the output of what failed.
 test_case()
 {
@@ -288,7 +291,7 @@ run_tests()
 	local name
 
 	for name in $("$programs/$1"); do
-		test_case "$2: $name" timeout 60 "$programs/$1" "$name"
+		test_case "$2: $name" timeout "$LIMIT" "$programs/$1" "$name"
 	done
 }
 
@@ -300,7 +303,8 @@ run_tests_in_groups()
 	for flags in 2 6 30; do
 		for name in $("$programs/$1" -a); do
 			test_case "$2, group flags $flags: $name" \
-				timeout 60 env CREW_GROUP_FLAGS=$flags "$programs/$1" "$name"
+				timeout "$LIMIT" env CREW_GROUP_FLAGS=$flags \
+				"$programs/$1" "$name"
 		done
 	done
 }
