@@ -16,7 +16,7 @@ struct direct_group {
 	struct umcg_thread *workers[DIRECT_WORKERS];
 	unsigned int worker_count;
 	_Atomic unsigned int left;
-	/* Taken from the kernel's list, oldest first; for who has the lock. */
+	/* Taken from the kernel's list, oldest first; protected by the lock. */
 	struct umcg_thread *taken[DIRECT_WORKERS];
 	unsigned int first, last;
 	pthread_mutex_t lock;

@@ -204,7 +204,7 @@ const struct pair_kind eventfd_pair = {
 	.close = eventfd_close,
 };
 
-/* A condition variable each; signalled with the mutex free, so that who wakes gets it at once. */
+/* A condition variable each; signalled with the mutex free, for the woken thread to get it at once. */
 
 struct place {
 	_Alignas(64) pthread_mutex_t lock;

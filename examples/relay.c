@@ -69,7 +69,7 @@ static void *serve(void *arg)
 	return arg;
 }
 
-/* The token is the number of rounds that are left. Who reads the last one closes the ring. */
+/* The token is the number of rounds that are left. The reader of the last one closes the ring. */
 static void *run(void *arg)
 {
 	struct runner *self = arg;

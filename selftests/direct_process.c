@@ -26,7 +26,7 @@
 #define AGAIN		"--register-again"
 #define EXIT		"--exit"
 #define STACK_SIZE	(256 * 1024)
-/* Who is not to run has this long to run. */
+/* A worker that must not run has this long to run. */
 #define STILL_MS	50
 #define ROUNDS		3
 
@@ -419,7 +419,7 @@ TEST_F(direct_stop, tracer_stops_a_thread_and_lets_it_go)
 		ASSERT_EQ(0, ptrace(PTRACE_SEIZE, tid, NULL, NULL));
 		ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
 		ASSERT_TRUE(WIFSTOPPED(changes_soon(tid, 0)));
-		/* Whoever is woken up for that, but to be held again, is where it was. */
+		/* A worker that is woken up for that, to be held again, is where it was. */
 		if (variant->who == QUEUED)
 			EXPECT_EQ(word, state_word(&self->thread->task));
 		ASSERT_EQ(0, ptrace(PTRACE_DETACH, tid, NULL, NULL));

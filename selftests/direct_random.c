@@ -252,7 +252,7 @@ static void watch_queue(struct umcg_thread *self)
 		if (atomic_compare_exchange_strong(watcher, &own, 0)) {
 			state_must_change(&self->task, IDLE, RUNNING);
 		} else {
-			/* Whoever has taken it out starts us. */
+			/* The thread that has taken it out starts us. */
 			if (state_of(&self->task) == IDLE && umcg_wait(0, realtime_in_ms(SOON_MS)))
 				fault("the watcher was taken out and not started");
 			test->watched++;
@@ -312,7 +312,7 @@ FIXTURE_SETUP(direct_random)
 	ASSERT_TRUE(direct_init(&self->direct, variant->flags));
 	self->direct.fills_ring = variant->fills_ring;
 	self->direct.critical = true;
-	/* Whoever is not started when there is work is missed. */
+	/* A server that is not started when there is work is missed. */
 	self->direct.idle_ms = 1000 * A_DAY;
 	for (int i = 0; i < WORKERS; i++)
 		ASSERT_EQ(0, pipe(self->pipes[i]));

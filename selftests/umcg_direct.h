@@ -31,7 +31,7 @@ void direct_worker_start(struct umcg_thread *self, struct direct *direct,
 struct direct *direct_of(struct umcg_thread *self);
 uint32_t direct_nr(struct umcg_thread *server);
 
-/* Who has run under this server last, or NULL. */
+/* The worker that has run under this server last, or NULL. */
 struct umcg_thread *direct_running_thread(struct direct *direct, uint32_t nr);
 
 /*

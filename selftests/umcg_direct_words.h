@@ -9,7 +9,7 @@
 
 #define DIRECT_THREADS	32
 
-/* A group, and who is in it. */
+/* A group and its members. */
 struct direct {
 	struct umcg_direct_group *words;
 	/* Its threads, found by TID. */

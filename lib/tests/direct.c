@@ -194,7 +194,7 @@ static void a_server_looks_again_before_it_sleeps(void)
 	be_server_no_more();
 }
 
-/* Who calls it has seen it idle, but it has seen the wake-up and is back before it is called. */
+/* The caller has seen it idle, but it has seen the wake-up and is back before it is called. */
 static void a_server_that_is_back_is_not_called(void)
 {
 	be_server(UMCG_GROUP_DIRECT);

@@ -55,7 +55,7 @@ static void serve(struct umcg_thread *self)
 	}
 }
 
-/* In direct mode: whoever wakes takes a server by itself, and some are left over to be run. */
+/* In direct mode: a worker that wakes takes a server by itself; some are left over to be run. */
 static void serve_directly(struct umcg_thread *self)
 {
 	for (;;) {

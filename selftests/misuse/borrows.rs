@@ -30,7 +30,7 @@ mod current_across_calls {
     }
 }
 
-// fails with E0596: who is given a look at the current record cannot detach it
+// fails with E0596: a caller that borrows the current record cannot detach it
 mod detach_by_a_task_work {
     use crate::{
         sys::{
@@ -146,7 +146,7 @@ mod deferred_on_the_stack {
     }
 }
 
-// fails with E0382: a task work is queued by who has the record, and it is given once
+// fails with E0382: a task work is queued by the owner of the record, and is given once
 mod context_used_twice {
     use crate::{
         sys::{

@@ -9,7 +9,7 @@
  * nobody is queued, or spins until nobody is queued, perhaps in a critical section at
  * first, or leaves. OPS is how often workers do anything but leave, in all. The servers
  * run what is queued. With DEATH, server 1 may stop waiting and wait again, or exit
- * where it waits. With WATCH, a watcher kicks whoever spins when a worker is queued and
+ * where it waits. With WATCH, a watcher kicks any worker that spins when a worker is queued and
  * no server is idle. With FIFO the kernel fills the ring, else the servers do. With
  * FINE, servers take workers off the list in smaller steps. SERVERS may be 1.
  *
@@ -398,7 +398,7 @@ end_waits:	if
 
 inline run_worker()
 {
-	/* Who has left one somewhere, or has been started by one that gave way, passes on. */
+	/* A server that has left one somewhere, or was started by one that gave way, passes on. */
 	look();
 	if
 	:: found -> found = 0; start_idle_server()
@@ -491,7 +491,7 @@ proctype Worker(byte me)
 	:: else								\
 	fi
 
-/* A registered task without a number: when it is started, it kicks whoever spins. */
+/* A registered task without a number: when it is started, it kicks any worker that spins. */
 proctype Watcher(byte me)
 {
 	bit found;

@@ -18,7 +18,7 @@
  * A step is what is atomic here, or a single statement. Every step changes or looks
  * at one thing that others change at the same time, except that steps are joined
  * - where the comment at the place says why;
- * - the change of a word to RUNNING with the wake-up that follows it: who is woken
+ * - the change of a word to RUNNING with the wake-up that follows it: a task that is woken
  *   too late has not slept, or looks at its word once more;
  * - where a word is looked at and replaced by the same task and only that task may
  *   change it then, which is asserted where others change words.

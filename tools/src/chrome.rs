@@ -102,8 +102,8 @@ fn of_thread(thread: &Thread, place: usize, origin: u64) -> Vec<Value> {
     events
 }
 
-/// An arrow from who wakes to who is woken. It begins at a mark: Perfetto draws an arrow from the
-/// end of what it begins at, and that of the state of who wakes may come much later.
+/// An arrow from the waker to the woken thread. It begins at a mark: Perfetto draws an arrow from
+/// the end of what it begins at, and that of the waker's state may come much later.
 fn of_wake(wake: &Wake, number: usize, origin: u64) -> [Value; 3] {
     let at = wake.at - origin;
     let end = |phase, tid| {

@@ -76,7 +76,7 @@ pub struct Event {
     pub tid: u32,
     /// Of which process.
     pub tgid: u32,
-    /// What the thread is called, if it has told of this itself and the tracer knows its name.
+    /// The name of the thread, if the event is its own and the tracer knows the name.
     pub comm: String,
     /// What.
     pub what: What,

@@ -97,9 +97,9 @@ pub struct Thread {
 pub struct Wake {
     /// When.
     pub at: u64,
-    /// Who wakes, and its process.
+    /// The waker.
     pub from: u32,
-    /// Who is woken.
+    /// The woken thread.
     pub to: u32,
     /// The process of both.
     pub tgid: u32,
@@ -110,7 +110,7 @@ pub struct Wake {
 pub struct Timeline {
     /// By process, servers first, in the order in which they came.
     pub threads: Vec<Thread>,
-    /// In the order in which they were told of.
+    /// In the order of their events.
     pub wakes: Vec<Wake>,
     /// How many events are missing.
     pub lost: u64,
@@ -217,7 +217,7 @@ impl Builder {
         }
     }
 
-    /// Ends all spans, and forgets who has none.
+    /// Ends all spans, and drops threads that have none.
     pub fn finish(mut self) -> Timeline {
         let alive: Vec<_> = self.alive.keys().copied().collect();
 

@@ -88,7 +88,7 @@ impl Instance {
     }
 
     /// Hands over what has been traced since. Does not wait for more, and comes back after
-    /// [`AT_ONCE`] bytes: who is traced may be faster than we are. Returns whether all has
+    /// [`AT_ONCE`] bytes: the traced threads may be faster than we are. Returns whether all has
     /// been read.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 //! Groups in direct mode: a server is woken only when there is something to decide.
 //!
 //! A server is RUNNING; or IDLE and in the set, where it waits for work; or IDLE and has a worker.
-//! Whoever takes it out of the set owns it, and gives it a worker or starts it. A worker that
-//! blocks, or waits, passes its server on to the first worker of the ring, or puts it into the set;
-//! so a server sleeps for as long as nobody is queued elsewhere.
+//! The thread that takes it out of the set owns it, and gives it a worker or starts it. A worker
+//! that blocks, or waits, passes its server on to the first worker of the ring, or puts it into the
+//! set; so a server sleeps for as long as nobody is queued elsewhere.
 //!
 //! The ring is filled where first come, first served will do: by the kernel, and from the list of
 //! the library. A worker is in it as one that the kernel may run at any moment: IDLE without any bit
@@ -239,7 +239,7 @@ pub(crate) fn poll(group: &Group, me: &Thread) -> Result<(), Errno> {
 
     me.task.turn(RUNNING, IDLE);
     me.task.set_next_tid(0);
-    // Whoever wakes it either sees that it is idle, or has left the wake-up before this look.
+    // A waker either sees that it is idle, or has left the wake-up before this look.
     if group
         .direct
         .put_unless(nr, || group.direct.has_workers() || me.has_wakeup())

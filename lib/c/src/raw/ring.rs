@@ -4,7 +4,7 @@
 //! so does the kernel.
 //!
 //! A position is filled and popped by an exchange of its word, and counted in the ends after that,
-//! by whoever is there first. All is sequentially consistent: a thread that queues a worker checks
+//! by the first thread to get there. All is sequentially consistent: a thread that queues a worker checks
 //! the set of servers after that, and one that puts a server into the set checks the ring after that.
 
 use super::direct::DirectGroup;
