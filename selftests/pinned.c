@@ -66,21 +66,21 @@ static char *map_aligned(size_t size, int flags, int fd)
 	return memory == place ? memory : NULL;
 }
 
-static char *map_anonymous(size_t size, int advice)
+static char *map_page(size_t size)
 {
 	char *memory = map_aligned(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
-	return memory && !madvise(memory, size, advice) ? memory : NULL;
-}
-
-static char *map_page(size_t size)
-{
-	return map_anonymous(size, MADV_NOHUGEPAGE);
+	/* Fails on a kernel without huge pages, such as a real-time one. */
+	if (memory)
+		madvise(memory, size, MADV_NOHUGEPAGE);
+	return memory;
 }
 
 static char *map_transparent(size_t size)
 {
-	return map_anonymous(size, MADV_HUGEPAGE);
+	char *memory = map_aligned(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	return memory && !madvise(memory, size, MADV_HUGEPAGE) ? memory : NULL;
 }
 
 static char *map_folio(size_t size)
