@@ -65,10 +65,11 @@ fn try_update(
         let Some(new) = new(old) else {
             return Some(None);
         };
-        match replace(word, old, new) {
-            Ok(()) => return Some(Some(old)),
-            Err(now) => old = now,
+        if replace(word, old, new).is_ok() {
+            return Some(Some(old));
         }
+        // Acquire, which an exchange that fails is not: `new` may read what the word publishes.
+        old = load(word);
     }
     None
 }

@@ -40,4 +40,5 @@ mod world;
 
 mod direct_scenarios;
 mod found;
+mod publication;
 mod scenarios;
