@@ -12,6 +12,7 @@ use crate::{
     sys::{abi, device, errno::Errno},
     worker,
 };
+use core::sync::atomic::{self, Ordering};
 
 const INVALID: Errno = Errno(libc::EINVAL);
 
@@ -127,6 +128,11 @@ fn task_wait(me: &Thread, next: Option<&'static Thread>, timeout: u64) -> Result
 fn not_woken(me: &Thread, error: Errno) -> Result<(), Errno> {
     let was_woken = !me.task.turn(IDLE | WAITS, RUNNING);
 
+    if was_woken {
+        // Acquire, which an exchange that fails is not: pairs with the waker's change of the state,
+        // so that the caller sees what it has written before.
+        atomic::fence(Ordering::Acquire);
+    }
     if error == Errno(libc::EINTR) {
         forget_interrupted_call(me);
     }
