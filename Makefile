@@ -231,6 +231,20 @@ selftests:
 	@kdir=$(kdir) && $(in_root) make $(quiet) $(jobs) -C selftests O=$(build)/selftests \
 		KSRC="$$(realpath "$$kdir/source")"
 
+# What tests load beside the module.
+test_modules := $(build)/test_modules$(kind:%=-%)
+.PHONY: test-modules
+test-modules:
+ifdef KDIR
+	@qemu/check-kdir.sh $(KDIR)
+	@grep -qsxF '$(KDIR)' $(test_modules)/kdir || rm -rf $(test_modules)
+	@mkdir -p $(test_modules)
+	@echo '$(KDIR)' >$(test_modules)/kdir
+	@$(MAKE) $(quiet) -C $(KDIR) $(llvm) M=$(CURDIR)/selftests/kernel MO=$(test_modules) modules
+else
+	@kdir=$(kdir) && $(in_root) make KDIR="$$kdir" test-modules
+endif
+
 .PHONY: host-test
 host-test:
 	@$(in_root) make -C selftests/host O=$(build)/host

@@ -75,7 +75,8 @@ add_tests()
 		cp "$build/selftests/$name" "$guest/final/"
 	done
 	[[ -n $foreign ]] || cp "$build/crate/umcg_crate" "$guest/tests/"
-	cp "$build/rust_module${kind:+-$kind}/hello_rust.ko" "$guest/"
+	cp "$build/rust_module${kind:+-$kind}/hello_rust.ko" \
+		"$build/test_modules${kind:+-$kind}/unknown_works.ko" "$guest/"
 	cp -r "$build/doc/tutorial" "$guest/"
 	add_tools
 	add_run

@@ -131,7 +131,7 @@ elif [[ -z $pattern ]]; then
 else
 	stage "module" make modules || built=false
 fi
-programs=(selftests tutorial runner rust-module)
+programs=(selftests tutorial runner rust-module test-modules)
 # There is no std of the other architecture to build it with.
 [[ -n $foreign ]] || programs+=(crate)
 # Nor are there the crates of umcg-run in another suite. boot.sh takes it for the same patterns.

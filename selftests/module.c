@@ -18,6 +18,10 @@
 /* SYSLOG_ACTION_READ_ALL; no header for programs has its name. */
 #define READ_ALL	3
 
+/* The module is not loaded: why, in the kernel log. */
+#define UNKNOWN_TASK_WORKS	"umcg: this kernel does not export task_work_add(), and its " \
+				"implementation is unknown\n"
+
 FIXTURE(module) {
 	struct umcg_thread server;
 	struct umcg_thread worker;
@@ -56,19 +60,91 @@ static int use_the_module(FIXTURE_DATA(module) *self)
 	return umcg_ctl(UMCG_CTL_UNREGISTER, NULL);
 }
 
+/* The kernel log; "" if it cannot be read. */
+static const char *kernel_log(void)
+{
+	static char log[1 << 20];
+	int size = klogctl(READ_ALL, log, sizeof(log) - 1);
+
+	log[size > 0 ? size : 0] = '\0';
+	return log;
+}
+
+static int times_in(const char *text, const char *part)
+{
+	int times = 0;
+
+	while ((text = strstr(text, part)) != NULL) {
+		text += strlen(part);
+		times++;
+	}
+	return times;
+}
+
+/* 0 or -errno. */
+static int load_other_module(const char *file, const char *parameters)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
 /* examples/rust_module, built for this kernel like the module itself. */
 TEST_F(module, any_rust_module_can_be_built_and_loaded)
 {
-	static char log[1 << 20];
-	int fd = open("/hello_rust.ko", O_RDONLY | O_CLOEXEC), size;
+	int err = load_other_module("/hello_rust.ko", "");
 
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, syscall(SYS_finit_module, fd, "", 0)) TH_LOG("%s", strerror(errno));
-	size = klogctl(READ_ALL, log, sizeof(log) - 1);
-	ASSERT_LT(0, size);
-	log[size] = '\0';
-	EXPECT_NE(NULL, strstr(log, "hello_rust: built out of tree"));
+	ASSERT_EQ(0, err) TH_LOG("%s", strerror(-err));
+	EXPECT_EQ(1, times_in(kernel_log(), "hello_rust: built out of tree"));
 	EXPECT_EQ(0, syscall(SYS_delete_module, "hello_rust", O_NONBLOCK));
+}
+
+/* Whether it was built for a kernel that exports task_work_add(): the other has the line. */
+static bool uses_the_export(void)
+{
+	int fd = open("/umcg.ko", O_RDONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END);
+	void *file = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	bool uses = file != MAP_FAILED &&
+		!memmem(file, size, UNKNOWN_TASK_WORKS, strlen(UNKNOWN_TASK_WORKS));
+
+	if (file != MAP_FAILED)
+		munmap(file, size);
+	close(fd);
+	return uses;
+}
+
+/* selftests/kernel/unknown_works.c changes what the module finds. */
+TEST_F(module, unknown_task_works_are_refused)
+{
+	int before, err;
+
+	if (uses_the_export())
+		SKIP(return, "task_work_add() is exported");
+	close(umcg_fd);
+	ASSERT_TRUE(module_unloads_soon());
+	for (int kind = 0; kind < 4; kind++) {
+		char parameters[] = "kind=0";
+
+		parameters[strlen("kind=")] += kind;
+		err = load_other_module("/unknown_works.ko", parameters);
+		if (err == -EOPNOTSUPP)
+			SKIP(return, "no kprobes");
+		ASSERT_EQ(0, err) TH_LOG("%s", strerror(-err));
+		before = times_in(kernel_log(), "umcg: ");
+		EXPECT_EQ(-EOPNOTSUPP, module_load()) TH_LOG("%s", parameters);
+		EXPECT_EQ(before + 1, times_in(kernel_log(), "umcg: ")) TH_LOG("%s", parameters);
+		EXPECT_EQ(kind + 1, times_in(kernel_log(), UNKNOWN_TASK_WORKS));
+		EXPECT_EQ(-ENOENT, module_unload());
+		EXPECT_EQ(0, syscall(SYS_delete_module, "unknown_works", O_NONBLOCK));
+	}
+	ASSERT_EQ(0, module_load());
+	umcg_test_begin(TEST_SECONDS);
+	EXPECT_EQ(0, use_the_module(self));
 }
 
 TEST_F(module, an_open_descriptor_keeps_it)

@@ -50,14 +50,17 @@ static bool umcg_has_run_works(const struct task_struct *task)
 	return data_race(smp_load_acquire(&task->exit_state));
 }
 
-/* Ends a kernel thread and returns its final list; NULL on timeout. */
+/*
+ * Ends a kernel thread and returns its final list; NULL on timeout, or an error pointer if there
+ * was no thread: -ENOMEM, -EAGAIN if there are too many, or -EINTR if the caller is being killed.
+ */
 static struct callback_head *umcg_ended_works(void)
 {
 	struct task_struct *task = kthread_create(umcg_return_at_once, NULL, "umcg_works");
 	struct callback_head *works = NULL;
 
 	if (IS_ERR(task))
-		return NULL;
+		return ERR_CAST(task);
 	get_task_struct(task);
 	wake_up_process(task);
 	/* Returns when the thread has begun to exit. */
@@ -72,9 +75,13 @@ static struct callback_head *umcg_ended_works(void)
 
 int umcg_task_work_init(void)
 {
-	struct callback_head *first = umcg_ended_works();
-	struct callback_head *second = umcg_ended_works();
+	struct callback_head *first = umcg_ended_works(), *second;
 
+	if (IS_ERR(first))
+		return PTR_ERR(first);
+	second = umcg_ended_works();
+	if (IS_ERR(second))
+		return PTR_ERR(second);
 	if (!first || first != second || first->next || first->func ||
 	    first == READ_ONCE(current->task_works)) {
 		pr_err("umcg: this kernel does not export task_work_add(), and its implementation is unknown\n");

@@ -11,7 +11,8 @@ struct task_struct;
 
 /*
  * Makes the function below usable: to be called once, before it. In process context, may sleep.
- * -EOPNOTSUPP, with a line in the log, on a kernel that it does not know.
+ * -EOPNOTSUPP, with a line in the log, on a kernel that it does not know; -ENOMEM, -EAGAIN or
+ * -EINTR if no kernel thread can be made to find out.
  */
 int umcg_task_work_init(void);
 

@@ -68,7 +68,8 @@ type WorkFn = unsafe extern "C" fn(*mut bindings::callback_head);
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP`, with a line in the log, on a kernel whose task works are unknown.
+/// `EOPNOTSUPP`, with a line in the log, on a kernel whose task works are unknown; `ENOMEM`,
+/// `EAGAIN` or `EINTR` if no kernel thread can be made to find out.
 pub(crate) fn prepare(_startup: &Startup) -> Result {
     // SAFETY: In process context, once, before there is a record, as the token proves.
     to_result(unsafe { helpers::umcg_task_work_init() })
