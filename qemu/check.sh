@@ -92,7 +92,8 @@ guest_tests()
 	: >"$results"
 	mapfile -t environment < <(guest_environment)
 	qemu/in-root.sh env BOOT_TIMEOUT="${BOOT_TIMEOUT-}" BOOT_OPTIONS="${BOOT_OPTIONS-}" \
-		REPEAT="${REPEAT-}" "${environment[@]}" qemu/boot.sh "$kdir" check "$pattern" || status=$?
+		REPEAT="${REPEAT-}" UMCG_PARALLEL="${UMCG_PARALLEL-}" "${environment[@]}" \
+		qemu/boot.sh "$kdir" check "$pattern" || status=$?
 	guest_failed=$(grep -c '^not ok ' "$results" || true)
 	failed=$((failed + guest_failed))
 	count_ok_lines "$results"
