@@ -26,6 +26,7 @@ fixture!(FIXTURE, "policies":
     dropped_tokens_are_queued_again,
     worker_runs_on_the_server_that_the_policy_wants,
     idle_server_gets_its_worker_from_another_one,
+    slice_ends_for_a_worker_of_a_lower_class,
     group_goes_on_when_its_policy_has_panicked,
 );
 
@@ -211,6 +212,28 @@ fn policy_hears_of_blocked_workers() {
     let (group, counts) = counting_group();
 
     wakes_until(&group, move || counts.blocked.load(SeqCst) > 0);
+    group.shutdown().unwrap();
+}
+
+/// All servers are busy when it is queued: the policy hears of it nevertheless.
+fn slice_ends_for_a_worker_of_a_lower_class() {
+    let group = group(1, Priorities::new());
+    let (runs, over) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (starts, is_over) = (Arc::clone(&runs), Arc::clone(&over));
+
+    let high = group.spawn_with(&Options::new().class(5), move || {
+        starts.store(true, SeqCst);
+        while !is_over.load(SeqCst) {
+            std::hint::spin_loop();
+        }
+    });
+    wait_until("the worker runs", || runs.load(SeqCst));
+    let low = group.spawn_with(&Options::new().class(1), move || over.store(true, SeqCst));
+    high.unwrap().join().unwrap();
+    low.unwrap().join().unwrap();
     group.shutdown().unwrap();
 }
 

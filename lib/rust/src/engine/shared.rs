@@ -107,14 +107,29 @@ impl Shared {
         worker.ok_or_else(|| self.offers.seen())
     }
 
-    /// Offers the workers that the kernel has queued to the policy.
-    fn take_in(&self, scheduler: &mut Scheduler) {
-        if let Some(new) = self.words.take_new_workers() {
-            for worker in new {
-                scheduler.offer(worker, worker.reason());
-            }
-            self.offers.add();
+    /// Offers the workers that the kernel has queued to the policy. Returns whether there were any:
+    /// then the caller looks at the set of idle servers after this.
+    fn take_in(&self, scheduler: &mut Scheduler) -> bool {
+        let Some(new) = self.words.take_new_workers() else {
+            return false;
+        };
+
+        for worker in new {
+            scheduler.offer(worker, worker.reason());
         }
+        self.offers.add();
+        true
+    }
+
+    /// The same, without asking for a worker.
+    pub(crate) fn offer_new_workers(&self) -> bool {
+        let mut scheduler = self.scheduler.lock();
+        let were_any = self.take_in(&mut scheduler);
+
+        if were_any {
+            self.words.set_queued(scheduler.queued());
+        }
+        were_any
     }
 }
 
