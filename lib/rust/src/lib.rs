@@ -56,7 +56,7 @@
 //! - **Signals**: servers block them all. A worker that waits for its turn runs a handler when it
 //!   is its turn. No function of this crate may be called in a handler.
 //! - **A program closes the descriptor of `/dev/umcg`**: the next call opens it again.
-//! - **`RLIMIT_MEMLOCK`**: the kernel pins one page for a group, and one for each 32 threads.
+//! - **`RLIMIT_MEMLOCK`**: the kernel pins one page for a group, and one for each 21 threads.
 //!
 //! # Limits
 //!
@@ -105,6 +105,7 @@ pub use error::Error;
 pub use face::{
     builder::Builder,
     current::{handle, is_worker, leave, set_class, yield_now, Entered, WorkerHandle},
+    deadline::{set_deadline, set_relative_deadline},
     device::{device_descriptor, move_device_descriptor},
     group::{Group, Options, ShutdownError},
     join::{JoinError, JoinHandle},

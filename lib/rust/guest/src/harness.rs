@@ -7,10 +7,11 @@ use std::{
     env,
     fs::{self, File},
     io::{Read, Write},
-    os::fd::FromRawFd,
+    os::{fd::FromRawFd, unix::process::ExitStatusExt},
     panic,
     path::Path,
-    process, thread,
+    process::{self, ExitStatus},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -207,4 +208,42 @@ pub fn sleeps(tid: u32) -> bool {
             .next()
             .is_some_and(|rest| rest.starts_with('S'))
     })
+}
+
+/// Whether the worker with this name waits for a server.
+pub fn is_held(name: &str) -> bool {
+    let tasks = fs::read_to_string("/sys/kernel/debug/umcg/tasks").unwrap();
+
+    threads_called(name).into_iter().any(|tid| {
+        let is_idle = |line: &str| {
+            let mut words = line.split(' ');
+            words.next() == Some(&tid.to_string()) && words.nth(2) == Some("IDLE")
+        };
+        tasks.lines().any(is_idle) && sleeps(tid)
+    })
+}
+
+/// Whether the thread with this name sleeps in this system call.
+pub fn sleeps_in(name: &str, call: libc::c_long) -> bool {
+    threads_called(name).into_iter().any(|tid| {
+        let now = fs::read_to_string(format!("/proc/self/task/{tid}/syscall"));
+
+        now.is_ok_and(|text| text.split(' ').next() == Some(&call.to_string())) && sleeps(tid)
+    })
+}
+
+/// Runs something in a child, and returns how that has ended.
+pub fn in_child(body: impl FnOnce()) -> ExitStatus {
+    // SAFETY: The child has one thread, and the tests that call this hold no lock.
+    let child = unsafe { libc::fork() };
+    let mut status = 0;
+
+    if child == 0 {
+        let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+        process::exit(i32::from(!passed));
+    }
+    assert!(child > 0, "no child");
+    // SAFETY: The call writes to the status.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } != child {}
+    ExitStatus::from_raw(status)
 }

@@ -3,6 +3,7 @@
 //! Tests of the crate `umcg` on the module itself, as one program of the guest: see `harness`.
 
 mod crowd;
+mod deadlines;
 mod ends;
 mod harness;
 mod members;
@@ -35,6 +36,7 @@ const FIXTURES: &[Fixture] = &[
     members::FIXTURE,
     ends::FIXTURE,
     policies::FIXTURE,
+    deadlines::FIXTURE,
     process::FIXTURE,
     crowd::FIXTURE,
     EXAMPLES,

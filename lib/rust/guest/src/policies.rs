@@ -13,7 +13,9 @@ use std::{
     time::Duration,
 };
 use umcg::{
-    policy::{Feedback, Fifo, IdleWorker, Policy, Priorities, Queue, Reason, Worker},
+    policy::{
+        EarliestDeadline, Feedback, Fifo, IdleWorker, Policy, Priorities, Queue, Reason, Worker,
+    },
     Group, JoinHandle, Options, ShutdownError,
 };
 
@@ -80,10 +82,11 @@ fn run_some_workers(group: &Group) {
 
 fn each_policy_runs_all_workers() {
     for servers in [1, 2] {
-        let policies: [Group; 3] = [
+        let policies: [Group; 4] = [
             group(servers, Fifo::new()),
             group(servers, Feedback::new()),
             group(servers, Priorities::new()),
+            group(servers, EarliestDeadline::new()),
         ];
         for group in policies {
             run_some_workers(&group);

@@ -3,14 +3,11 @@
 //! What becomes of groups when the process forks or executes a program, gets signals, or closes
 //! what it has not opened.
 
-use crate::harness::{fixture, sleeps, threads_called, wait_until, Pipe};
+use crate::harness::{fixture, in_child, sleeps, threads_called, wait_until, Pipe};
 use std::{
     fs,
-    os::unix::{
-        process::{CommandExt, ExitStatusExt},
-        thread::JoinHandleExt,
-    },
-    process::{self, Command, ExitStatus},
+    os::unix::{process::CommandExt, thread::JoinHandleExt},
+    process::{self, Command},
     sync::{
         atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
         Arc,
@@ -37,22 +34,6 @@ fixture!(FIXTURE, "process":
 
 fn group() -> Group {
     Group::builder().servers(2).build().unwrap()
-}
-
-/// Runs something in a child, and returns how that has ended.
-fn in_child(body: impl FnOnce()) -> ExitStatus {
-    // SAFETY: The child has one thread, and the tests that call this hold no lock.
-    let child = unsafe { libc::fork() };
-    let mut status = 0;
-
-    if child == 0 {
-        let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
-        process::exit(i32::from(!passed));
-    }
-    assert!(child > 0, "no child");
-    // SAFETY: The call writes to the status.
-    while unsafe { libc::waitpid(child, &raw mut status, 0) } != child {}
-    ExitStatus::from_raw(status)
 }
 
 fn belongs_to_the_parent(group: &Group) {

@@ -64,11 +64,11 @@ impl Server<'_> {
     /// Lets a worker, which is claimed, run under a server, which is IDLE: all but the wake-up.
     fn give(&self, nr: u32, worker: &Record) {
         let server_tid = self.shared.server(nr).tid();
+        let now = thread::monotonic_ns();
 
         self.shared.words.set_running(nr, worker.tid());
-        worker
-            .task
-            .run_under(server_tid, nr, thread::monotonic_ns());
+        worker.begins_turn(now);
+        worker.task.run_under(server_tid, nr, now);
     }
 
     /// Waits until there is something to decide, if nothing is left since the policy had no worker.

@@ -4,16 +4,20 @@
 
 use super::{end, shared::Shared};
 use crate::{
-    raw::{record::Record, state::State},
+    raw::{deadline::Deadline, record::Record, state::State},
     sys::{abi, device, errno::Errno, futex, thread},
 };
 
-/// Makes the calling thread a worker of this class, for which the group has counted one. Returns
+/// Makes the calling thread a worker of this class and deadline, for which the group has counted one. Returns
 /// when a server runs it.
 ///
 /// Fails with `EINVAL` if the thread is registered already.
-pub(crate) fn enter(shared: &Shared, class: u8) -> Result<&'static Record, Errno> {
-    let record = enlist(shared, class)?;
+pub(crate) fn enter(
+    shared: &Shared,
+    class: u8,
+    deadline: Deadline,
+) -> Result<&'static Record, Errno> {
+    let record = enlist(shared, class, deadline)?;
 
     register(shared, record)
 }
@@ -25,11 +29,12 @@ pub(crate) fn count_leave(shared: &Shared) {
     }
 }
 
-fn enlist(shared: &Shared, class: u8) -> Result<&'static Record, Errno> {
+fn enlist(shared: &Shared, class: u8, deadline: Deadline) -> Result<&'static Record, Errno> {
     let mut roster = shared.roster.lock();
     let record = roster.take()?;
 
     record.prepare(thread::tid(), shared.number(), class);
+    record.set_deadline(deadline);
     record.task.prepare(State::BLOCKED, thread::monotonic_ns());
     roster.add(record);
     Ok(record)

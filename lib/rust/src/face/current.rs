@@ -5,7 +5,7 @@
 use crate::{
     engine::{end, shared::Shared, worker},
     error::Error,
-    raw::record::Record,
+    raw::{deadline::Deadline, record::Record},
     sys::{
         spawn::{call_at_end, call_nothing_at_end},
         thread,
@@ -80,11 +80,11 @@ impl Reservation {
     }
 
     /// Makes the calling thread a worker. Returns when a server runs it.
-    pub(super) fn enter(mut self, class: u8) -> Result<Entered, Error> {
+    pub(super) fn enter(mut self, class: u8, deadline: Deadline) -> Result<Entered, Error> {
         let mut entered = Err(Error::ShutDown);
 
         if let Some(shared) = &self.shared {
-            entered = enter(shared, class);
+            entered = enter(shared, class, deadline);
         }
         if entered.is_ok() {
             // The place is that of the worker from here on.
@@ -106,7 +106,7 @@ impl Drop for Reservation {
     }
 }
 
-fn enter(shared: &Arc<Shared>, class: u8) -> Result<Entered, Error> {
+fn enter(shared: &Arc<Shared>, class: u8, deadline: Deadline) -> Result<Entered, Error> {
     if ENDS.get() {
         return Err(Error::ShutDown);
     }
@@ -116,7 +116,8 @@ fn enter(shared: &Arc<Shared>, class: u8) -> Result<Entered, Error> {
             return Err(Error::AlreadyEntered);
         }
         call_at_end(leave_at_end)?;
-        let record = worker::enter(shared, class).inspect_err(|_| call_nothing_at_end())?;
+        let record =
+            worker::enter(shared, class, deadline).inspect_err(|_| call_nothing_at_end())?;
         *member.borrow_mut() = Some(Member {
             shared: Arc::clone(shared),
             record,

@@ -13,6 +13,7 @@ use crate::{
         shared::Shared,
     },
     error::Error,
+    raw::deadline::Deadline,
     sys::{futex, spawn::Thread},
 };
 use std::{
@@ -44,6 +45,7 @@ struct Owner {
 #[must_use]
 pub struct Options {
     class: u8,
+    deadline: Deadline,
     name: Option<String>,
     stack_size: Option<usize>,
 }
@@ -71,6 +73,13 @@ impl Options {
     /// [`Priorities`](crate::policy::Priorities) the lower goes first.
     pub fn class(mut self, class: u8) -> Self {
         self.class = class;
+        self
+    }
+
+    /// Its relative deadline, for [`EarliestDeadline`](crate::policy::EarliestDeadline): how long
+    /// after it becomes ready it has to be done. Without this it has none.
+    pub fn deadline(mut self, relative: Duration) -> Self {
+        self.deadline = Deadline::after(relative);
         self
     }
 
@@ -141,14 +150,14 @@ impl Group {
         T: Send + 'static,
     {
         let reservation = Reservation::new(self.shared())?;
-        let class = options.class;
+        let (class, deadline) = (options.class, options.deadline);
         let done = Arc::new(Done::default());
         let says_done = SaysDone(Arc::clone(&done));
 
         let thread = options.thread()?.spawn(move || {
             // Dropped last: what the function has captured is gone by then.
             let _says_done = says_done;
-            let _entered = reservation.enter(class)?;
+            let _entered = reservation.enter(class, deadline)?;
             Ok(body())
         });
         let thread = thread.map_err(|error| threads::error_of(&error))?;
@@ -173,7 +182,7 @@ impl Group {
     ///
     /// As of [`Group::enter()`].
     pub fn enter_with_class(&self, class: u8) -> Result<Entered, Error> {
-        Reservation::new(self.shared())?.enter(class)
+        Reservation::new(self.shared())?.enter(class, Deadline::None)
     }
 
     /// How many workers it has, those included that are about to enter.

@@ -4,6 +4,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod current;
+pub(crate) mod deadline;
 pub(crate) mod device;
 pub(crate) mod group;
 pub(crate) mod join;

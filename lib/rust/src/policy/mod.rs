@@ -9,8 +9,8 @@
 //! Policies are called by servers. A queued worker may hold the lock of malloc or of stdio, and a
 //! server that waits for such a lock may wait for ever, as it would have to run that worker. So a
 //! policy **must not allocate or free memory, print, or take a lock that a worker may hold**.
-//! [`Queue`] needs no memory: it links the workers themselves. Other memory is allocated before the
-//! group is built.
+//! [`Queue`] and [`Heap`] need no memory: they link the workers themselves. Other memory is allocated
+//! before the group is built.
 //!
 //! A policy that panics is not called again. The group goes on in FIFO order, and
 //! [`Group::shutdown()`](crate::Group::shutdown) returns the payload of the panic. This is for bugs
@@ -39,16 +39,20 @@
 //! }
 //! ```
 
+pub(crate) mod earliest_deadline;
 pub(crate) mod feedback;
 pub(crate) mod fifo;
+pub(crate) mod heap;
 pub(crate) mod interface;
 pub(crate) mod priorities;
 pub(crate) mod queue;
 pub(crate) mod token;
 
 pub use crate::raw::record::Reason;
+pub use earliest_deadline::EarliestDeadline;
 pub use feedback::Feedback;
 pub use fifo::Fifo;
+pub use heap::Heap;
 pub use interface::{Policy, SliceEnd};
 pub use priorities::Priorities;
 pub use queue::Queue;

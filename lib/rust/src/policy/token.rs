@@ -15,6 +15,10 @@ impl Worker {
         Self { record }
     }
 
+    pub(super) fn record(&self) -> &'static Record {
+        self.record
+    }
+
     /// Its TID. It does not change while the worker is in the group.
     pub fn id(&self) -> u32 {
         self.record.tid()

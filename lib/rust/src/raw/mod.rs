@@ -3,11 +3,13 @@
 //! The words that threads share with the kernel, and the steps of the protocol on them. All
 //! of them are atomic; what else has to be shared has a lock.
 
+pub(crate) mod deadline;
 pub(crate) mod direct;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod members;
+pub(crate) mod node;
 pub(crate) mod offers;
 pub(crate) mod record;
 /// That of the C library, for the models: the crate has no use for it.

@@ -2,8 +2,8 @@
 
 //! What the engine knows of a thread.
 
-use super::{link, task::Task};
-use crate::sys::memory::Zeroed;
+use super::{deadline::Deadline, link, node::Node, task::Task};
+use crate::sys::memory::{Zeroed, SIZE};
 use core::{
     mem::offset_of,
     ptr,
@@ -32,8 +32,14 @@ pub(crate) struct Record {
     sections: AtomicU32,
     /// A word for the policy.
     pub(crate) data: AtomicU64,
+    /// Until when a worker is to be done: see [`Deadline`].
+    deadline: AtomicU64,
+    /// When a server has last let the worker run.
+    turn_ns: AtomicU64,
     /// The next one in a list of a policy, or of workers that were taken over.
     pub(crate) link: Link,
+    /// For trees of a policy.
+    pub(crate) node: Node<Self>,
     /// The neighbours among the workers that are queued; under the lock of the scheduler.
     pub(crate) before: Link,
     pub(crate) after: Link,
@@ -44,6 +50,10 @@ pub(crate) struct Record {
 #[cfg(not(loom))]
 // SAFETY: All fields are atomic integers and pointers, and the latter are null when they are zero.
 unsafe impl Zeroed for Record {}
+
+/// So many fit into a page: see what the crate says of `RLIMIT_MEMLOCK`.
+#[cfg(not(loom))]
+const _: () = assert!(SIZE / core::mem::size_of::<Record>() == 21);
 
 const FRESH: u32 = 1;
 const YIELDS: u32 = 2;
@@ -75,6 +85,9 @@ impl Record {
         self.overrun.store(0, Ordering::Relaxed);
         self.sections.store(0, Ordering::Relaxed);
         self.data.store(0, Ordering::Relaxed);
+        self.deadline
+            .store(Deadline::None.word(), Ordering::Relaxed);
+        self.turn_ns.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn tid(&self) -> u32 {
@@ -95,6 +108,34 @@ impl Record {
     pub(crate) fn set_class(&self, class: u8) {
         // Relaxed: no other data depends on it.
         self.class.store(class.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn deadline(&self) -> Deadline {
+        // Relaxed: no other data depends on it.
+        Deadline::of(self.deadline.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Deadline) {
+        // Relaxed: no other data depends on it.
+        self.deadline.store(deadline.word(), Ordering::Relaxed);
+    }
+
+    /// A server is about to let the worker run, with this time in its state.
+    pub(crate) fn begins_turn(&self, now_ns: u64) {
+        // Relaxed: for policies, which are asked about it later, if at all.
+        self.turn_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Since when the worker has run without a server that has let it: it has blocked, and has gone
+    /// on under one that was idle. `None` if it runs since a server has let it.
+    pub(crate) fn resumed_at(&self, now_ns: u64) -> Option<u64> {
+        /// The time in the state may be a few steps later, but a worker takes longer to block.
+        const SAME_NS: u64 = 256;
+        let since = now_ns.saturating_sub(self.task.age_ns(now_ns));
+        // Relaxed: a server has stored it before the worker has run.
+        let turn = self.turn_ns.load(Ordering::Relaxed);
+
+        (since > turn.saturating_add(SAME_NS)).then_some(since)
     }
 
     /// The worker is preempted in a critical section that is too long.
