@@ -26,6 +26,8 @@ pub enum Error {
     OutOfMemory,
     /// The system, or the module, allows no more threads.
     TooManyThreads,
+    /// The thread has as many [notifications](crate::sched::Notification) as it may have.
+    TooManyNotifications,
     /// Something else, by its error number.
     Os(i32),
 }
@@ -71,6 +73,7 @@ impl fmt::Display for Error {
             Self::Forked => "the group is that of the parent process",
             Self::OutOfMemory => "not enough memory, or memory that may be locked",
             Self::TooManyThreads => "too many threads",
+            Self::TooManyNotifications => "too many notifications of this thread",
             Self::Os(_) => "a system call has failed",
         })?;
         match self.number() {

@@ -43,6 +43,11 @@
 //! in a [critical section](no_preempt). While none is queued there are no slices, and nothing
 //! ticks.
 //!
+//! # Without a group
+//!
+//! Any thread can use the rest of the module: [`sched`] tells whether a thread is on a CPU, and a
+//! thread that it was descheduled; the mutex of [`sync`] spins only while its owner runs.
+//!
 //! # What happens when
 //!
 //! - **A worker panics**: it leaves the group, and [`JoinHandle::join()`] returns the panic.
@@ -98,6 +103,11 @@ mod face;
 #[forbid(unsafe_code)]
 pub mod policy;
 mod raw;
+#[cfg(all(feature = "std", not(loom)))]
+#[forbid(unsafe_code)]
+pub mod sched;
+#[cfg(all(feature = "std", not(loom)))]
+pub mod sync;
 mod sys;
 
 pub use error::Error;

@@ -13,6 +13,7 @@ pub(crate) mod link;
 #[path = "../../../rust/src/raw/lock.rs"]
 pub(crate) mod lock;
 pub(crate) mod process;
+#[path = "../../../rust/src/raw/published.rs"]
 pub(crate) mod published;
 pub(crate) mod queued;
 pub(crate) mod record;

@@ -17,17 +17,6 @@ use core::{
     mem, ptr,
 };
 
-impl<T: Zeroed> Wiped<T> {
-    /// The value, which stays for ever.
-    pub(crate) fn leak(self) -> &'static T {
-        let [value, ..] = self.pages.leak() else {
-            super::thread::abort()
-        };
-
-        value
-    }
-}
-
 /// Whatever the reason, there is no memory.
 fn no_memory(_: Errno) -> Errno {
     Errno(libc::ENOMEM)

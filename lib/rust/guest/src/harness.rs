@@ -232,6 +232,12 @@ pub fn sleeps_in(name: &str, call: libc::c_long) -> bool {
     })
 }
 
+/// The TID of the calling thread.
+pub fn own_tid() -> u32 {
+    // SAFETY: The call takes nothing.
+    unsafe { libc::gettid() as u32 }
+}
+
 /// Runs something in a child, and returns how that has ended.
 pub fn in_child(body: impl FnOnce()) -> ExitStatus {
     // SAFETY: The child has one thread, and the tests that call this hold no lock.

@@ -7,9 +7,11 @@ mod deadlines;
 mod ends;
 mod harness;
 mod members;
+mod mutexes;
 mod policies;
 mod process;
 mod sections;
+mod slots;
 mod turns;
 
 /// The examples run as they are.
@@ -37,6 +39,8 @@ const FIXTURES: &[Fixture] = &[
     ends::FIXTURE,
     policies::FIXTURE,
     deadlines::FIXTURE,
+    slots::FIXTURE,
+    mutexes::FIXTURE,
     process::FIXTURE,
     crowd::FIXTURE,
     EXAMPLES,

@@ -14,7 +14,7 @@ mod header {
     include!(env!("UMCG_HEADER"));
 }
 
-use super::{direct::DirectGroup, task::Task};
+use super::{direct::DirectGroup, slot::SlotWords, task::Task};
 use crate::sys::abi;
 use core::mem::{align_of, offset_of, size_of};
 
@@ -108,6 +108,54 @@ fn values_are_those_of_the_header() {
             abi::IOC_KICK.into(),
             header::umcg_command_UMCG_COMMAND_KICK.into(),
         ),
+        (
+            abi::SCHED_STATE_SLOTS as u64,
+            header::UMCG_SCHED_STATE_SLOTS.into(),
+        ),
+        (
+            abi::SCHED_STATE_REGISTER.into(),
+            header::UMCG_SCHED_STATE_REGISTER.into(),
+        ),
+        (
+            abi::SCHED_STATE_UNREGISTER.into(),
+            header::UMCG_SCHED_STATE_UNREGISTER.into(),
+        ),
+        (
+            abi::SCHED_STATE_VCPU.into(),
+            header::UMCG_SCHED_STATE_VCPU.into(),
+        ),
+        (abi::SCHED_ON_CPU.into(), header::UMCG_SCHED_ON_CPU.into()),
+        (
+            abi::SCHED_PREEMPTED.into(),
+            header::UMCG_SCHED_PREEMPTED.into(),
+        ),
+        (abi::SCHED_BLOCKED.into(), header::UMCG_SCHED_BLOCKED.into()),
+        (abi::SCHED_EXITED.into(), header::UMCG_SCHED_EXITED.into()),
+        (abi::SCHED_NO_VCPU.into(), header::UMCG_SCHED_NO_VCPU.into()),
+        (
+            abi::DESCHED_ON_PREEMPT.into(),
+            header::UMCG_DESCHED_ON_PREEMPT.into(),
+        ),
+        (
+            abi::DESCHED_ON_BLOCK.into(),
+            header::UMCG_DESCHED_ON_BLOCK.into(),
+        ),
+        (
+            abi::DESCHED_WRITE_TIME.into(),
+            header::UMCG_DESCHED_WRITE_TIME.into(),
+        ),
+        (
+            abi::IOC_SCHED_STATE.into(),
+            header::umcg_command_UMCG_COMMAND_SCHED_STATE.into(),
+        ),
+        (
+            abi::IOC_DESCHED_ADD.into(),
+            header::umcg_command_UMCG_COMMAND_DESCHED_ADD.into(),
+        ),
+        (
+            abi::IOC_DESCHED_REMOVE.into(),
+            header::umcg_command_UMCG_COMMAND_DESCHED_REMOVE.into(),
+        ),
     ];
 
     for (number, (ours, theirs)) in pairs.into_iter().enumerate() {
@@ -143,6 +191,18 @@ fn structures_are_those_of_the_header() {
         size_of::<abi::KickArgs>(),
         size_of::<header::umcg_kick_args>()
     );
+    assert_eq!(
+        size_of::<abi::SchedStateArgs>(),
+        size_of::<header::umcg_sched_state_args>()
+    );
+    assert_eq!(
+        size_of::<abi::DeschedArgs>(),
+        size_of::<header::umcg_desched_args>()
+    );
+    assert_eq!(
+        size_of::<SlotWords>(),
+        size_of::<header::umcg_sched_state>()
+    );
 }
 
 #[test]
@@ -164,4 +224,12 @@ fn fields_are_where_the_header_has_them() {
         size = size, flags = flags, abs_timeout = abs_timeout);
     assert_same_offsets!(abi::KickArgs, header::umcg_kick_args:
         size = size, flags = flags, tid = tid, reserved = reserved);
+    assert_same_offsets!(abi::SchedStateArgs, header::umcg_sched_state_args:
+        size = size, flags = flags, slot = slot, reserved = reserved);
+    assert_same_offsets!(abi::DeschedArgs, header::umcg_desched_args:
+        size = size, flags = flags, cookie = cookie, addr = addr, value = value,
+        width = width, reserved = reserved);
+    assert_same_offsets!(SlotWords, header::umcg_sched_state:
+        version = version, state = state, tid = tid, seq = seq, off_ns = off_ns,
+        on_ns = on_ns, cpu = cpu, vcpu = vcpu, reserved = reserved);
 }

@@ -40,6 +40,24 @@ pub(crate) const ABI_VERSION: u32 = 2;
 pub(crate) const FEATURE_DIRECT: u64 = 1 << 3;
 pub(crate) const FEATURE_CRITICAL: u64 = 1 << 4;
 
+/// How many slots a process has.
+pub(crate) const SCHED_STATE_SLOTS: usize = 32768;
+
+pub(crate) const SCHED_STATE_REGISTER: u32 = 1;
+pub(crate) const SCHED_STATE_UNREGISTER: u32 = 2;
+pub(crate) const SCHED_STATE_VCPU: u32 = 0x10000;
+
+pub(crate) const SCHED_ON_CPU: u32 = 1;
+pub(crate) const SCHED_PREEMPTED: u32 = 2;
+pub(crate) const SCHED_BLOCKED: u32 = 4;
+pub(crate) const SCHED_EXITED: u32 = 8;
+/// In the place of a virtual CPU.
+pub(crate) const SCHED_NO_VCPU: u32 = u32::MAX;
+
+pub(crate) const DESCHED_ON_PREEMPT: u32 = 1;
+pub(crate) const DESCHED_ON_BLOCK: u32 = 2;
+pub(crate) const DESCHED_WRITE_TIME: u32 = 4;
+
 /// The advice by which `posix_fadvise()` of the device is a wait.
 pub(crate) const FADVISE_WAIT: i32 = 0x756d6367;
 
@@ -86,6 +104,27 @@ pub(crate) struct KickArgs {
     pub(crate) reserved: u32,
 }
 
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct SchedStateArgs {
+    pub(crate) size: u32,
+    pub(crate) flags: u32,
+    pub(crate) slot: u32,
+    pub(crate) reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct DeschedArgs {
+    pub(crate) size: u32,
+    pub(crate) flags: u32,
+    pub(crate) cookie: u64,
+    pub(crate) addr: u64,
+    pub(crate) value: u64,
+    pub(crate) width: u32,
+    pub(crate) reserved: u32,
+}
+
 pub(crate) const IOC_WRITE: u32 = 1;
 pub(crate) const IOC_READ: u32 = 2;
 
@@ -98,8 +137,13 @@ pub(crate) const IOC_VERSION: u32 = command(IOC_READ | IOC_WRITE, 0x80, 16);
 pub(crate) const IOC_CTL: u32 = command(IOC_WRITE, 0x81, 16);
 pub(crate) const IOC_WAIT: u32 = command(IOC_WRITE, 0x82, 16);
 pub(crate) const IOC_KICK: u32 = command(IOC_WRITE, 0x83, 16);
+pub(crate) const IOC_SCHED_STATE: u32 = command(IOC_READ | IOC_WRITE, 0x84, 16);
+pub(crate) const IOC_DESCHED_ADD: u32 = command(IOC_WRITE, 0x85, 40);
+pub(crate) const IOC_DESCHED_REMOVE: u32 = command(IOC_WRITE, 0x86, 40);
 
 const _: () = assert!(size_of::<VersionArgs>() == 24);
 const _: () = assert!(size_of::<CtlArgs>() == 32);
 const _: () = assert!(size_of::<WaitArgs>() == 16);
 const _: () = assert!(size_of::<KickArgs>() == 16);
+const _: () = assert!(size_of::<SchedStateArgs>() == 16);
+const _: () = assert!(size_of::<DeschedArgs>() == 40);

@@ -42,7 +42,7 @@ pub(crate) fn move_descriptor() -> Result<(), Errno> {
     descriptor::replace(descriptor()?)
 }
 
-fn descriptor() -> Result<i32, Errno> {
+pub(super) fn descriptor() -> Result<i32, Errno> {
     match descriptor::current() {
         Some(descriptor) => Ok(descriptor),
         None => open_in_place_of(descriptor::NONE),
@@ -55,7 +55,7 @@ fn open_in_place_of(stale: i32) -> Result<i32, Errno> {
 
 /// Makes a call, and makes it again if the descriptor turns out to be no longer that of the device.
 /// What another file has done with such a call is nothing: it does not know the command.
-fn call(mut function: impl FnMut(i32) -> Result<(), Errno>) -> Result<(), Errno> {
+pub(super) fn call(mut function: impl FnMut(i32) -> Result<(), Errno>) -> Result<(), Errno> {
     let used = descriptor()?;
 
     match function(used) {

@@ -96,7 +96,7 @@ pub(crate) fn map_forever<T: Zeroed>() -> Result<&'static [T], Errno> {
 
 /// A value in pages of its own, which are zeroed in children of `fork()`.
 pub(crate) struct Wiped<T: Zeroed> {
-    pub(super) pages: Mapping,
+    pages: Mapping,
     value: PhantomData<T>,
 }
 
@@ -119,6 +119,15 @@ impl<T: Zeroed> Wiped<T> {
         // no other reference exists yet.
         prepare(unsafe { wiped.pages.pages.cast().as_mut() });
         Ok(wiped)
+    }
+
+    /// The value, which stays for ever.
+    pub(crate) fn leak(self) -> &'static T {
+        let [value, ..] = self.pages.leak() else {
+            super::thread::abort()
+        };
+
+        value
     }
 
     /// The address of the value, for the kernel to share the page that it lies in.

@@ -11,6 +11,12 @@ pub(crate) mod device;
 pub(crate) mod errno;
 pub(crate) mod futex;
 pub(crate) mod memory;
+#[cfg(not(loom))]
+pub(crate) mod notification;
+#[cfg(not(loom))]
+pub(crate) mod process;
+#[cfg(not(loom))]
+pub(crate) mod slots;
 #[cfg(all(feature = "std", not(loom)))]
 pub(crate) mod spawn;
 pub(crate) mod thread;

@@ -5,9 +5,16 @@
 use super::link::{pointer, Link};
 use crate::{
     atomic::Ordering,
-    sys::{errno::Errno, memory::Zeroed, pages},
+    sys::{
+        errno::Errno,
+        memory::{Wiped, Zeroed},
+    },
 };
 
+#[allow(
+    dead_code,
+    reason = "not every library that has this file changes such links"
+)]
 impl<T: Sync> Link<T> {
     pub(crate) const fn none() -> Self {
         Self(core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()))
@@ -39,7 +46,7 @@ impl<T: Sync> Link<T> {
 }
 
 impl<T: Zeroed> Link<T> {
-    /// What there is; or memory of zeros, which is there from now on. Without a lock, for a child
+    /// What there is; or memory of zeros, which is there from now on, and is zeroed in children. Without a lock, for a child
     /// may be made at any moment.
     pub(crate) fn get_or_map(&self) -> Result<&'static T, Errno> {
         match self.read() {
@@ -50,7 +57,7 @@ impl<T: Zeroed> Link<T> {
 
     #[cold]
     fn map(&self) -> Result<&'static T, Errno> {
-        let new = pages::new::<T>()?;
+        let new = Wiped::new(|_: &mut T| ()).map_err(|_| Errno(libc::ENOMEM))?;
         let place = core::ptr::from_ref(&*new).cast_mut();
 
         // Release: the memory is zeros for all; acquire: as `read()`, if another thread was faster.

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The adaptive mutex.
+
+use crate::harness::{fixture, in_child, own_tid, sleeps_in, wait_until, Pipe};
+use std::{
+    fs, hint, mem,
+    sync::{
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+        Arc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use umcg::{
+    policy::{Fifo, IdleWorker, Policy, Reason, SliceEnd, Worker},
+    sched::Slot,
+    sync::{Mutex, RawMutex},
+    Group,
+};
+
+fixture!(FIXTURE, "mutexes":
+    threads_have_the_mutex_one_at_a_time,
+    workers_have_the_mutex_one_at_a_time,
+    thread_spins_while_the_owner_runs,
+    thread_sleeps_while_the_owner_sleeps,
+    slice_does_not_end_while_a_worker_has_the_mutex,
+    worker_that_leaves_keeps_the_mutex,
+    mutex_of_a_thread_that_has_ended_stays_locked,
+    child_has_the_mutex_of_the_thread_that_forks,
+);
+
+/// Threads that count under a mutex, and do something meanwhile once in a while.
+fn count(
+    threads: u64,
+    rounds: u64,
+    meanwhile: impl Fn(u64) + Copy + Send + 'static,
+    spawn: impl Fn(Box<dyn FnOnce() + Send>),
+) {
+    let counter = Arc::new(Mutex::new(0));
+    let done = Arc::new(Mutex::new(0));
+
+    for _ in 0..threads {
+        let (counter, done) = (Arc::clone(&counter), Arc::clone(&done));
+        spawn(Box::new(move || {
+            for round in 0..rounds {
+                let mut count = counter.lock();
+                let seen = *count;
+                meanwhile(round);
+                *count = seen + 1;
+            }
+            *done.lock() += 1;
+        }));
+    }
+    wait_until("all have counted", || *done.lock() == threads);
+    assert_eq!(*counter.lock(), threads * rounds);
+}
+
+fn threads_have_the_mutex_one_at_a_time() {
+    count(
+        6,
+        2000,
+        |round| match round % 64 {
+            0 => thread::yield_now(),
+            1 => thread::sleep(Duration::from_micros(10)),
+            _ => {}
+        },
+        |body| drop(thread::spawn(body)),
+    );
+}
+
+fn workers_have_the_mutex_one_at_a_time() {
+    let group = Group::builder()
+        .servers(2)
+        .slice(Duration::from_millis(1))
+        .build()
+        .unwrap();
+
+    count(
+        8,
+        500,
+        |round| match round % 32 {
+            0 => umcg::yield_now(),
+            1 => thread::sleep(Duration::from_micros(10)),
+            2 => (0..2000).for_each(|_| hint::spin_loop()),
+            _ => {}
+        },
+        |body| drop(group.spawn(body).unwrap()),
+    );
+    group.shutdown_timeout(Duration::MAX).unwrap();
+}
+
+/// How often the thread has gone to sleep.
+fn sleeps_of(tid: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap()
+}
+
+/// What a thread needs that locks each time that it is told, and says when it is about to.
+#[derive(Default)]
+struct Turns {
+    mutex: Mutex<()>,
+    told: AtomicU32,
+    about_to: AtomicU32,
+    done: AtomicU32,
+}
+
+impl Turns {
+    fn take(&self, rounds: u32) {
+        for round in 1..=rounds {
+            spin_until(|| self.told.load(SeqCst) == round);
+            self.about_to.store(round, SeqCst);
+            drop(self.mutex.lock());
+            self.done.store(round, SeqCst);
+        }
+        spin_until(|| self.told.load(SeqCst) > rounds);
+    }
+}
+
+fn spin_until(is_true: impl Fn() -> bool) {
+    while !is_true() {
+        hint::spin_loop();
+    }
+}
+
+/// The owner keeps the mutex for some microseconds, in which the other thread comes to wait. If that
+/// slept, it would do so in nearly every round.
+fn thread_spins_while_the_owner_runs() {
+    const ROUNDS: u32 = 200;
+    const HELD: Duration = Duration::from_micros(20);
+    if thread::available_parallelism().unwrap().get() < 2 {
+        return;
+    }
+    let turns = Arc::new(Turns::default());
+    let waits = Arc::clone(&turns);
+    let tid = Arc::new(AtomicU32::new(0));
+    let names = Arc::clone(&tid);
+
+    Slot::of_this_thread().unwrap();
+    let thread = thread::spawn(move || {
+        Slot::of_this_thread().unwrap();
+        names.store(own_tid(), SeqCst);
+        waits.take(ROUNDS);
+    });
+    wait_until("the thread runs", || tid.load(SeqCst) != 0);
+    let tid = tid.load(SeqCst);
+    let mut without = 0;
+    for round in 1..=ROUNDS {
+        let guard = turns.mutex.lock();
+        let before = sleeps_of(tid);
+        turns.told.store(round, SeqCst);
+        spin_until(|| turns.about_to.load(SeqCst) == round);
+        let begin = Instant::now();
+        spin_until(|| begin.elapsed() > HELD);
+        drop(guard);
+        spin_until(|| turns.done.load(SeqCst) == round);
+        without += u32::from(sleeps_of(tid) == before);
+    }
+    turns.told.store(ROUNDS + 1, SeqCst);
+    thread.join().unwrap();
+    println!("# {without} of {ROUNDS} without a sleep");
+    assert!(without > ROUNDS / 4, "{without} of {ROUNDS}");
+}
+
+fn thread_sleeps_while_the_owner_sleeps() {
+    let (mutex, pipe) = (Arc::new(Mutex::new(())), Arc::new(Pipe::new()));
+    let (owned, reads) = (Arc::clone(&mutex), Arc::clone(&pipe));
+
+    let owner = thread::spawn(move || {
+        let _guard = owned.lock();
+        reads.read();
+    });
+    wait_until("the owner has the mutex", || mutex.is_locked());
+    let waiter = {
+        let mutex = Arc::clone(&mutex);
+        let builder = thread::Builder::new().name("waiter".to_owned());
+        builder.spawn(move || drop(mutex.lock())).unwrap()
+    };
+    wait_until("the other one sleeps", || {
+        sleeps_in("waiter", libc::SYS_futex)
+    });
+    pipe.write(0);
+    owner.join().unwrap();
+    waiter.join().unwrap();
+}
+
+/// First come, first served; counts workers that did not give way at the end of a slice.
+#[derive(Default)]
+struct Counts {
+    fifo: Fifo,
+    deferred: Arc<AtomicU32>,
+}
+
+impl Policy for Counts {
+    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
+        self.fifo.wake(worker, reason);
+    }
+
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        self.fifo.next(server)
+    }
+
+    fn slice_end(&mut self, worker: &Worker, _: Duration) -> SliceEnd {
+        self.deferred.fetch_add(worker.defers().into(), SeqCst);
+        SliceEnd::Kick
+    }
+}
+
+fn slice_does_not_end_while_a_worker_has_the_mutex() {
+    let policy = Counts::default();
+    let deferred = Arc::clone(&policy.deferred);
+    let group = Group::builder()
+        .servers(1)
+        .slice(Duration::from_millis(1))
+        .policy(policy)
+        .build()
+        .unwrap();
+    let inner = group.clone();
+
+    let owner = group.spawn(move || {
+        let mutex = Mutex::new(());
+        let rival_runs = Arc::new(AtomicBool::new(false));
+        let sets = Arc::clone(&rival_runs);
+        let guard = mutex.lock();
+        let rival = inner.spawn(move || sets.store(true, SeqCst)).unwrap();
+        // It may have run while this one was starting it.
+        let before = rival_runs.load(SeqCst);
+        spin_until(|| before || deferred.load(SeqCst) > 2);
+        assert_eq!(rival_runs.load(SeqCst), before, "the rival has run");
+        drop(guard);
+        spin_until(|| rival_runs.load(SeqCst));
+        rival.join().unwrap();
+    });
+    owner.unwrap().join().unwrap();
+    group.shutdown().unwrap();
+}
+
+fn worker_that_leaves_keeps_the_mutex() {
+    let group = Group::builder().servers(1).build().unwrap();
+    let mutex = Mutex::new(());
+
+    let own = group.enter().unwrap();
+    let guard = mutex.lock();
+    drop(own);
+    assert!(mutex.try_lock().is_none());
+    let own = group.enter().unwrap();
+    drop(guard);
+    assert!(mutex.try_lock().is_some());
+    drop(own);
+    group.shutdown().unwrap();
+}
+
+fn mutex_of_a_thread_that_has_ended_stays_locked() {
+    let mutex = Arc::new(Mutex::new(()));
+    let raw = Arc::new(RawMutex::INIT);
+    let (owned, raw_owned) = (Arc::clone(&mutex), Arc::clone(&raw));
+
+    thread::spawn(move || {
+        mem::forget(owned.lock());
+        raw_owned.lock();
+    })
+    .join()
+    .unwrap();
+    assert!(!raw.try_lock_for(Duration::from_millis(5)));
+    let waiter = {
+        let mutex = Arc::clone(&mutex);
+        let builder = thread::Builder::new().name("waiter".to_owned());
+        let lock = move || mutex.try_lock_for(Duration::from_secs(2)).is_some();
+        builder.spawn(lock).unwrap()
+    };
+    // It does not spin for that thread, nor for one that has got its slot since.
+    wait_until("the other one sleeps", || {
+        sleeps_in("waiter", libc::SYS_futex)
+    });
+    assert!(!waiter.join().unwrap());
+}
+
+fn child_has_the_mutex_of_the_thread_that_forks() {
+    let mutex = Arc::new(Mutex::new(5));
+    let guard = mutex.lock();
+    let copy = Arc::clone(&mutex);
+
+    // A guard borrows its mutex, so the child has to end it by the copy of this one.
+    let status = in_child(|| {
+        assert!(copy.try_lock_for(Duration::from_millis(5)).is_none());
+        let free = Mutex::new(0);
+        let threads = [(); 2].map(|()| thread::spawn(|| Slot::of_this_thread().is_ok()));
+        *free.lock() += 1;
+        assert!(threads.map(|thread| thread.join().unwrap()) == [true; 2]);
+        drop(guard);
+        assert_eq!(*copy.try_lock().unwrap(), 5);
+    });
+    assert!(status.success(), "{status}");
+    // The closure has had the guard, and is gone here, too.
+    assert_eq!(*mutex.try_lock().unwrap(), 5);
+}

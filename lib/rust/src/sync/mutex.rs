@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A mutex and what it protects.
+
+use super::raw_mutex::RawMutex;
+use crate::face::section::{no_preempt, NoPreempt};
+use std::{
+    cell::UnsafeCell,
+    fmt,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant},
+};
+
+/// An adaptive mutex: who waits for it spins while its owner is on a CPU, and sleeps otherwise. See
+/// [the module](crate::sync).
+///
+/// While a worker has it, it is in a [critical section](crate::no_preempt): the end of a slice does
+/// not take its server from it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use umcg::sync::Mutex;
+///
+/// let counter = Arc::new(Mutex::new(0));
+/// let threads = [(); 4].map(|()| {
+///     let counter = Arc::clone(&counter);
+///     std::thread::spawn(move || *counter.lock() += 1)
+/// });
+///
+/// threads.map(|thread| thread.join().unwrap());
+/// assert_eq!(*counter.lock(), 4);
+/// ```
+///
+/// # What happens when
+///
+/// - **A thread panics** while it has the mutex: unwinding drops the guard, and the mutex is free.
+///   It is not poisoned, so the value may be one that was left half done.
+/// - **A guard is leaked**, as by [`mem::forget()`](std::mem::forget): the mutex stays locked, also
+///   when the thread has ended. Others sleep, and do not spin; [`Mutex::try_lock_for()`] gives up.
+/// - **A thread locks it twice**: it waits for ever.
+/// - **`fork()`**: in the child a mutex that the calling thread has is its own, and one that another
+///   thread has stays locked.
+/// - **A thread enters or leaves a group** while it has the mutex: the mutex stays locked. The
+///   critical section is that of the membership in which it was begun.
+/// - **A signal handler** must not lock one.
+pub struct Mutex<T: ?Sized> {
+    raw: RawMutex,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: One thread at a time has a reference to the value, which may be sent to it.
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+impl<T> Mutex<T> {
+    /// One that nobody has locked.
+    pub const fn new(value: T) -> Self {
+        Self {
+            raw: RawMutex::INIT,
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Locks it with this function, if that says so.
+    #[inline]
+    fn lock_by(&self, lock: impl FnOnce(&RawMutex) -> bool) -> Option<MutexGuard<'_, T>> {
+        // Before it is locked, or the slice might end in between.
+        let section = no_preempt();
+
+        lock(&self.raw).then(|| MutexGuard {
+            mutex: self,
+            _section: section,
+            value: PhantomData,
+        })
+    }
+
+    /// Locks it, as soon as it is free.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        let section = no_preempt();
+
+        self.raw.lock();
+        MutexGuard {
+            mutex: self,
+            _section: section,
+            value: PhantomData,
+        }
+    }
+
+    /// Locks it if it is free.
+    #[inline]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.lock_by(RawMutex::try_lock)
+    }
+
+    /// Locks it if it is free within the timeout.
+    pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+        self.lock_by(|raw| raw.try_lock_for(timeout))
+    }
+
+    /// Locks it if it is free before the deadline.
+    pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
+        self.lock_by(|raw| raw.try_lock_until(deadline))
+    }
+
+    /// Whether a thread has it.
+    pub fn is_locked(&self) -> bool {
+        self.raw.is_locked()
+    }
+
+    /// The value, of which the caller has the only reference.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Mutex");
+
+        match self.try_lock() {
+            Some(guard) => debug.field("value", &&*guard),
+            None => debug.field("value", &format_args!("<locked>")),
+        };
+        debug.finish()
+    }
+}
+
+/// That a mutex is locked by the calling thread, which unlocks it by dropping this.
+///
+/// ```compile_fail,E0277
+/// fn is_send(_: impl Send) {}
+///
+/// let mutex = umcg::sync::Mutex::new(0);
+/// // It is to be unlocked by the same thread.
+/// is_send(mutex.lock());
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn is_sync(_: impl Sync) {}
+///
+/// let mutex = umcg::sync::Mutex::new(std::cell::Cell::new(0));
+/// is_sync(mutex.lock());
+/// ```
+#[must_use = "the mutex is unlocked when this is dropped"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    /// Ends after the mutex is unlocked: fields are dropped after `drop()`.
+    _section: NoPreempt,
+    /// It is Sync only if the value is. It is not Send, as the section is not.
+    value: PhantomData<&'a mut T>,
+}
+
+// SAFETY: A shared guard gives out shared references to the value only, which is Sync. Of the section
+// nothing can be done with a shared reference.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: The guard is the only one, and gives out references of its own lifetime.
+        unsafe { &*self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: The guard is the only one, and is borrowed mutably as long as the reference
+        // lives.
+        unsafe { &mut *self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The guard is that of this thread, as it is not Send.
+        unsafe { self.mutex.raw.unlock() };
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{mem, panic, sync::Arc, thread, vec::Vec};
+
+    #[test]
+    fn one_thread_at_a_time_has_the_mutex() {
+        const THREADS: u64 = 4;
+        const ROUNDS: u64 = 20_000;
+        let mutex = Mutex::new(0);
+
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for round in 0..ROUNDS {
+                        let mut value = mutex.lock();
+                        let seen = *value;
+                        // Once in a while the owner sleeps, so that others do.
+                        if round % 1024 == 0 {
+                            thread::yield_now();
+                        }
+                        std::hint::black_box(&mut *value);
+                        *value = seen + 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(mutex.into_inner(), THREADS * ROUNDS);
+    }
+
+    /// Threads that give up must not take the wake-up of others with them.
+    #[test]
+    fn threads_that_give_up_leave_none_behind() {
+        let mutex = Mutex::new(0u64);
+        let mut expected = 0;
+
+        thread::scope(|scope| {
+            let lasting: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..2000 {
+                            *mutex.lock() += 1;
+                            thread::yield_now();
+                        }
+                        2000
+                    })
+                })
+                .collect();
+            let hasty = (0..2).map(|number| {
+                let mutex = &mutex;
+                scope.spawn(move || {
+                    let patience = Duration::from_micros(number * 20);
+                    let add = |_: &u32| mutex.try_lock_for(patience).map(|mut value| *value += 1);
+                    (0..2000).filter_map(|round| add(&round)).count() as u64
+                })
+            });
+            for thread in lasting.into_iter().chain(hasty) {
+                expected += thread.join().unwrap();
+            }
+        });
+        assert_eq!(*mutex.lock(), expected);
+    }
+
+    #[test]
+    fn timeout_of_a_locked_mutex_expires() {
+        let mutex = Mutex::new(());
+        let guard = mutex.lock();
+        let begin = Instant::now();
+
+        assert!(mutex.try_lock().is_none());
+        assert!(mutex.try_lock_for(Duration::from_millis(20)).is_none());
+        assert!(begin.elapsed() >= Duration::from_millis(20));
+        assert!(mutex.try_lock_until(begin).is_none());
+        drop(guard);
+        assert!(mutex.try_lock_until(begin).is_some());
+        assert!(mutex.try_lock_for(Duration::MAX).is_some());
+    }
+
+    #[test]
+    fn panic_unlocks_and_does_not_poison() {
+        let mutex = Mutex::new(1);
+
+        let result = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            let mut value = mutex.lock();
+            *value = 2;
+            panic!("on purpose");
+        }));
+        assert!(result.is_err());
+        assert_eq!(*mutex.try_lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn leaked_guard_keeps_the_mutex_locked_when_its_thread_has_ended() {
+        let mutex = Arc::new(Mutex::new(()));
+        let other = Arc::clone(&mutex);
+
+        thread::spawn(move || mem::forget(other.lock()))
+            .join()
+            .unwrap();
+        assert!(mutex.is_locked());
+        assert!(mutex.try_lock_for(Duration::from_millis(5)).is_none());
+    }
+}
