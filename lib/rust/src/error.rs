@@ -14,14 +14,20 @@ pub enum Error {
     Unavailable(i32),
     /// The module lacks direct mode or critical sections, or has another ABI.
     Unsupported,
-    /// The thread is a worker already, or registered by another library.
+    /// The thread is a worker or a task already, or registered by another library.
     AlreadyEntered,
-    /// The thread is no worker.
+    /// The thread is no worker; or neither that nor a task.
     NotEntered,
     /// The group takes no more workers: it has been shut down, or all its handles are gone.
     ShutDown,
-    /// The group is that of the parent: the process is a child of `fork()`.
+    /// The group, or the task, is that of the parent: the process is a child of `fork()`.
     Forked,
+    /// The task is one no longer: it has unregistered, or its thread has ended.
+    Gone,
+    /// A task cannot swap to itself.
+    SameTask,
+    /// The timeout has expired.
+    TimedOut,
     /// There is no memory, or no more of it may be locked (`RLIMIT_MEMLOCK`).
     OutOfMemory,
     /// The system, or the module, allows no more threads.
@@ -71,6 +77,9 @@ impl fmt::Display for Error {
             Self::NotEntered => "the thread is no worker",
             Self::ShutDown => "the group takes no more workers",
             Self::Forked => "the group is that of the parent process",
+            Self::Gone => "the task is gone",
+            Self::SameTask => "the task is the calling one",
+            Self::TimedOut => "the timeout has expired",
             Self::OutOfMemory => "not enough memory, or memory that may be locked",
             Self::TooManyThreads => "too many threads",
             Self::TooManyNotifications => "too many notifications of this thread",

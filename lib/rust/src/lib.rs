@@ -46,7 +46,8 @@
 //! # Without a group
 //!
 //! Any thread can use the rest of the module: [`sched`] tells whether a thread is on a CPU, and a
-//! thread that it was descheduled; the mutex of [`sync`] spins only while its owner runs.
+//! thread that it was descheduled; the mutex of [`sync`] spins only while its owner runs; [`task`]
+//! is a switch from one thread to another.
 //!
 //! # What happens when
 //!
@@ -109,6 +110,9 @@ pub mod sched;
 #[cfg(all(feature = "std", not(loom)))]
 pub mod sync;
 mod sys;
+#[cfg(all(feature = "std", not(loom)))]
+#[forbid(unsafe_code)]
+pub mod task;
 
 pub use error::Error;
 #[cfg(all(feature = "std", not(loom)))]

@@ -15,7 +15,6 @@ pub(crate) const DIRECT_OVERTAKE: u32 = 2;
 
 pub(crate) const CTL_SIGNALS: u32 = 0x80000;
 
-pub(crate) const WAIT_WF_CURRENT_CPU: u32 = 2;
 pub(crate) const WAIT_LOCK_ON_TIMEOUT: u32 = 4;
 
 pub(crate) const FEATURE_SIGNALS: u64 = 1 << 5;

@@ -12,6 +12,7 @@ mod policies;
 mod process;
 mod sections;
 mod slots;
+mod tasks;
 mod turns;
 
 /// The examples run as they are.
@@ -41,6 +42,7 @@ const FIXTURES: &[Fixture] = &[
     deadlines::FIXTURE,
     slots::FIXTURE,
     mutexes::FIXTURE,
+    tasks::FIXTURE,
     process::FIXTURE,
     crowd::FIXTURE,
     EXAMPLES,

@@ -14,6 +14,7 @@
 //! Memory, std, and any lock but these: a worker that is queued may hold the lock of malloc or of
 //! stdio, and it is the server that would have to run it.
 
+pub(crate) mod basic;
 pub(crate) mod end;
 pub(crate) mod roster;
 pub(crate) mod scheduler;

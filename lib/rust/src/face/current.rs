@@ -26,8 +26,8 @@ struct Member {
 
 /// A worker, and how often this thread has been one.
 #[derive(Clone, Copy)]
-pub(super) struct Current {
-    pub(super) record: &'static Record,
+pub(crate) struct Current {
+    pub(crate) record: &'static Record,
     time: u64,
 }
 
@@ -146,7 +146,7 @@ fn forget_parent(member: &RefCell<Option<Member>>) {
 
 /// The worker that the calling thread is.
 #[inline]
-pub(super) fn current() -> Option<Current> {
+pub(crate) fn current() -> Option<Current> {
     CURRENT.get()
 }
 

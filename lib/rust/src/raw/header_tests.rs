@@ -84,6 +84,10 @@ fn values_are_those_of_the_header() {
             abi::WAIT_WAKE_ONLY.into(),
             header::umcg_wait_flag_UMCG_WAIT_WAKE_ONLY.into(),
         ),
+        (
+            abi::WAIT_WF_CURRENT_CPU.into(),
+            header::umcg_wait_flag_UMCG_WAIT_WF_CURRENT_CPU.into(),
+        ),
         (abi::KICK_INSIST.into(), header::UMCG_KICK_INSIST.into()),
         (abi::ABI_VERSION.into(), header::UMCG_ABI_VERSION.into()),
         (abi::FEATURE_DIRECT, u64::from(header::UMCG_FEATURE_DIRECT)),

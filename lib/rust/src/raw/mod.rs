@@ -4,6 +4,7 @@
 //! of them are atomic; what else has to be shared has a lock.
 
 pub(crate) mod adaptive;
+pub(crate) mod basic;
 pub(crate) mod deadline;
 pub(crate) mod direct;
 pub(crate) mod link;

@@ -34,6 +34,7 @@ pub(crate) const CTL_DIRECT: u32 = 0x20000;
 pub(crate) const CTL_CRITICAL: u32 = 0x40000;
 
 pub(crate) const WAIT_WAKE_ONLY: u32 = 1;
+pub(crate) const WAIT_WF_CURRENT_CPU: u32 = 2;
 pub(crate) const KICK_INSIST: u32 = 1;
 
 pub(crate) const ABI_VERSION: u32 = 2;

@@ -116,30 +116,44 @@ pub(crate) fn unregister() -> Result<(), Errno> {
 
 /// Waits until the state of the calling thread is RUNNING; wakes the thread that it names first.
 pub(crate) fn wait() -> Result<(), Errno> {
-    wait_with(0)
+    wait_with(0, 0)
+}
+
+/// The same, but not longer than up to this time of CLOCK_REALTIME, in nanoseconds; zero is for ever.
+/// Fails with `ETIMEDOUT` then.
+pub(crate) fn wait_until(abs_timeout: u64) -> Result<(), Errno> {
+    wait_with(0, abs_timeout)
 }
 
 /// Wakes the thread that the calling one names.
 pub(crate) fn wake() -> Result<(), Errno> {
-    wait_with(abi::WAIT_WAKE_ONLY)
+    wake_with(abi::WAIT_WAKE_ONLY)
 }
 
-fn wait_with(flags: u32) -> Result<(), Errno> {
+/// The same; the flags have `WAIT_WAKE_ONLY`.
+pub(crate) fn wake_with(flags: u32) -> Result<(), Errno> {
+    wait_with(flags, 0)
+}
+
+fn wait_with(flags: u32, abs_timeout: u64) -> Result<(), Errno> {
+    // CAST: The call takes the bits.
+    let timeout = abs_timeout as i64;
+
     // SAFETY: The call takes numbers. Of a file that is not the device it takes no such advice.
-    match unsafe { libc::posix_fadvise(descriptor()?, 0, flags.into(), abi::FADVISE_WAIT) } {
+    match unsafe { libc::posix_fadvise(descriptor()?, timeout, flags.into(), abi::FADVISE_WAIT) } {
         0 => Ok(()),
-        error @ (libc::ESRCH | libc::EINTR) => Err(Errno(error)),
+        error @ (libc::ESRCH | libc::EINTR | libc::ETIMEDOUT) => Err(Errno(error)),
         // A module or a filter that does not know this form, or another file.
-        _ => wait_by_ioctl(flags),
+        _ => wait_by_ioctl(flags, abs_timeout),
     }
 }
 
 #[cold]
-fn wait_by_ioctl(flags: u32) -> Result<(), Errno> {
+fn wait_by_ioctl(flags: u32, abs_timeout: u64) -> Result<(), Errno> {
     let args = WaitArgs {
         size: size_u32::<WaitArgs>(),
         flags,
-        abs_timeout: 0,
+        abs_timeout,
     };
 
     // SAFETY: These arguments are numbers.

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Waits and wake-ups of basic tasks: threads that belong to no group. One that waits is IDLE.
+//!
+//! A wake-up for a task that does not wait is counted. A task changes its state, and looks for
+//! wake-ups then; who wakes it counts one, and looks at the state then. The fences between are
+//! sequentially consistent, so one of both sees the change of the other, and no wake-up is lost.
+
+use super::{state::State, task::Task};
+use crate::atomic::{AtomicU32, Ordering};
+#[cfg(not(loom))]
+use core::sync::atomic::fence;
+#[cfg(loom)]
+use loom::sync::atomic::fence;
+
+/// Wake-ups for which there was no wait yet. Each ends one.
+pub(crate) struct Wakeups(AtomicU32);
+
+impl Wakeups {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    fn give(&self) {
+        // Release: pairs with the acquire in `take()`: who is woken sees what was done before.
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// Consumes one, if there is one.
+    fn take(&self) -> bool {
+        // Relaxed: the exchange looks again.
+        let mut count = self.0.load(Ordering::Relaxed);
+
+        while count != 0 {
+            // Acquire: pairs with the release in `give()`.
+            match self
+                .0
+                .compare_exchange(count, count - 1, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+}
+
+/// The calling task waits from here on: others may wake it. It looks at `is_woken()` after this.
+pub(crate) fn begin(task: &Task, now_ns: u64) {
+    task.change(State::RUNNING, State::IDLE, now_ns);
+}
+
+/// Whether there was a wake-up, so that the calling task, which has begun to wait, runs on. It is
+/// RUNNING then, and else sleeps until it is.
+pub(crate) fn is_woken(task: &Task, wakeups: &Wakeups, now_ns: u64) -> bool {
+    // SeqCst: the look at the wake-ups comes after the change of the state; pairs with the fence in
+    // `let_run()`.
+    fence(Ordering::SeqCst);
+    if !wakeups.take() {
+        return false;
+    }
+    // If it has been made to run as well, it was woken twice, and this ends one wait.
+    if !task.change(State::IDLE, State::RUNNING, now_ns) {
+        wakeups.give();
+    }
+    true
+}
+
+/// Wakes a task: makes it RUNNING if it waits, or counts the wake-up. Returns whether it waited: the
+/// caller has the kernel wake it then.
+pub(crate) fn let_run(task: &Task, wakeups: &Wakeups, now_ns: u64) -> bool {
+    loop {
+        if task.change(State::IDLE, State::RUNNING, now_ns) {
+            return true;
+        }
+        wakeups.give();
+        // SeqCst: the look at the state comes after the wake-up; pairs with the fence in
+        // `is_woken()`.
+        fence(Ordering::SeqCst);
+        // It may wait by now, and not have seen the wake-up.
+        if task.state() != State::IDLE || !wakeups.take() {
+            return false;
+        }
+    }
+}
+
+/// The wait of the calling task has ended. Returns false if nobody has woken it: then it has failed.
+pub(crate) fn end(task: &Task, now_ns: u64) -> bool {
+    // Acquire: pairs with the release by which `let_run()` has changed the state.
+    let is_woken = || task.state() == State::RUNNING;
+
+    is_woken() || (!task.change(State::IDLE, State::RUNNING, now_ns) && is_woken())
+}
+
+#[cfg(all(test, loom))]
+#[path = "basic/models.rs"]
+mod models;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        // SAFETY: All fields are atomic integers.
+        let task: Task = unsafe { core::mem::zeroed() };
+
+        task.prepare(State::RUNNING, 1600);
+        task
+    }
+
+    #[test]
+    fn each_wakeup_ends_one_wait() {
+        let (task, wakeups) = (task(), Wakeups::new());
+
+        assert!(!let_run(&task, &wakeups, 3200));
+        assert!(!let_run(&task, &wakeups, 3200));
+        for _ in 0..2 {
+            begin(&task, 3200);
+            assert!(is_woken(&task, &wakeups, 3200));
+            assert_eq!(task.state(), State::RUNNING);
+        }
+        begin(&task, 3200);
+        assert!(!is_woken(&task, &wakeups, 3200));
+        assert!(let_run(&task, &wakeups, 3200));
+        assert_eq!(task.state(), State::RUNNING);
+    }
+
+    #[test]
+    fn wakeup_counts_when_the_timeout_expires() {
+        let (task, wakeups) = (task(), Wakeups::new());
+
+        begin(&task, 3200);
+        assert!(!end(&task, 3200), "nobody has woken it");
+        begin(&task, 3200);
+        assert!(let_run(&task, &wakeups, 3200));
+        assert!(end(&task, 3200));
+    }
+}
