@@ -169,6 +169,34 @@ TEST_F(direct, worker_that_blocks_starts_its_server_if_another_one_is_queued)
 	ASSERT_TRUE(thread_ends(&self->servers[0]));
 }
 
+TEST_F(direct, server_is_not_started_for_workers_that_it_refuses)
+{
+	struct umcg_thread *blocks = &self->workers[2];
+
+	self->direct.words->flags |= UMCG_DIRECT_OVERTAKE;
+	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));
+	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[1], 1));
+	direct_worker_start(blocks, &self->direct, direct_reads);
+	ASSERT_TRUE(SOON(direct_blocks(blocks)));
+	self->direct.words->queued = 1;
+	/* The second server would run it. */
+	self->direct.words->refused_servers = 1;
+	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
+	ASSERT_TRUE(SOON(blocks->phase == 1 && direct_blocks(blocks)));
+	ASSERT_TRUE(SOON(direct_idle_servers(&self->direct) == 3));
+	EXPECT_EQ(0, self->servers[0].phase);
+	/* From here on it would run it, too. */
+	self->direct.words->refused_servers = 0;
+	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
+	ASSERT_TRUE(SOON(self->servers[0].phase == 1));
+	EXPECT_EQ(0, self->servers[1].phase);
+	self->direct.words->queued = 0;
+	ASSERT_TRUE(direct_sends(self->pipes[2], '.'));
+	ASSERT_TRUE(thread_ends(blocks));
+	tell_to_go(&self->servers[0]);
+	ASSERT_TRUE(thread_ends(&self->servers[0]));
+}
+
 TEST_F(direct, kicked_worker_is_queued_and_its_own_server_started)
 {
 	struct umcg_kick_args kick = { .size = sizeof(kick) };
@@ -281,9 +309,9 @@ TEST_F(direct, registration_checks_the_group)
 	words->flags |= 0x80000000;
 	REGISTERS(-EINVAL, words, 0);
 	words->flags = variant->flags;
-	words->reserved[2] = 1;
+	words->reserved[1] = 1;
 	REGISTERS(-EINVAL, words, 0);
-	words->reserved[2] = 0;
+	words->reserved[1] = 0;
 	thread.task.reserved[0] = 1;
 	REGISTERS(-EINVAL, words, 0);
 	thread.task.reserved[0] = 0;

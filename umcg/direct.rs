@@ -38,6 +38,8 @@ pub(crate) trait GroupWords {
     fn ready_ends(&self) -> &Self::Long;
     /// Not zero while user space has idle workers in lists of its own.
     fn queued(&self) -> &Self::Short;
+    /// The set of servers that would run none of the workers that `queued` stands for.
+    fn refused_servers(&self) -> &Self::Long;
     /// The thread to start when a worker is queued and no server is idle.
     fn watcher_tid(&self) -> &Self::Short;
     /// The TID of a server.
@@ -61,6 +63,14 @@ pub(crate) struct Server {
 #[inline]
 pub(crate) fn has_work(group: &impl GroupWords) -> bool {
     group.idle_workers().load() != 0 || group.queued().load() != 0 || has_ready(group)
+}
+
+/// Whether a worker is queued that server `nr` may be needed for.
+#[inline]
+fn has_work_for(group: &impl GroupWords, nr: u32) -> bool {
+    group.idle_workers().load() != 0
+        || group.queued().load() != 0 && group.refused_servers().load() & 1 << nr == 0
+        || has_ready(group)
 }
 
 /// Takes an idle server out of the set.
@@ -120,8 +130,8 @@ pub(crate) fn has_server(group: &impl GroupWords) -> bool {
     group.idle_servers().load() != 0
 }
 
-/// Puts a server, which is IDLE, into the set, unless a worker is queued. Returns whether it stays
-/// there, or was taken from there meanwhile; otherwise it must be started.
+/// Puts a server, which is IDLE, into the set, unless a worker is queued that it may be needed for.
+/// Returns whether it stays there, or was taken from there meanwhile; otherwise it must be started.
 #[inline]
 pub(crate) fn put_back(group: &impl GroupWords, nr: u32) -> bool {
     // The server has no worker from now on: published by the change of the set.
@@ -129,7 +139,7 @@ pub(crate) fn put_back(group: &impl GroupWords, nr: u32) -> bool {
 
     // Full, so the check follows it: pairs with the barrier between queueing a worker and checking
     // the set.
-    put(group, nr) && (!has_work(group) || !take_back(group, nr))
+    put(group, nr) && (!has_work_for(group, nr) || !take_back(group, nr))
 }
 
 /// Puts a server into the set. Returns false if user space keeps changing it.

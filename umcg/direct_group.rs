@@ -217,6 +217,11 @@ impl GroupWords for DirectGroup {
     }
 
     #[inline]
+    fn refused_servers(&self) -> &Atomic<u64> {
+        self.word64(offset_of!(umcg_direct_group, refused_servers))
+    }
+
+    #[inline]
     fn watcher_tid(&self) -> &Atomic<u32> {
         self.word32(offset_of!(umcg_direct_group, watcher_tid))
     }

@@ -73,6 +73,7 @@ struct Group {
     ready_ends: AtomicU64,
     queued: AtomicU32,
     watcher_tid: AtomicU32,
+    refused_servers: AtomicU64,
     server_tid: [AtomicU32; UMCG_DIRECT_SERVERS as usize],
     running: [AtomicU32; UMCG_DIRECT_SERVERS as usize],
     ready: [AtomicU64; UMCG_DIRECT_RING as usize],
@@ -87,6 +88,7 @@ impl Group {
             ready_ends: AtomicU64::new(0),
             queued: AtomicU32::new(0),
             watcher_tid: AtomicU32::new(0),
+            refused_servers: AtomicU64::new(0),
             server_tid: array::from_fn(|nr| AtomicU32::new(1000 + nr as u32)),
             running: array::from_fn(|_| AtomicU32::new(0)),
             ready: array::from_fn(|_| AtomicU64::new(0)),
@@ -121,6 +123,9 @@ impl GroupWords for Group {
     }
     fn watcher_tid(&self) -> &AtomicU32 {
         &self.watcher_tid
+    }
+    fn refused_servers(&self) -> &AtomicU64 {
+        &self.refused_servers
     }
     fn server_tid(&self, nr: u32) -> &AtomicU32 {
         &self.server_tid[nr as usize]
@@ -174,6 +179,18 @@ fn a_server_is_not_put_back_while_a_worker_is_queued() {
         assert!(has_work(&group));
         assert!(!put_back(&group, 3));
         assert_eq!(group.set(), 0);
+    }
+}
+
+#[test]
+fn a_server_that_refuses_those_of_user_space_is_put_back() {
+    for (queue, is_put_back) in QUEUES.into_iter().zip([false, true, false]) {
+        let group = Group::new();
+        queue(&group);
+        group.refused_servers.store(1 << 3, Relaxed);
+
+        assert_eq!(put_back(&group, 3), is_put_back);
+        assert!(!put_back(&group, 4));
     }
 }
 

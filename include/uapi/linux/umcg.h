@@ -135,6 +135,8 @@ struct umcg_task {
  * @queued: not zero while user space has idle workers in lists of its own
  * @watcher_tid: the thread to start when a worker is queued and no server is idle,
  *	or zero; the kernel takes the TID out by exchange
+ * @refused_servers: a set like @idle_servers, of servers that would run none of the
+ *	workers that @queued stands for: the kernel does not start them for these
  * @reserved: must be zero
  * @server_tid: the TID of each server, or zero; written by the kernel when the
  *	server registers, unregisters or exits
@@ -155,7 +157,8 @@ struct umcg_direct_group {
 	__u64	ready_ends;
 	__u32	queued;
 	__u32	watcher_tid;
-	__u64	reserved[3];
+	__u64	refused_servers;
+	__u64	reserved[2];
 	__u32	server_tid[UMCG_DIRECT_SERVERS];
 	__u32	running[UMCG_DIRECT_SERVERS];
 	__u64	ready[UMCG_DIRECT_RING];

@@ -240,6 +240,12 @@ impl World {
         }
     }
 
+    /// Queues a worker that no server refuses, where user space has queued others.
+    pub(crate) fn offers_to_all(&self) {
+        self.group().refused_servers.exchange(0);
+        self.starts_idle_server();
+    }
+
     /// Waits in the set until there is a worker, or the server is started.
     fn waits_directly(&self, me: Tid) {
         let group = self.group();

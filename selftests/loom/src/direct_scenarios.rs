@@ -6,7 +6,10 @@ use crate::{
     abi::*,
     bugs::Bug,
     direct,
-    direct_words::Group,
+    direct_words::{
+        nr_of,
+        Group, //
+    },
     world::{
         explore,
         explore_preemptions,
@@ -134,6 +137,25 @@ pub(crate) fn two_pops(bug: Option<Bug>) {
 #[test]
 fn a_worker_of_the_ring_runs_under_one_of_two_servers() {
     explore(|| two_pops(None));
+}
+
+/// A server that refuses what user space has queued is put back, while user space queues a worker that
+/// it does not refuse.
+pub(crate) fn put_back_against_offer(bug: Option<Bug>) {
+    let group = Group::new(&[], &[], false);
+    group.queued.0.store_relaxed(1);
+    group.refused_servers.store_relaxed(1 << nr_of(S1));
+
+    World::direct([WAITS, ABSENT, ASLEEP, ABSENT], group, bug).run([
+        |world| world.server_sleeps(S1, 0),
+        |world| world.gives_up_server(W1, S1),
+        |world| world.offers_to_all(),
+    ]);
+}
+
+#[test]
+fn a_server_that_refused_others_is_started_for_a_worker() {
+    explore(|| put_back_against_offer(None));
 }
 
 /// A worker wakes while a server is put back, and another one is queued already.

@@ -20,6 +20,7 @@ pub(crate) struct Group {
     ready_ends: Word,
     pub(crate) queued: Word32,
     pub(crate) watcher_tid: Word32,
+    pub(crate) refused_servers: Word,
     server_tid: [Word32; 2],
     running: [Word32; 2],
     ready: [Word; PLACES],
@@ -38,6 +39,7 @@ impl Group {
             ready_ends: Word::new((ready.len() as u64) << 32),
             queued: Word32::new(0),
             watcher_tid: Word32::new(0),
+            refused_servers: Word::new(0),
             server_tid: [1, 2].map(Word32::new),
             running: [0, 0].map(Word32::new),
             ready: std::array::from_fn(|i| Word::new(ready.get(i).copied().unwrap_or(0))),
@@ -65,6 +67,9 @@ impl GroupWords for Group {
     }
     fn watcher_tid(&self) -> &Word32 {
         &self.watcher_tid
+    }
+    fn refused_servers(&self) -> &Word {
+        &self.refused_servers
     }
     fn server_tid(&self, nr: u32) -> &Word32 {
         &self.server_tid[nr as usize]

@@ -63,6 +63,12 @@ fn a_server_that_is_put_back_without_a_look_is_found() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
+fn a_server_that_refused_others_and_does_not_look_is_found() {
+    explore(|| direct_scenarios::put_back_against_offer(Some(Bug::NoLookAfterPutBack)));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
 fn a_look_at_the_set_before_the_worker_is_queued_is_found() {
     explore_preemptions(4, || {
         direct_scenarios::put_back_against_queue(Some(Bug::SetIsReadTooEarly))
