@@ -2,7 +2,7 @@
 
 //! Policies, those of the crate and others.
 
-use crate::harness::{fixture, wait_until, Pipe};
+use crate::harness::{fixture, sleeps, wait_until, Pipe};
 use std::{
     panic,
     sync::{
@@ -29,6 +29,8 @@ fixture!(FIXTURE, "policies":
     worker_runs_on_the_server_that_the_policy_wants,
     idle_server_gets_its_worker_from_another_one,
     slice_ends_for_a_worker_of_a_lower_class,
+    woken_worker_runs_at_once_beside_those_that_compute,
+    woken_worker_is_queued_if_the_policy_wants_to_be_asked,
     group_goes_on_when_its_policy_has_panicked,
 );
 
@@ -438,4 +440,117 @@ fn group_goes_on_when_its_policy_has_panicked() {
         }
         result => panic!("{result:?}"),
     }
+}
+
+/// Feedback with one server and a spare one, and what it was told.
+struct Spare {
+    feedback: Feedback,
+    overtakes: bool,
+    told: Arc<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    /// By classes.
+    yielded: [AtomicBool; COMPUTING],
+    woken: AtomicU32,
+}
+
+const COMPUTING: usize = 3;
+
+impl Policy for Spare {
+    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
+        match reason {
+            Reason::Yielded => self.told.yielded[usize::from(worker.class())].store(true, SeqCst),
+            Reason::Woken => _ = self.told.woken.fetch_add(1, SeqCst),
+            Reason::New | Reason::Preempted => {}
+        }
+        self.feedback.wake(worker, reason);
+    }
+
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        self.feedback.next(server)
+    }
+
+    fn overtakes(&self) -> bool {
+        self.overtakes
+    }
+}
+
+/// Wakes a worker while others compute, which do not give way before it has run. Returns how often
+/// the policy was told of a worker that had woken since then.
+fn wake_beside_others(overtakes: bool) -> u32 {
+    let told = Arc::new(Told::default());
+    let group = Group::builder()
+        .servers(2)
+        .slice(Duration::ZERO)
+        .policy(Spare {
+            feedback: Feedback::with_spare(1),
+            overtakes,
+            told: Arc::clone(&told),
+        })
+        .build()
+        .unwrap();
+    let pipe = Arc::new(Pipe::new());
+    let tid = Arc::new(AtomicU32::new(0));
+    let (stays, computes, has_run) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+
+    let (reading, own_tid, runs) = (Arc::clone(&pipe), Arc::clone(&tid), Arc::clone(&has_run));
+    let wakes = group
+        .spawn(move || {
+            own_tid.store(umcg::handle().unwrap().id(), SeqCst);
+            reading.read();
+            runs.store(true, SeqCst);
+        })
+        .unwrap();
+    wait_until("the reader sleeps", || {
+        let tid = tid.load(SeqCst);
+        tid != 0 && sleeps(tid)
+    });
+
+    let others: Vec<_> = (0..COMPUTING)
+        .map(|class| {
+            let (stays, computes) = (Arc::clone(&stays), Arc::clone(&computes));
+            let has_run = Arc::clone(&has_run);
+            let options = Options::new().class(class.try_into().unwrap());
+            let body = move || {
+                while !stays.load(SeqCst) {
+                    umcg::yield_now();
+                }
+                // In a section it does not lend its server.
+                let _section = umcg::no_preempt();
+                computes.store(true, SeqCst);
+                while !has_run.load(SeqCst) {
+                    std::hint::spin_loop();
+                }
+            };
+            group.spawn_with(&options, body).unwrap()
+        })
+        .collect();
+    // From then on the spare server has none of them.
+    wait_until("all have yielded", || {
+        told.yielded.iter().all(|yielded| yielded.load(SeqCst))
+    });
+    stays.store(true, SeqCst);
+    wait_until("one computes", || computes.load(SeqCst));
+
+    let before = told.woken.load(SeqCst);
+    pipe.write(0);
+    wait_until("the reader runs", || has_run.load(SeqCst));
+    let woken = told.woken.load(SeqCst) - before;
+    join_all(others.into_iter().chain([wakes]));
+    group.shutdown().unwrap();
+    woken
+}
+
+fn woken_worker_runs_at_once_beside_those_that_compute() {
+    assert_eq!(wake_beside_others(true), 0, "the policy was asked");
+}
+
+fn woken_worker_is_queued_if_the_policy_wants_to_be_asked() {
+    assert_eq!(wake_beside_others(false), 1);
 }

@@ -101,7 +101,8 @@ impl Server<'_> {
             let mut first_seen = None;
 
             while shared.words.queued() != 0 {
-                let Some(nr) = shared.words.take_server(refused) else {
+                let others = refused | shared.words.refused_servers();
+                let Some(nr) = shared.words.take_server(others) else {
                     break;
                 };
                 match shared.next_worker(nr) {

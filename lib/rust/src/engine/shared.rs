@@ -51,8 +51,13 @@ impl Shared {
     ) -> Result<Self, Errno> {
         // Relaxed: it need not be but another one.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let overtake = match policy.overtakes() {
+            true => abi::DIRECT_OVERTAKE,
+            false => 0,
+        };
+        let flags = abi::DIRECT_LEND | overtake;
         // Before there are records, which would be lost if that fails.
-        let words = Wiped::new(|words: &mut DirectGroup| words.prepare(abi::DIRECT_LEND))?;
+        let words = Wiped::new(|words: &mut DirectGroup| words.prepare(flags))?;
         let mut roster = Roster::new();
         let ticker = roster.take()?;
         let servers: Result<Vec<_>, _> = (0..servers).map(|_| roster.take()).collect();
@@ -104,6 +109,11 @@ impl Shared {
             }
         };
         self.words.set_queued(scheduler.queued());
+        if scheduler.is_broken() {
+            self.words.refuse_no_server();
+        } else if worker.is_none() {
+            self.words.refuse_server(nr);
+        }
         worker.ok_or_else(|| self.offers.seen())
     }
 
@@ -117,6 +127,7 @@ impl Shared {
         for worker in new {
             scheduler.offer(worker, worker.reason());
         }
+        self.words.refuse_no_server();
         self.offers.add();
         true
     }

@@ -11,22 +11,41 @@ const PATIENCE: u32 = 16;
 /// Two-level feedback, the default: a worker that is new or was blocked goes ahead of those that
 /// have used up their slices, or yielded. Of each seventeen workers that run one comes from the
 /// latter all the same, if there are any.
-#[derive(Debug, Default)]
+///
+/// Some of the servers can be [spare](Self::with_spare): then a worker that wakes need not wait until
+/// one that computes gives way.
+#[derive(Debug)]
 pub struct Feedback {
     ahead: Queue,
     behind: Queue,
     /// How many have gone ahead since one of the others ran.
     in_a_row: u32,
+    /// Servers from this number on are spare.
+    spare_from: usize,
 }
 
 impl Feedback {
-    /// Without workers.
+    /// Without workers; no server is spare.
     pub const fn new() -> Self {
+        Self::with_spare(usize::MAX)
+    }
+
+    /// Without workers. The servers with numbers from this one on are spare: they run those only that
+    /// go ahead. So a worker that wakes while all other servers are busy runs at once, beside
+    /// those that run there, until it blocks or has used up its slice.
+    pub const fn with_spare(spare_from: usize) -> Self {
         Self {
             ahead: Queue::new(),
             behind: Queue::new(),
             in_a_row: 0,
+            spare_from,
         }
+    }
+}
+
+impl Default for Feedback {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -38,7 +57,11 @@ impl Policy for Feedback {
         }
     }
 
-    fn next(&mut self, _: usize) -> Option<IdleWorker> {
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        if server >= self.spare_from {
+            return self.ahead.pop();
+        }
+
         if self.in_a_row < PATIENCE || self.behind.is_empty() {
             if let Some(worker) = self.ahead.pop() {
                 self.in_a_row = (self.in_a_row + 1).min(PATIENCE);
@@ -47,6 +70,10 @@ impl Policy for Feedback {
         }
         self.in_a_row = 0;
         self.behind.pop()
+    }
+
+    fn overtakes(&self) -> bool {
+        true
     }
 }
 
@@ -99,5 +126,37 @@ mod tests {
         feedback.wake(computes, Reason::Preempted);
         assert_eq!(feedback.next(0).unwrap().class(), 1);
         assert!(feedback.next(0).is_none());
+    }
+
+    #[test]
+    fn spare_servers_run_only_those_that_go_ahead() {
+        const SPARE: usize = 2;
+        let mut feedback = Feedback::with_spare(SPARE);
+        let [computes, wakes, last] = workers([1, 0, 2]);
+
+        feedback.wake(computes, Reason::Preempted);
+        assert!(feedback.next(SPARE).is_none());
+        feedback.wake(wakes, Reason::Woken);
+        feedback.wake(last, Reason::New);
+        assert_eq!(feedback.next(SPARE + 1).unwrap().class(), 0);
+        assert_eq!(feedback.next(SPARE - 1).unwrap().class(), 2);
+        assert!(feedback.next(SPARE).is_none());
+        assert_eq!(feedback.next(0).unwrap().class(), 1);
+    }
+
+    #[test]
+    fn patience_is_that_of_the_other_servers() {
+        let mut feedback = Feedback::with_spare(1);
+        let [computes] = workers([1]);
+
+        feedback.wake(computes, Reason::Preempted);
+        for _ in 0..2 * PATIENCE {
+            let [wakes] = workers([0]);
+            feedback.wake(wakes, Reason::Woken);
+            feedback.next(1).unwrap();
+        }
+        let [wakes] = workers([0]);
+        feedback.wake(wakes, Reason::Woken);
+        assert_eq!(feedback.next(0).unwrap().class(), 0);
     }
 }

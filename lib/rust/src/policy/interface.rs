@@ -26,9 +26,16 @@ pub trait Policy: Send {
     /// worker for a server that needs one.
     fn wake(&mut self, worker: IdleWorker, reason: Reason);
 
-    /// The worker that this server is to run, of the number 0 and up, or none. It is called again
-    /// when further workers have been queued.
+    /// The worker that this server is to run, of the number 0 and up, or none. After none it may
+    /// not be called again for this server before further workers have been queued.
     fn next(&mut self, server: usize) -> Option<IdleWorker>;
+
+    /// Whether a worker that wakes may take an idle server, of any number, although others are
+    /// queued. The policy is not asked then. Called once, before the group begins. Tokens that such
+    /// a policy has dropped elsewhere may stay queued until a slice has ended.
+    fn overtakes(&self) -> bool {
+        false
+    }
 
     /// A worker has blocked while others were queued. A hint: some of these events are not
     /// reported.

@@ -31,7 +31,9 @@ pub(crate) struct DirectGroup {
     pub(super) queued: AtomicU32,
     /// The thread to start when a worker is queued and no server is idle.
     pub(super) watcher_tid: AtomicU32,
-    pub(super) reserved: [u64; 3],
+    /// The servers that would run none of those.
+    pub(super) refused_servers: AtomicU64,
+    pub(super) reserved: [u64; 2],
     pub(super) server_tid: [AtomicU32; abi::SERVERS],
     pub(super) running: [AtomicU32; abi::SERVERS],
     pub(super) ready: [AtomicU64; abi::SERVERS],
@@ -88,6 +90,27 @@ impl DirectGroup {
     pub(crate) fn set_queued(&self, workers: u32) {
         // SeqCst: comes before the look at the set in `take_server()`.
         self.queued.store(workers, Ordering::SeqCst);
+    }
+
+    /// The servers for which the policy has no worker among those that are queued. Sequentially
+    /// consistent.
+    pub(crate) fn refused_servers(&self) -> u64 {
+        before_look();
+        // SeqCst: comes after what the caller has done to it.
+        self.refused_servers.load(Ordering::SeqCst)
+    }
+
+    /// The policy has none for this server. Under the lock of the scheduler, as the next one.
+    pub(crate) fn refuse_server(&self, nr: u32) {
+        // Relaxed: nothing has to come after it. A server that is started for nothing finds that.
+        self.refused_servers.fetch_or(1 << nr, Ordering::Relaxed);
+    }
+
+    /// The policy may have a worker for each. The caller looks at the set of idle servers after this.
+    pub(crate) fn refuse_no_server(&self) {
+        // SeqCst: comes before the look at the set in `take_server()`; pairs with the kernel's look
+        // at this word after it has put a server into the set.
+        self.refused_servers.store(0, Ordering::SeqCst);
     }
 
     /// Puts servers, which are IDLE, into the set. Their former workers are theirs no longer.

@@ -24,6 +24,8 @@ pub(crate) const IDLE_NODE_PENDING: u64 = 1;
 /// How many servers a group has at most, and places its ring.
 pub(crate) const SERVERS: usize = 64;
 
+/// A worker that wakes may take an idle server although others are queued.
+pub(crate) const DIRECT_OVERTAKE: u32 = 2;
 /// A worker that the kernel preempts lends its server.
 pub(crate) const DIRECT_LEND: u32 = 4;
 

@@ -25,11 +25,21 @@ impl DirectGroup {
             ready_ends: AtomicU64::new(0),
             queued: AtomicU32::new(0),
             watcher_tid: AtomicU32::new(0),
-            reserved: [0; 3],
+            refused_servers: AtomicU64::new(0),
+            reserved: [0; 2],
             server_tid: core::array::from_fn(|_| AtomicU32::new(0)),
             running: core::array::from_fn(|_| AtomicU32::new(0)),
             ready: core::array::from_fn(|_| AtomicU64::new(0)),
         }
+    }
+
+    /// What the kernel does when the worker of the server blocks. Returns whether it starts it.
+    fn kernel_puts_back(&self) -> bool {
+        self.put(1 << SERVER);
+        let is_needed = self.has_new_workers()
+            || self.queued.load(Ordering::SeqCst) != 0
+                && self.refused_servers.load(Ordering::SeqCst) & (1 << SERVER) == 0;
+        is_needed && self.take_back(SERVER)
     }
 
     /// What the kernel does when a worker is queued. Returns whether it starts a server.
@@ -127,6 +137,27 @@ fn server_does_not_sleep_while_another_one_has_a_worker_too_many() {
         assert!(
             left == 0 || !sleeps || supplied,
             "a worker is queued while the server sleeps"
+        );
+    });
+}
+
+#[test]
+fn server_that_has_refused_others_does_not_sleep_while_a_worker_is_offered() {
+    loom::model(|| {
+        let group = Arc::new(DirectGroup::for_model());
+        group.set_queued(1);
+        group.refuse_server(SERVER);
+        let kernel = Arc::clone(&group);
+
+        let kernel = thread::spawn(move || kernel.kernel_puts_back());
+        // As `Shared::take_in()` and `Server::supply_others()`.
+        group.refuse_no_server();
+        group.set_queued(2);
+        let supplied = group.take_server(group.refused_servers()).is_some();
+        let started = kernel.join().unwrap();
+        assert!(
+            started ^ supplied,
+            "the server is started by nobody, or twice"
         );
     });
 }
