@@ -5,7 +5,7 @@
 use super::{end, shared::Shared};
 use crate::{
     raw::{offers::Seen, record::Record, state::State},
-    sys::{abi, device, errno::Errno, thread},
+    sys::{abi, device, errno::Errno, priority, thread},
 };
 
 /// A server, for its own thread.
@@ -19,6 +19,7 @@ struct Server<'a> {
 pub(crate) fn register(shared: &Shared, nr: u32) -> Result<(), Errno> {
     let record = shared.server(nr);
 
+    priority::run_when_woken();
     record.prepare(thread::tid(), shared.number(), 0);
     record.task.prepare(State::RUNNING, thread::monotonic_ns());
     device::register(abi::CTL_DIRECT, record, Some((&shared.words, nr)))

@@ -6,7 +6,7 @@ use super::{end, server, shared::Shared};
 use crate::{
     policy::interface::SliceEnd,
     raw::{record::Record, state::State},
-    sys::{device, errno::Errno, futex, thread},
+    sys::{device, errno::Errno, futex, priority, thread},
 };
 use core::time::Duration;
 
@@ -17,6 +17,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 pub(crate) fn register(shared: &Shared) -> Result<(), Errno> {
     let record = shared.ticker;
 
+    priority::run_when_woken();
     record.prepare(thread::tid(), shared.number(), 0);
     record.task.prepare(State::RUNNING, thread::monotonic_ns());
     device::register(0, record, None)

@@ -14,6 +14,8 @@ pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod notification;
 #[cfg(not(loom))]
+pub(crate) mod priority;
+#[cfg(not(loom))]
 pub(crate) mod process;
 #[cfg(not(loom))]
 pub(crate) mod slots;
