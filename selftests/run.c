@@ -155,6 +155,13 @@ TEST_F_TIMEOUT(run, a_yield_gives_way, RUN_SECONDS)
 	EXPECT_RUNS("--servers", "1", "--slice", "0", SUBJECT, "spinlock_waits");
 }
 
+TEST_F_TIMEOUT(run, woken_threads_run_beside_those_that_compute, RUN_SECONDS)
+{
+	EXPECT_RUNS("--servers", "1", "--spare", "1", "--slice", "0", "--stats", SUBJECT, "wakes");
+	EXPECT_SAYS("\n0 ");
+	EXPECT_SAYS("\n1 spare");
+}
+
 TEST_F_TIMEOUT(run, spin_waits_make_progress, RUN_SECONDS)
 {
 	EXPECT_RUNS("--servers", "1", "--slice", "1", SUBJECT, "spin");
@@ -321,6 +328,9 @@ TEST_F(run, what_cannot_be_run_is_said)
 	EXPECT_EQ(NOT_FOUND, TRY("/no/such/program"));
 	EXPECT_SAYS("umcg-run: /no/such/program: No such file");
 	EXPECT_EQ(FAILED, TRY("--servers", "65", SUBJECT, "many"));
+	EXPECT_EQ(FAILED, TRY("--spare", "64", SUBJECT, "many"));
+	EXPECT_EQ(FAILED, TRY("--spare", "1", "--policy", "fifo", SUBJECT, "many"));
+	EXPECT_SAYS("--spare needs --policy feedback");
 	EXPECT_EQ(FAILED, TRY("--priority", "a", SUBJECT, "many"));
 	EXPECT_EQ(FAILED, TRY("--policy", "fifo", "--priority", "a=1", SUBJECT, "many"));
 	EXPECT_SAYS("umcg-run: priorities need --policy priority");

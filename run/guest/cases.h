@@ -8,6 +8,7 @@ struct subject_case {
 	int (*run)(char **arguments);
 };
 
-extern const struct subject_case thread_cases[], lock_cases[], process_cases[];
+extern const struct subject_case thread_cases[], lock_cases[], process_cases[],
+	wake_cases[];
 
 #endif

@@ -16,9 +16,10 @@ static int run(const struct subject_case *cases, char **arguments)
 
 int main(int argc, char **argv)
 {
-	const struct subject_case *const all[] = { thread_cases, lock_cases, process_cases };
+	const struct subject_case *const all[] = { thread_cases, lock_cases, process_cases,
+						      wake_cases };
 
-	for (unsigned int i = 0; argc > 1 && i < 3; i++) {
+	for (unsigned int i = 0; argc > 1 && i < sizeof(all) / sizeof(*all); i++) {
 		const int result = run(all[i], argv + 1);
 
 		if (result >= 0)

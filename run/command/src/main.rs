@@ -10,9 +10,11 @@ use std::{
     env,
     ffi::OsString,
     io,
+    num::NonZero,
     os::unix::{ffi::OsStrExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{self, ExitCode},
+    thread,
     time::Duration,
 };
 use umcg_run_options::{
@@ -44,6 +46,13 @@ fn command() -> Command {
                 .value_name("N")
                 .value_parser(value_parser!(u64).range(1..=64))
                 .help("How many threads run at a time, if not as many as there are CPUs"),
+        )
+        .arg(
+            Arg::new("spare")
+                .long("spare")
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(..64))
+                .help("How many threads more run when they have just woken"),
         )
         .arg(
             Arg::new("policy")
@@ -159,10 +168,15 @@ fn options(matches: &ArgMatches) -> Options {
         None => Policy::default(),
     };
 
+    let number = |name| {
+        matches
+            .get_one::<u64>(name)
+            .and_then(|number| usize::try_from(*number).ok())
+    };
+
     Options {
-        servers: matches
-            .get_one::<u64>("servers")
-            .and_then(|servers| usize::try_from(*servers).ok()),
+        servers: number("servers"),
+        spare: number("spare"),
         policy,
         slice: matches.get_one("slice").copied(),
         priorities,
@@ -220,6 +234,9 @@ fn run(matches: &ArgMatches) -> Failure {
     if !options.priorities.is_empty() && options.policy != Policy::Priority {
         return (FAILED, "priorities need --policy priority".to_owned());
     }
+    if options.spare.is_some_and(|spare| spare > 0) && options.policy != Policy::Feedback {
+        return (FAILED, "--spare needs --policy feedback".to_owned());
+    }
     match prepare(program, &options) {
         Ok(library) => {
             let mut command = command_for(matches, program);
@@ -254,7 +271,8 @@ fn prepare(program: &OsString, options: &Options) -> Result<PathBuf, Failure> {
         }
     }
     let library = library()?;
-    probe::probe(options.servers).map_err(|text| (FAILED, text))?;
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    probe::probe(options.servers(cpus).all()).map_err(|text| (FAILED, text))?;
     Ok(library)
 }
 

@@ -10,7 +10,7 @@ use std::{
 use umcg::{Error, Group};
 
 /// Why UMCG cannot be used, in one line.
-pub fn probe(servers: Option<usize>) -> Result<(), String> {
+pub fn probe(servers: usize) -> Result<(), String> {
     if is_filtered() {
         // Such a filter may kill.
         return in_child(|| make_group(servers));
@@ -18,14 +18,8 @@ pub fn probe(servers: Option<usize>) -> Result<(), String> {
     make_group(servers)
 }
 
-fn make_group(servers: Option<usize>) -> Result<(), String> {
-    let builder = Group::builder();
-    let group = match servers {
-        Some(servers) => builder.servers(servers),
-        None => builder,
-    }
-    .build()
-    .map_err(explain)?;
+fn make_group(servers: usize) -> Result<(), String> {
+    let group = Group::builder().servers(servers).build().map_err(explain)?;
 
     drop(group.enter().map_err(explain)?);
     group

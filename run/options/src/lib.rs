@@ -16,6 +16,9 @@ pub const DEFAULT_PRIORITY: u8 = 16;
 /// The lowest priority.
 pub const LAST_PRIORITY: u8 = 31;
 
+/// The most servers of all kinds that a group has.
+pub const MAX_SERVERS: usize = 64;
+
 /// In which order workers run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
@@ -40,6 +43,8 @@ pub const POLICIES: [(&str, Policy); 3] = [
 pub struct Options {
     /// How many workers run at a time, if not as many as there are CPUs.
     pub servers: Option<usize>,
+    /// How many more run beside them that have woken; none for the default.
+    pub spare: Option<usize>,
     /// In which order.
     pub policy: Policy,
     /// The length of a slice; zero for none, and none for the default.
@@ -58,6 +63,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             servers: None,
+            spare: None,
             policy: Policy::default(),
             slice: None,
             priorities: Vec::new(),
@@ -68,7 +74,38 @@ impl Default for Options {
     }
 }
 
+/// The servers of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// How many run any worker. They have the first numbers.
+    pub any: usize,
+    /// How many run those only that have woken.
+    pub spare: usize,
+}
+
+impl Servers {
+    /// How many there are.
+    pub fn all(self) -> usize {
+        self.any + self.spare
+    }
+}
+
 impl Options {
+    /// The servers of a group in a process that may use so many CPUs. If nothing is said about
+    /// them, there are as many spare ones as others for the policy that knows them.
+    pub fn servers(&self, cpus: usize) -> Servers {
+        let any = self.servers.unwrap_or(cpus).clamp(1, MAX_SERVERS);
+        let default = match self.policy {
+            Policy::Feedback if self.servers.is_none() => any,
+            _ => 0,
+        };
+
+        Servers {
+            any,
+            spare: self.spare.unwrap_or(default).min(MAX_SERVERS - any),
+        }
+    }
+
     /// The value of the variable.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -80,6 +117,9 @@ impl Options {
 
         if let Some(servers) = self.servers {
             add("servers", &servers.to_string());
+        }
+        if let Some(spare) = self.spare {
+            add("spare", &spare.to_string());
         }
         for (name, policy) in POLICIES {
             if policy == self.policy {
@@ -108,6 +148,7 @@ impl Options {
             let (key, value) = word.split_once('=')?;
             match key {
                 "servers" => options.servers = Some(value.parse().ok()?),
+                "spare" => options.spare = Some(value.parse().ok()?),
                 "policy" => options.policy = policy_called(value)?,
                 "slice_ns" => options.slice = Some(Duration::from_nanos(value.parse().ok()?)),
                 "priority" => options.priorities.push(priority(value)?),
@@ -185,6 +226,7 @@ mod tests {
     fn options_survive_the_environment() {
         let options = Options {
             servers: Some(3),
+            spare: Some(0),
             policy: Policy::Priority,
             slice: Some(Duration::from_micros(2500)),
             priorities: vec![("io worker%".to_owned(), 1), ("ü:=".to_owned(), 31)],
@@ -213,6 +255,27 @@ mod tests {
         ] {
             assert_eq!(Options::decode(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn servers_are_as_many_as_cpus_and_as_many_spare_ones() {
+        let servers = |servers, spare, policy| {
+            let options = Options {
+                servers,
+                spare,
+                policy,
+                ..Options::default()
+            };
+            let Servers { any, spare } = options.servers(6);
+            (any, spare)
+        };
+
+        assert_eq!(servers(None, None, Policy::Feedback), (6, 6));
+        assert_eq!(servers(None, Some(1), Policy::Feedback), (6, 1));
+        assert_eq!(servers(Some(2), None, Policy::Feedback), (2, 0));
+        assert_eq!(servers(Some(2), Some(63), Policy::Feedback), (2, 62));
+        assert_eq!(servers(None, None, Policy::Fifo), (6, 0));
+        assert_eq!(Options::default().servers(200).all(), MAX_SERVERS);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::{names, stats::Stats};
 use std::time::Duration;
 use umcg::policy::{Feedback, Fifo, IdleWorker, Policy, Priorities, Reason, SliceEnd, Worker};
-use umcg_run_options as options;
+use umcg_run_options::{self as options, Servers};
 
 /// A worker in a critical section runs on for so many slices.
 pub(crate) const PATIENCE: u64 = 8;
@@ -20,10 +20,15 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(policy: options::Policy, stats: &'static Stats, measures: bool) -> Self {
+    pub(crate) fn new(
+        policy: options::Policy,
+        servers: Servers,
+        stats: &'static Stats,
+        measures: bool,
+    ) -> Self {
         Self {
             inner: match policy {
-                options::Policy::Feedback => Box::new(Feedback::new()),
+                options::Policy::Feedback => Box::new(Feedback::with_spare(servers.any)),
                 options::Policy::Fifo => Box::new(Fifo::new()),
                 options::Policy::Priority => Box::new(Priorities::of_classes(names::priority_of)),
             },
@@ -62,6 +67,10 @@ impl Policy for Watched {
             self.stats.next(server, queued);
         }
         worker
+    }
+
+    fn overtakes(&self) -> bool {
+        self.inner.overtakes()
     }
 
     fn block(&mut self, worker: &Worker) {

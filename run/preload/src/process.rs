@@ -8,11 +8,13 @@ use libc::{c_int, pthread_t};
 use std::{
     cell::Cell,
     collections::HashMap,
+    num::NonZero,
     process, ptr,
     sync::{
         atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
         Mutex, Once, OnceLock, PoisonError,
     },
+    thread,
     time::Instant,
 };
 use umcg::{Error, Group, WorkerHandle};
@@ -149,12 +151,11 @@ impl Process {
 
     fn make_group(&'static self) -> Result<Group, Error> {
         let options = settings::get().ok_or(Error::Unsupported)?;
-        let policy = Watched::new(options.policy, &self.stats, options.stats);
-        let builder = Group::builder().policy(policy);
-        let builder = match options.servers {
-            Some(servers) => builder.servers(servers),
-            None => builder,
-        };
+        let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+        let servers = options.servers(cpus);
+        self.stats.set_spare_from(servers.any);
+        let policy = Watched::new(options.policy, servers, &self.stats, options.stats);
+        let builder = Group::builder().policy(policy).servers(servers.all());
 
         match options.slice {
             Some(slice) => builder.slice(slice),

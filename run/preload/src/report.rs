@@ -177,7 +177,7 @@ fn text(process: &Process) -> String {
         }
     });
     for (nr, server) in process.stats.servers().iter().enumerate() {
-        table.add_server(nr, server);
+        table.add_server(nr, process.stats.is_spare(nr), server);
     }
     table.add_plain(process.stats.plain.get(), process.failure());
     table.text()

@@ -4,13 +4,14 @@
 
 use crate::{histogram::Histogram, names::CLASSES};
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        OnceLock,
+    },
     time::Duration,
 };
 use umcg::policy::Reason;
-
-/// The most servers that a group has.
-const SERVERS: usize = 64;
+use umcg_run_options::MAX_SERVERS;
 
 /// A counter. It is for people to read, so it orders nothing.
 #[derive(Default)]
@@ -90,6 +91,8 @@ pub(crate) struct Server {
 pub(crate) struct Stats {
     classes: Box<[Class]>,
     servers: Box<[Server]>,
+    /// Servers from this number on are spare.
+    spare_from: OnceLock<usize>,
     /// Threads that could not enter the group.
     pub(crate) plain: Count,
 }
@@ -98,9 +101,20 @@ impl Stats {
     pub(crate) fn new() -> Self {
         Self {
             classes: (0..CLASSES).map(|_| Class::default()).collect(),
-            servers: (0..SERVERS).map(|_| Server::default()).collect(),
+            servers: (0..MAX_SERVERS).map(|_| Server::default()).collect(),
+            spare_from: OnceLock::new(),
             plain: Count::default(),
         }
+    }
+
+    /// The group is made, in which servers from this number on are spare.
+    pub(crate) fn set_spare_from(&self, nr: usize) {
+        // It is made once.
+        let _ = self.spare_from.set(nr);
+    }
+
+    pub(crate) fn is_spare(&self, nr: usize) -> bool {
+        self.spare_from.get().is_some_and(|first| nr >= *first)
     }
 
     pub(crate) fn class(&self, class: u8) -> &Class {

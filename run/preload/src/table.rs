@@ -121,7 +121,8 @@ impl Table {
         say!(self.times, "");
     }
 
-    pub(crate) fn add_server(&mut self, nr: usize, server: &Server) {
+    /// `is_spare`: whether it runs those only that have woken.
+    pub(crate) fn add_server(&mut self, nr: usize, is_spare: bool, server: &Server) {
         let (workers, none) = (server.workers.get(), server.none.get());
 
         if workers + none == 0 {
@@ -136,7 +137,8 @@ impl Table {
                 "idle"
             );
         }
-        say!(self.servers, "{nr:<16}{workers:>10}{none:>10}");
+        let name = format!("{nr}{}", if is_spare { " spare" } else { "" });
+        say!(self.servers, "{name:<16}{workers:>10}{none:>10}");
     }
 
     /// How many threads are no workers, and why, if that is known.
@@ -195,11 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn spare_servers_are_marked() {
+        let mut table = Table::new("test", 7, Duration::ZERO);
+        let server = Server::default();
+
+        server.none.add(3);
+        table.add_server(1, false, &server);
+        table.add_server(2, true, &server);
+        let lines: Vec<_> = table.text().lines().skip(2).map(str::to_owned).collect();
+        assert!(lines[0].starts_with("1   ") && lines[1].starts_with("2 spare "));
+    }
+
+    #[test]
     fn what_there_is_not_is_not_shown() {
         let mut table = Table::new("test", 7, Duration::ZERO);
 
         table.add_class("none", &Class::default(), 0);
-        table.add_server(3, &Server::default());
+        table.add_server(3, false, &Server::default());
         table.add_plain(0, None);
         assert_eq!(table.text().lines().count(), 1);
     }

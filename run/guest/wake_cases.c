@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Threads that wake while others compute. */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cases.h"
+#include "subject.h"
+
+#define COMPUTING 3
+
+static pthread_mutex_t locks[COMPUTING] = {
+	PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER
+};
+static atomic_int gave_way, computing, sleeper_tid;
+static atomic_bool sleeper_has_run;
+static int ends[2];
+
+static long own_sleeps(void)
+{
+	struct rusage usage;
+
+	CHECK(!getrusage(RUSAGE_THREAD, &usage));
+	return usage.ru_nvcsw;
+}
+
+static void *sleep_and_run(void *argument)
+{
+	char byte;
+
+	sleeper_tid = gettid();
+	CHECK(read(ends[0], &byte, 1) == 1);
+	sleeper_has_run = true;
+	return argument;
+}
+
+/* Once all of them have given way, only those run that the group lets compute. */
+static void *compute_until_it_has_run(void *own_lock)
+{
+	const long sleeps = own_sleeps();
+	bool is_counted = false;
+
+	while (gave_way < COMPUTING) {
+		sched_yield();
+		if (!is_counted && own_sleeps() > sleeps) {
+			is_counted = true;
+			gave_way++;
+		}
+	}
+	/* With a lock it does not lend its server. */
+	pthread_mutex_lock(own_lock);
+	computing++;
+	while (!sleeper_has_run)
+		;
+	pthread_mutex_unlock(own_lock);
+	return own_lock;
+}
+
+/* The sleeper runs while others compute, which do not give way before it has. */
+static int wakes(char **arguments)
+{
+	pthread_t sleeper, all[COMPUTING];
+
+	(void)arguments;
+	CHECK(!pipe(ends));
+	sleeper = start(sleep_and_run, NULL);
+	WAIT_FOR(sleeper_tid && is_in_state(sleeper_tid, "BLOCKED"));
+	for (int i = 0; i < COMPUTING; i++)
+		all[i] = start(compute_until_it_has_run, &locks[i]);
+	WAIT_FOR(computing);
+	CHECK(write(ends[1], "", 1) == 1);
+	join(sleeper);
+	for (int i = 0; i < COMPUTING; i++)
+		join(all[i]);
+	return 0;
+}
+
+const struct subject_case wake_cases[] = {
+	{ "wakes", wakes },
+	{ NULL, NULL },
+};
