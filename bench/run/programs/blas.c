@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Threads of OpenMP that multiply matrices with OpenBLAS and meet at a barrier, where they spin, or
- * sleep if OMP_WAIT_POLICY=passive. The matrices are so small that OpenBLAS multiplies each pair
- * with one thread: from 81 rows on it takes two, which wait for each other by spinning. The third
- * argument names the library.
+ * sleep if OMP_WAIT_POLICY=passive. The third argument names the library, the fourth one is how many
+ * rows and columns the matrices have: OpenBLAS multiplies up to 80 with one thread, and takes more
+ * for larger ones, which wait for each other by spinning.
  */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "workload.h"
 
 #define TEAM	4
-#define SIZE	72
+#define MAX_SIZE	256
 #define ORDER	101
 #define PLAIN	111
 
@@ -22,7 +23,9 @@ typedef void (*dgemm_fn)(int order, int trans_a, int trans_b, int m, int n, int 
 			 int ldc);
 
 static dgemm_fn dgemm;
-static double left[SIZE * SIZE], right[SIZE * SIZE], products[TEAM][SIZE * SIZE];
+static double left[MAX_SIZE * MAX_SIZE], right[MAX_SIZE * MAX_SIZE];
+static double products[TEAM][MAX_SIZE * MAX_SIZE];
+static unsigned int size;
 static const char *library_path;
 static unsigned int rounds;
 static bool is_last_round;
@@ -54,8 +57,8 @@ static void *multiply(void *number)
 			index = next++;
 		}
 		do {
-			dgemm(ORDER, PLAIN, PLAIN, SIZE, SIZE, SIZE, 1, left, SIZE, right, SIZE, 0,
-			      products[index], SIZE);
+			dgemm(ORDER, PLAIN, PLAIN, size, size, size, 1, left, size, right, size, 0,
+			      products[index], size);
 #pragma omp barrier
 			if (!index) {
 				is_last_round = atomic_load(&stop);
@@ -69,13 +72,13 @@ static void *multiply(void *number)
 
 static void check(const double *product)
 {
-	for (unsigned int row = 0; row < SIZE; row += 7) {
-		for (unsigned int column = 0; column < SIZE; column++) {
+	for (unsigned int row = 0; row < size; row += 7) {
+		for (unsigned int column = 0; column < size; column++) {
 			double expected = 0;
 
-			for (unsigned int i = 0; i < SIZE; i++)
-				expected += left[row * SIZE + i] * right[i * SIZE + column];
-			if (fabs(product[row * SIZE + column] - expected) > 1e-9)
+			for (unsigned int i = 0; i < size; i++)
+				expected += left[row * size + i] * right[i * size + column];
+			if (fabs(product[row * size + column] - expected) > 1e-9)
 				workload_die("a product is wrong");
 		}
 	}
@@ -87,10 +90,13 @@ int main(int argc, char *argv[])
 	double seconds;
 
 	workload_begin(argc, argv);
-	if (argc < 4)
-		workload_die("the library is not named");
+	if (argc < 5)
+		workload_die("no library, or no size");
 	library_path = argv[3];
-	for (unsigned int i = 0; i < SIZE * SIZE; i++) {
+	size = atoi(argv[4]);
+	if (!size || size > MAX_SIZE)
+		workload_die("no size from 1 to %d", MAX_SIZE);
+	for (unsigned int i = 0; i < size * size; i++) {
 		left[i] = next_random(&seed) % 1000 / 1e3;
 		right[i] = next_random(&seed) % 1000 / 1e3;
 	}

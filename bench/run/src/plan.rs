@@ -125,6 +125,31 @@ const EEVDF_LONG: Rival = rival(
 );
 const UMCG: Rival = rival("umcg", "umcg-run", Umcg(&[]));
 
+const OPENBLAS: &str = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0";
+const OPENBLAS_RIVALS: &[Rival] = &[
+    Rival {
+        environment: ACTIVE,
+        ..rival("eevdf", "EEVDF, threads wait actively", Plain)
+    },
+    Rival {
+        environment: PASSIVE,
+        ..rival("eevdf_passive", "EEVDF, threads wait passively", Plain)
+    },
+    Rival {
+        environment: ACTIVE,
+        ..rival("umcg", "umcg-run, threads wait actively", Umcg(&[]))
+    },
+    Rival {
+        environment: PASSIVE,
+        beside: true,
+        ..rival(
+            "umcg_passive",
+            "umcg-run, threads wait passively",
+            Umcg(&[]),
+        )
+    },
+];
+
 /// All rows, in the order in which they are run.
 pub const ROWS: &[Row] = &[
     Row {
@@ -167,7 +192,8 @@ pub const ROWS: &[Row] = &[
             EEVDF_3MS,
             EEVDF_LONG,
             UMCG,
-            tuned("umcg_0.2ms", "umcg-run --slice 0.2", &["--slice", "0.2"]),
+            tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
+            tuned("umcg_0.3ms", "umcg-run --slice 0.3", &["--slice", "0.3"]),
         ],
         keys: &[Key {
             key: "barrier_rounds_vs_best_rival",
@@ -192,6 +218,7 @@ pub const ROWS: &[Row] = &[
                 ..rival("nice", "EEVDF, nice 19 for those that compute", Plain)
             },
             UMCG,
+            tuned("umcg_0", "umcg-run --spare 0", &["--spare", "0"]),
             tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
         ],
         keys: &[
@@ -218,37 +245,29 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "openblas",
         title: "4 threads of OpenMP that call OpenBLAS",
-        work: Work::Workload(
-            "blas",
-            &["/usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0"],
-        ),
+        work: Work::Workload("blas", &[OPENBLAS, "72"]),
         milliseconds: 3000,
         rounds: 5,
-        rivals: &[
-            Rival {
-                environment: ACTIVE,
-                ..rival("eevdf", "EEVDF, threads wait actively", Plain)
-            },
-            Rival {
-                environment: PASSIVE,
-                ..rival("eevdf_passive", "EEVDF, threads wait passively", Plain)
-            },
-            Rival {
-                environment: ACTIVE,
-                ..rival("umcg", "umcg-run, threads wait actively", Umcg(&[]))
-            },
-            Rival {
-                environment: PASSIVE,
-                beside: true,
-                ..rival(
-                    "umcg_passive",
-                    "umcg-run, threads wait passively",
-                    Umcg(&[]),
-                )
-            },
-        ],
+        rivals: OPENBLAS_RIVALS,
         keys: &[Key {
             key: "openblas_vs_best_rival",
+            measure: "rounds_per_s",
+            better: Better::More,
+            against: None,
+            is_cost: false,
+            bar: 1.3,
+            aim: 2.0,
+        }],
+    },
+    Row {
+        name: "openblas_nested",
+        title: "4 threads of OpenMP that call OpenBLAS with threads of its own",
+        work: Work::Workload("blas", &[OPENBLAS, "96"]),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: OPENBLAS_RIVALS,
+        keys: &[Key {
+            key: "openblas_nested_vs_best_rival",
             measure: "rounds_per_s",
             better: Better::More,
             against: None,
@@ -291,7 +310,7 @@ pub const ROWS: &[Row] = &[
         rivals: &[
             EEVDF,
             UMCG,
-            tuned("umcg_4", "umcg-run --servers 4", &["--servers", "4"]),
+            tuned("umcg_0", "umcg-run --spare 0", &["--spare", "0"]),
         ],
         keys: &[cost("memcached_cost")],
     },
