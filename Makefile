@@ -152,14 +152,15 @@ ifndef T
 endif
 	@qemu/in-root.sh bench/report.py out/bench-instructions.txt $(if $(T),,out/bench-time.txt)
 
-# What unmodified programs gain or lose under umcg-run; with T= only some rows.
+# What unmodified programs gain or lose under umcg-run, and runtimes in groups; with T= only some
+# rows.
 .PHONY: workloads workloads-check bench-run
 workloads:
 	@$(in_root) make $(quiet) $(jobs) -C bench/run O=$(build)/bench-run
 workloads-check:
 	@$(in_root) make $(quiet) -C bench/run check O=$(build)/bench-run
 
-bench-run: modules workloads run runner
+bench-run: modules workloads run runtimes runner
 	@qemu/programs-root.sh >/dev/null
 	@kdir=$(kdir) && $(call boot_bench,run)
 	@$(build)/bench-run/bench-run report out/bench-run.txt $(if $(T),,out)
@@ -191,8 +192,11 @@ lib:
 lib-check:
 	@$(in_root) make $(quiet) -C lib check lint O=$(build)/lib
 
-# The crate: its tests for the guest, and those that need no module.
-.PHONY: crate crate-check
+# The crate: its tests for the guest, its examples with Tokio and rayon, which are such tests as
+# well, and those that need no module.
+.PHONY: crate crate-check runtimes
+runtimes:
+	@$(in_root) make $(quiet) -C lib/rust runtimes O=$(build)/crate
 crate:
 	@$(in_root) make $(quiet) -C lib/rust O=$(build)/crate
 crate-check:

@@ -80,7 +80,15 @@ add_tests()
 		"$build/test_modules${kind:+-$kind}/unknown_works.ko" "$guest/"
 	cp -r "$build/doc/tutorial" "$guest/"
 	add_tools
+	add_runtimes
 	add_run
+}
+
+# Only where check.sh builds them.
+add_runtimes()
+{
+	[[ -z $pattern || $pattern == '*' || $pattern == *@(runtimes|tokio|rayon)* ]] || return 0
+	[[ ! -e $build/crate/umcg_runtimes ]] || cp "$build/crate/umcg_runtimes" "$guest/tests/"
 }
 
 # Where they are not built their tests are skipped.
@@ -132,7 +140,7 @@ add_workloads()
 	programs=$("$here/programs-root.sh" --find)
 	debian=(/usr/bin/{memcached,redis-server} /usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0)
 	mkdir -p "$guest/bench/run" "$guest/etc"
-	cp "$build"/{bench-run/bench-run,run/umcg-run} "${own[@]}" "$guest/bench/run/"
+	cp "$build"/{bench-run/bench-run,run/umcg-run,crate/umcg_runtimes} "${own[@]}" "$guest/bench/run/"
 	ldd "${own[@]}" | copy_named "" '/lib[^ :]*\.so\.[0-9]+'
 	{
 		printf '%s\n' "${debian[@]}"

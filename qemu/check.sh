@@ -137,6 +137,8 @@ programs=(selftests tutorial runner rust-module test-modules)
 [[ -n $foreign ]] || programs+=(crate)
 # Nor are there the crates of umcg-run in another suite. boot.sh takes it for the same patterns.
 [[ -n $variant || ( -n $pattern && $pattern != '*' && $pattern != *run* ) ]] || programs+=(run-guest)
+# Nor those of the runtimes.
+[[ -n $variant || ( -n $pattern && $pattern != '*' && $pattern != *@(runtimes|tokio|rayon)* ) ]] || programs+=(runtimes)
 stage "programs" make "${programs[@]}" || built=false
 # They take a while, and other tests do not need them.
 if [[ -z $variant && ( -z $pattern || $pattern == *tools* ) ]]; then

@@ -4,6 +4,7 @@
 
 use crate::{
     plan::{Better, Key, Row, Start, ROWS},
+    report::UMCG,
     samples::Samples,
 };
 use std::fmt::Write;
@@ -82,7 +83,7 @@ impl<'a> Panel<'a> {
             .filter_map(|rival| {
                 Some(Bar {
                     title: rival.title,
-                    is_umcg: matches!(rival.start, Start::Umcg(_)),
+                    is_umcg: rival.name == UMCG || matches!(rival.start, Start::Umcg(_)),
                     value: samples.median(row.name, rival.name, key.measure)?,
                 })
             })

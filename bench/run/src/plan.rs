@@ -36,7 +36,7 @@ pub enum Better {
     Less,
 }
 
-/// A ratio that is reported: what umcg-run has of a measure, by what a rival has.
+/// A ratio that is reported: what the rival "umcg" has of a measure, by what another one has.
 #[derive(Debug)]
 pub struct Key {
     pub key: &'static str,
@@ -44,7 +44,7 @@ pub struct Key {
     pub better: Better,
     /// A rival by its name. `None`: the best of them, by this measure.
     pub against: Option<&'static str>,
-    /// Whether the ratio is what the rival has by what umcg-run has: a cost.
+    /// Whether the ratio is what the rival has by what "umcg" has: a cost.
     pub is_cost: bool,
     pub bar: f64,
     pub aim: f64,
@@ -94,6 +94,14 @@ const fn tuned(name: &'static str, title: &'static str, options: &'static [&'sta
         arguments: &[],
         environment: &[],
         beside: true,
+    }
+}
+
+/// A way in which an example does what it does: its last argument.
+const fn way(title: &'static str, argument: &'static [&'static str]) -> Rival {
+    Rival {
+        arguments: argument,
+        ..rival(argument[0], title, Plain)
     }
 }
 
@@ -275,6 +283,72 @@ pub const ROWS: &[Row] = &[
             bar: 1.3,
             aim: 2.0,
         }],
+    },
+    Row {
+        name: "tokio",
+        title: "Tokio, tasks that block and compute",
+        work: Work::Workload("umcg_runtimes", &["tokio"]),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: &[
+            way("a thread for each CPU", &["threads_2"]),
+            way("32 threads", &["threads_32"]),
+            way("spawn_blocking()", &["spawn_blocking"]),
+            way("block_in_place()", &["block_in_place"]),
+            way("32 workers of a group", &["umcg"]),
+        ],
+        keys: &[
+            Key {
+                key: "tokio_work_vs_best_rival",
+                measure: "work_ms_per_s",
+                better: Better::More,
+                against: None,
+                is_cost: false,
+                bar: 0.95,
+                aim: 1.0,
+            },
+            Key {
+                key: "tokio_p99_vs_best_rival",
+                measure: "late_p99_us",
+                better: Better::Less,
+                against: None,
+                is_cost: false,
+                bar: 1.0,
+                aim: 0.7,
+            },
+        ],
+    },
+    Row {
+        name: "rayon",
+        title: "rayon, items that block and compute",
+        work: Work::Workload("umcg_runtimes", &["rayon"]),
+        milliseconds: 3000,
+        rounds: 5,
+        rivals: &[
+            way("a thread for each CPU", &["threads"]),
+            way("8 threads for each CPU", &["threads_x8"]),
+            way("8 workers of a group for each CPU", &["umcg"]),
+        ],
+        keys: &[
+            Key {
+                key: "rayon_work_vs_best_rival",
+                measure: "work_ms_per_s",
+                better: Better::More,
+                against: None,
+                is_cost: false,
+                bar: 0.95,
+                aim: 1.0,
+            },
+            Key {
+                key: "rayon_p99_vs_best_rival",
+                measure: "job_p99_us",
+                better: Better::Less,
+                against: None,
+                is_cost: false,
+                bar: 1.0,
+                aim: 0.7,
+            },
+        ],
     },
     Row {
         name: "redis",

@@ -9,7 +9,7 @@ use crate::{
 use serde_json::{json, Map, Value};
 use std::fmt::Write;
 
-/// The rival that stands for umcg-run as it is.
+/// The rival that stands for umcg-run as it is, or for a group.
 pub const UMCG: &str = "umcg";
 
 /// The ratio of a key, and the rival that it was compared with.
