@@ -303,9 +303,11 @@ htmldocs:
 man-check:
 	@$(in_root) make $(quiet) -C Documentation man-check O=$(build)/doc
 
-.PHONY: tutorial
+.PHONY: tutorial tutorial-rust
 tutorial:
 	@$(in_root) make $(quiet) -C Documentation tutorial O=$(build)/doc
+tutorial-rust:
+	@$(in_root) make $(quiet) -C lib/rust tutorial O=$(build)/crate
 
 .PHONY: rustdoc
 rustdoc: modules

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """tutorial.py TEXT OUT: takes the programs out of a text.
 
-A block of code whose caption is NAME.c is a piece of that program, in the order of the
+A block of code whose caption is the path of a file is a piece of that file, in the order of the
 text; one whose caption is "Output of NAME" becomes NAME.out, what the program prints.
 """
 import pathlib
@@ -26,8 +26,8 @@ def main():
     for block in BLOCK.finditer(text.read_text()):
         code = textwrap.dedent(block["code"]).strip("\n") + "\n"
         files.setdefault(file_of(block["caption"]), []).append(code)
-    out.mkdir(parents=True, exist_ok=True)
     for name, pieces in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("\n".join(pieces))
 
 

@@ -75,10 +75,13 @@ add_tests()
 	for name in $(make -s -C "$repository/selftests" list-final); do
 		cp "$build/selftests/$name" "$guest/final/"
 	done
-	[[ -n $foreign ]] || cp "$build/crate/umcg_crate" "$guest/tests/"
 	cp "$build/rust_module${kind:+-$kind}/hello_rust.ko" \
 		"$build/test_modules${kind:+-$kind}/unknown_works.ko" "$guest/"
 	cp -r "$build/doc/tutorial" "$guest/"
+	if [[ -z $foreign ]]; then
+		cp "$build/crate/umcg_crate" "$guest/tests/"
+		cp -r "$build/crate/tutorial" "$guest/tutorial/rust"
+	fi
 	add_tools
 	add_runtimes
 	add_run

@@ -134,7 +134,7 @@ else
 fi
 programs=(selftests tutorial runner rust-module test-modules)
 # There is no std of the other architecture to build it with.
-[[ -n $foreign ]] || programs+=(crate)
+[[ -n $foreign ]] || programs+=(crate tutorial-rust)
 # Nor are there the crates of umcg-run in another suite. boot.sh takes it for the same patterns.
 [[ -n $variant || ( -n $pattern && $pattern != '*' && $pattern != *run* ) ]] || programs+=(run-guest)
 # Nor those of the runtimes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The programs of Documentation/tutorial.rst print what the text says. They lie in
- * TUTORIAL, each with a NAME.out beside it.
+ * The programs of Documentation/tutorial.rst and tutorial-rust.rst print what the texts say. They lie
+ * in TUTORIAL and in RUST, each with a NAME.out beside it.
  */
 #define _GNU_SOURCE
 #include <glob.h>
@@ -14,6 +14,7 @@
 #include "slowness.h"
 
 #define TUTORIAL	"/tutorial/"
+#define RUST		"rust/"
 #define TEXT_SIZE	4096
 
 /* Reads all of @file; an empty text if there is none. */
@@ -92,13 +93,54 @@ TEST(direct_mode)
 	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS("direct");
 }
 
-TEST(no_program_is_left_out)
+/* There is no std of Rust to build them for another architecture. */
+#define SKIP_WITHOUT_RUST() do {					\
+	if (access(TUTORIAL RUST, F_OK))				\
+		SKIP(return, "programs in Rust are not built for this architecture"); \
+} while (0)
+
+TEST(rust_first_worker)
 {
+	SKIP_WITHOUT_RUST();
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS(RUST "first");
+}
+
+TEST(rust_pool_of_servers)
+{
+	SKIP_WITHOUT_RUST();
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS(RUST "pool");
+}
+
+TEST(rust_scheduler_with_priorities_and_slices)
+{
+	SKIP_WITHOUT_RUST();
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS(RUST "scheduler");
+}
+
+TEST(rust_servers_that_sleep)
+{
+	SKIP_WITHOUT_RUST();
+	EXPECT_PRINTS_WHAT_THE_TEXT_SAYS(RUST "direct");
+}
+
+/* Returns how many programs a folder has. */
+static size_t count_programs(const char *pattern)
+{
+	size_t count;
 	glob_t texts;
 
-	ASSERT_EQ(0, glob(TUTORIAL "*.out", 0, NULL, &texts));
-	EXPECT_EQ(4, texts.gl_pathc);
+	if (glob(pattern, 0, NULL, &texts))
+		return 0;
+	count = texts.gl_pathc;
 	globfree(&texts);
+	return count;
+}
+
+TEST(no_program_is_left_out)
+{
+	EXPECT_EQ(4, count_programs(TUTORIAL "*.out"));
+	if (!access(TUTORIAL RUST, F_OK))
+		EXPECT_EQ(4, count_programs(TUTORIAL RUST "*.out"));
 }
 
 TEST_HARNESS_MAIN
