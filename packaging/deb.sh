@@ -23,7 +23,7 @@ cd "$tree"
 version=$(make -s -C lib version)
 [[ $(dpkg-parsechangelog -S Version) == "$version" ]] ||
 	die "packaging/debian/changelog and lib/Makefile ($version) name different versions"
-for manifest in {tools,run/options,run/preload,run/command}/Cargo.toml; do
+for manifest in {lib/rust,tools,run/options,run/preload,run/command}/Cargo.toml; do
 	grep -qx "version = \"$version\"" "$manifest" ||
 		die "$manifest and lib/Makefile ($version) name different versions"
 done

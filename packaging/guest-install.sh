@@ -174,6 +174,32 @@ static_program_builds()
 		[[ $(timeout 60 ./static-example) == slept ]]
 }
 
+# The example of the crate's own README, by cargo with the crates of Debian alone.
+crate_builds_and_runs()
+{
+	local registry=/usr/share/cargo/registry version
+	local crates=("$registry"/umcg-*)
+
+	version=${crates[0]##*-}
+	[[ $(dpkg-query -W -f '${Version}' libumcg0) == "$version" ]] || return
+	mkdir -p depends/src &&
+		sed -n '/^```rust/,/^```$/p' "${crates[0]}/README.md" | sed '1d;$d' >depends/src/main.rs &&
+		grep -q 'umcg::Group' depends/src/main.rs || return
+	cat >depends/Cargo.toml <<-END
+		[package]
+		name = "depends"
+		version = "0.1.0"
+		edition = "2021"
+
+		[dependencies]
+		umcg = "$version"
+	END
+	CARGO_HOME=$PWD/cargo-home cargo build --offline --manifest-path depends/Cargo.toml \
+		--config 'source.crates-io.replace-with = "debian"' \
+		--config "source.debian.directory = '$registry'" &&
+		timeout 60 depends/target/debug/depends
+}
+
 make_users()
 {
 	useradd --create-home --groups umcg member && useradd --create-home stranger
@@ -290,6 +316,7 @@ check "perf stat counts the events" perf_counts_the_events
 check "perf record and perf script show the events" perf_records_the_events
 check "bpftrace draws a histogram of an event's field" bpftrace_draws_a_histogram
 check "a static program builds and runs" static_program_builds
+check "a program with the crate builds offline and runs" crate_builds_and_runs
 check "the doctor says yes" doctor_says_yes
 check "the doctor says why not" doctor_says_why_not
 check "the module can be unloaded" module_goes
