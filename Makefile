@@ -165,6 +165,12 @@ bench-run: modules workloads run runtimes runner
 	@kdir=$(kdir) && $(call boot_bench,run)
 	@$(build)/bench-run/bench-run report out/bench-run.txt $(if $(T),,out)
 
+# The picture of the README, of the last run.
+.PHONY: bench-run-picture
+bench-run-picture: workloads
+	@$(build)/bench-run/bench-run picture out/bench-run.txt spin >out/spin.svg
+	@cp out/spin.svg Documentation/images/
+
 # Where the instructions of one row go, by functions.
 ROW := server_swap
 .PHONY: profile

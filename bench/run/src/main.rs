@@ -4,7 +4,7 @@
 //!
 //! `bench-run guest FILE [PATTERN]` runs the workloads, in the guest; `bench-run report FILE FOLDER`
 //! prints the table of such a file, and writes `run.json` and `run.svg`. Without FOLDER it only
-//! prints. It fails if a round has failed.
+//! prints. It fails if a round has failed. `bench-run picture FILE ROW` prints that of one row.
 
 mod guest;
 mod load;
@@ -25,7 +25,13 @@ fn main() -> ExitCode {
         ["guest", output, pattern] => guest::run(output, pattern),
         ["report", file] => report(file, None),
         ["report", file, folder] => report(file, Some(Path::new(folder))),
-        _ => Err("usage: bench-run guest FILE [PATTERN] | report FILE [FOLDER]".into()),
+        ["picture", file, row] => {
+            read(file).map(|samples| print!("{}", picture::draw(&samples, Some(row))))
+        }
+        _ => Err(
+            "usage: bench-run guest FILE [PATTERN] | report FILE [FOLDER] | picture FILE ROW"
+                .into(),
+        ),
     };
 
     match result {
@@ -37,9 +43,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(file: &str, folder: Option<&Path>) -> Result<(), String> {
+fn read(file: &str) -> Result<Samples, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    let samples = Samples::parse(&text)?;
+
+    Samples::parse(&text)
+}
+
+fn report(file: &str, folder: Option<&Path>) -> Result<(), String> {
+    let samples = read(file)?;
     let write = |name: &str, content: &str| {
         let path = folder.map(|folder| folder.join(name));
         path.map_or(Ok(()), |path| fs::write(&path, content))
@@ -48,7 +59,7 @@ fn report(file: &str, folder: Option<&Path>) -> Result<(), String> {
 
     print!("{}", report::table(&samples));
     write("run.json", &format!("{:#}\n", report::json(&samples)))?;
-    write("run.svg", &picture::draw(&samples))?;
+    write("run.svg", &picture::draw(&samples, None))?;
     match samples.all_failures() {
         0 => Ok(()),
         failures => Err(format!("{failures} rounds failed")),

@@ -26,10 +26,11 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}.n{text-anchor:end}.h{font-size
 @media(prefers-color-scheme:dark){.page{fill:#0d1117}text{fill:#f0f6fc}.f{fill:#9198a1}\
 .umcg{fill:#56b4e9}}";
 
-/// Draws what was measured.
-pub fn draw(samples: &Samples) -> String {
+/// Draws what was measured: of that row, or of all.
+pub fn draw(samples: &Samples, row: Option<&str>) -> String {
     let panels: Vec<_> = ROWS
         .iter()
+        .filter(|found| row.is_none_or(|name| found.name == name))
         .flat_map(|row| {
             row.keys
                 .iter()
@@ -149,7 +150,7 @@ impl<'a> Panel<'a> {
                 out,
                 "<text class=\"n{bold}\" x=\"{}\" y=\"{}\">{}</text>\
                  <rect class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" width=\"{length}\" height=\"17\" rx=\"2\"/>\
-                 <text class=\"{bold}\" x=\"{}\" y=\"{}\">{}</text>",
+                 <text class=\"v{bold}\" x=\"{}\" y=\"{}\">{}</text>",
                 LEFT - 10.0,
                 y + 13.0,
                 bar.title,
@@ -165,6 +166,9 @@ impl<'a> Panel<'a> {
 fn name_of(measure: &str) -> String {
     let name = measure.strip_suffix("_us").unwrap_or(measure);
 
+    if let Some(name) = name.strip_suffix("_longest") {
+        return format!("longest {name}");
+    }
     name.replace("_per_s", " per second")
         .replace("_percent", ", percent of the CPUs")
         .replace('_', " ")
@@ -190,17 +194,20 @@ mod tests {
         let text = "kernel 7.3.4 x\n\
                     sample spin eevdf operations_per_s 100\nsample spin umcg operations_per_s 400\n\
                     sample spin eevdf wait_longest_us 800000\nsample spin umcg wait_longest_us 900\n";
-        let picture = draw(&Samples::parse(text).unwrap());
+        let samples = Samples::parse(text).unwrap();
+        let picture = draw(&samples, None);
 
+        assert_eq!(picture, draw(&samples, Some("spin")));
+        assert!(!draw(&samples, Some("mixed")).contains("class=\"umcg\""));
         assert!(picture.contains("Linux 7.3.4;"));
         assert_eq!(picture.matches("class=\"umcg\"").count(), 2);
         assert_eq!(picture.matches("class=\"rival\"").count(), 2);
         assert!(picture.contains("800 ms") && picture.contains("900 µs"));
-        assert!(picture.contains("logarithmic"));
+        assert!(picture.contains("logarithmic") && picture.contains("longest wait<"));
     }
 
     #[test]
     fn empty_picture_is_one() {
-        assert!(draw(&Samples::default()).ends_with("</svg>\n"));
+        assert!(draw(&Samples::default(), None).ends_with("</svg>\n"));
     }
 }
