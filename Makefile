@@ -358,7 +358,7 @@ deb:
 
 .PHONY: check-install
 check-install:
-	@qemu/check-install.sh
+	@qemu/check-install.sh $(T)
 
 # Can this machine build the module for its own kernel, or for KERNEL_RELEASE?
 .PHONY: doctor

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check-install.sh: installs the Debian packages in a Debian 13 with systemd, booted in
-# QEMU, uses them, and removes them: packaging/guest-install.sh runs there. Then boots it by
-# Secure Boot, to load the module as `make sign` has signed it: guest-secure-boot.sh.
-# The last line has the totals.
+# QEMU, uses them, and removes them: packaging/guest-install.sh runs there. Then boots it to run
+# programs of Debian under umcg-run, guest-programs.sh; and by Secure Boot, to load the module as
+# `make sign` has signed it, guest-secure-boot.sh. With "packages", "programs" or "secure_boot" it
+# does one of these, and with ONLY=PATTERN the tests whose names match, after the first one. The last
+# line has the totals.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
@@ -30,6 +32,7 @@ pack_test()
 	mkdir -p "$build/test"
 	cp "$repository/packaging/guest-$name.sh" "$build/test/run"
 	cp "$repository/packaging/guest-check.sh" "$here/log-patterns" "$@" "$build/test/"
+	echo "${ONLY:-*}" >"$build/test/only"
 	tar -C "$build/test" -cf "$build/test.tar" .
 }
 
@@ -88,6 +91,27 @@ check_packages()
 	run_guest install
 }
 
+# What is compiled is compiled here: in the guest that would take a minute for the one in Java.
+compile_programs()
+{
+	"$here/in-root.sh" gcc -std=gnu11 -O1 -g -Wall -Wextra -Werror -pthread -o "$build/crowd" "$programs/crowd.c"
+	"$here/in-root.sh" rustc --edition 2021 -D warnings -O -o "$build/work" "$programs/work.rs"
+	"$here/install-root.sh" "$release" --compile-java "$programs/Work.java" "$build/classes"
+}
+
+check_programs()
+{
+	local programs=$repository/run/programs debs=("$repository"/build/deb/umcg-tools_*.deb)
+
+	make -s -C "$repository" modules >&2
+	compile_programs
+	pack_test programs "${debs[@]}" "$repository/build/module/umcg.ko" "$programs"/{work.mjs,terminal.py} \
+		"$build"/{crowd,work,classes/*.class} "$repository"/packaging/{60-umcg.rules,umcg.sysusers} \
+		"$repository"/{Documentation/try.rst,bench/run/programs/accounts.lua}
+	say "booting it to run programs"
+	run_guest programs
+}
+
 # A module without a signature, one that the key has signed which the firmware knows, and
 # one by a key of nobody.
 sign_modules()
@@ -123,7 +147,8 @@ make -s -C "$repository" deb >&2
 disk=$("$here/install-root.sh" "$release")
 find_cache
 mkdir -p "$build"
-check_packages
-check_secure_boot
+for part in ${1:-packages programs secure_boot}; do
+	"check_$part"
+done
 echo "$passed passed, $failed failed, 0 skipped"
 ((failed == 0 && passed > 0))

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# install-root.sh RELEASE: makes the disk of a Debian 13 with systemd and the kernel
+# install-root.sh RELEASE [--compile-java FILE FOLDER]: makes the disk of a Debian 13 with systemd and the kernel
 # RELEASE of its archive, in which the packages of this project are installed, and
 # prints the folder with disk, vmlinuz and initrd.img, and a firmware that starts them by
-# Secure Boot. It lives in the cache.
+# Secure Boot. It lives in the cache. Or compiles a file with the JDK there.
 #
 # The kernel folder that DKMS builds with is made here, by the script that DKMS calls:
 # in a guest without KVM it would take an hour.
@@ -59,6 +59,7 @@ set_up_guest()
 		WantedBy=multi-user.target
 	END
 	chroot "$root" systemctl enable --quiet install-test.service
+	chroot "$root" systemctl disable --quiet mariadb.service memcached.service redis-server.service
 }
 
 # in_guest_root COMMAND...: runs a command in it, with the repository at its own path.
@@ -129,12 +130,25 @@ make_firmware_in_root()
 	declare -f make_firmware >"$firmware/whole"
 }
 
+compile_java()
+{
+	local root=$1 file=$2 folder=$3
+
+	mount -t proc proc "$root/proc"
+	mkdir -p "$folder"
+	mount --bind "$folder" "$root/mnt"
+	mount --bind "$(dirname "$file")" "$root/media"
+	chroot "$root" javac -Xlint:all -Werror -d /mnt "/media/$(basename "$file")"
+	umount "$root/media" "$root/mnt" "$root/proc"
+}
+
 release=${1:?usage: install-root.sh RELEASE}
 case $release in
 --root) make_root "$2" "$3"; exit ;;
 --kernel) root=$2 release=$3 make_kernel_folder; exit ;;
 --disk) release=$4 make_disk "$2" "$3"; exit ;;
 --firmware) make_firmware_in_root "$2" "$3"; exit ;;
+--java) compile_java "$2" "$3" "$4"; exit ;;
 esac
 
 find_cache
@@ -170,4 +184,7 @@ if [[ ! -e $folder/whole ]]; then
 	touch "$folder/whole"
 fi
 firmware_is_made || make_step "making its firmware" --firmware "$root" "$folder"
+if [[ ${2-} == --compile-java ]]; then
+	exec unshare --mount --propagation private "$here/install-root.sh" --java "$root" "$(realpath "$3")" "$4"
+fi
 echo "$folder"
