@@ -141,16 +141,19 @@ add_workloads()
 	local own=("$build"/bench-run/programs/* "$build/run/libumcg_run.so") debian programs
 
 	programs=$("$here/programs-root.sh" --find)
-	debian=(/usr/bin/{memcached,redis-server} /usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0)
+	debian=(/usr/bin/{memcached,redis-server,sysbench} /usr/sbin/mariadbd
+		/usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0)
 	mkdir -p "$guest/bench/run" "$guest/etc"
 	cp "$build"/{bench-run/bench-run,run/umcg-run,crate/umcg_runtimes} "${own[@]}" "$guest/bench/run/"
+	cp -r "$programs/umcg/mariadb" "$repository/bench/run/programs/accounts.lua" "$guest/bench/run/"
 	ldd "${own[@]}" | copy_named "" '/lib[^ :]*\.so\.[0-9]+'
 	{
 		printf '%s\n' "${debian[@]}"
 		for file in "${debian[@]}"; do
 			chroot "$programs" /usr/lib64/ld-linux-x86-64.so.2 --list "$file"
 		done
-	} | copy_named "$programs" '/usr/(bin|lib)/[^ ]+'
+		echo /usr/share/mariadb/english/errmsg.sys
+	} | copy_named "$programs" '/usr/(s?bin|lib|share)/[^ ]+'
 	echo 'root:x:0:0:root:/:/' >"$guest/etc/passwd"
 }
 
@@ -219,6 +222,8 @@ choose_machine()
 		[[ $kind != kcsan ]] || options+=" kcsan.early_enable=0 kcsan.skip_watch=200 \
 			kcsan.udelay_task=20 kcsan.udelay_interrupt=20"
 	fi
+	# The databases lie in it twice.
+	[[ $mode != run ]] || memory=2G
 	if [[ $mode == @(instructions|profile|stores) ]]; then
 		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu" -icount "shift=0,sleep=off")
 		processors=1

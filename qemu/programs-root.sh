@@ -2,18 +2,58 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Makes a folder that has the programs of qemu/programs and their libraries, as Debian 13 has
-# them, and prints its path. It is made once and lives in the cache; with --find it is only looked
-# for, as in the build root it cannot be made.
+# them, and databases of MariaDB, and prints its path. It is made once and lives in the cache; with
+# --find it is only looked for, as in the build root it cannot be made.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
 source "$here/lib.sh"
 
 suite=trixie
+accounts=$here/../bench/run/programs/accounts.lua
+folder=/umcg
 
 list_packages()
 {
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/programs"
+}
+
+# run_in ROOT PROGRAM ARGUMENT...: nothing but the libraries is where they usually are.
+run_in()
+{
+	local root=$1
+	shift
+
+	chroot "$root" /usr/lib64/ld-linux-x86-64.so.2 "$@"
+}
+
+run_mariadb()
+{
+	run_in "$1" /usr/sbin/mariadbd --no-defaults --user=root --datadir="$folder/mariadb" --tmpdir="$folder" \
+		--lc-messages-dir=/usr/share/mariadb --innodb-use-native-aio=0 --innodb-log-file-size=16M \
+		--skip-networking --socket="$folder/socket" "${@:2}"
+}
+
+# The tables of the system, and those that sysbench prepares.
+make_database()
+{
+	local root=$1 prepared=true
+
+	mkdir -p "$root$folder/mariadb/test"
+	mkdir "$root$folder/mariadb/mysql"
+	cat "$root"/usr/share/mariadb/mariadb_{system_tables,performance_tables,system_tables_data}.sql |
+		{ echo 'USE mysql;'; cat; } | run_mariadb "$root" --bootstrap
+	run_mariadb "$root" --skip-grant-tables --innodb-fast-shutdown=0 --pid-file="$folder/pid" &
+	cp "$accounts" "$root$folder/"
+	until [[ -s $root$folder/pid && -S $root$folder/socket ]]; do
+		jobs %% >/dev/null
+		sleep 0.2
+	done
+	run_in "$root" /usr/bin/sysbench "$folder/accounts.lua" --mysql-socket="$folder/socket" --mysql-user=root \
+		--mysql-db=test prepare || prepared=false
+	kill "$(<"$root$folder/pid")"
+	wait %%
+	$prepared
 }
 
 # Nothing is configured, so no server is set up or started.
@@ -29,11 +69,13 @@ make_root()
 
 if [[ ${1-} == --make ]]; then
 	make_root "$2"
+	make_database "$2"
 	exit
 fi
 
 find_cache
-root=$cache/programs-$({ list_packages; declare -f make_root; } | key_of_stdin)
+root=$cache/programs-$({ list_packages; declare -f make_root run_in run_mariadb make_database; cat "$accounts"; } |
+	key_of_stdin)
 [[ ${1-} != --find || -e $root ]] || die "$root is not there: start $0 outside of the build root"
 if [[ ! -e $root ]]; then
 	[[ $(id -u) == 0 ]] || die "only root can make this"
@@ -43,7 +85,7 @@ fi
 if [[ ! -e $root ]]; then
 	rm -rf --one-file-system "$cache"/programs-*.partial
 	partial=$root.$$.partial
-	run_step "fetching the programs of the benchmark" "$cache/programs.log" \
+	run_step "fetching the programs of the benchmark, and preparing databases" "$cache/programs.log" \
 		unshare --mount --propagation private "$here/programs-root.sh" --make "$partial"
 	mv "$partial" "$root"
 fi

@@ -3,6 +3,7 @@
 //! Runs the workloads: round by round, all rivals of a row one after the other.
 
 use crate::{
+    database,
     load::{self, Protocol},
     plan::{Rival, Row, Start, Work, ROWS, SOCKET},
     slice,
@@ -142,6 +143,7 @@ fn run_once(row: &Row, rival: &Rival, loops: u64) -> Result<Results, String> {
             command.args(arguments).args(rival.arguments);
             run_server(row, rival, &mut command, protocol)
         }
+        Work::Database(arguments) => run_database(row, rival, arguments),
     }
 }
 
@@ -187,6 +189,30 @@ fn with_slice(rival: &Rival, start: impl FnOnce() -> io::Result<Child>) -> Resul
     }
 }
 
+fn run_database(row: &Row, rival: &Rival, arguments: &[&str]) -> Result<Results, String> {
+    let time = Duration::from_millis(row.milliseconds.into());
+    let mut server = command(rival, Path::new(database::SERVER));
+
+    // The first one has to be that which says that there are no defaults.
+    server.args(arguments).args(rival.arguments);
+    database::run(
+        server,
+        Path::new(SOCKET),
+        time,
+        |server| with_slice(rival, || server.spawn()),
+        |client| {
+            let output = output(client, time * 5 + PATIENCE)?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            if output.status.success() {
+                return Ok(text);
+            }
+            let errors = String::from_utf8_lossy(&output.stderr);
+            Err(format!("sysbench: {}: {text}{errors}", output.status))
+        },
+    )
+    .and_then(|text| parse_lines(&text))
+}
+
 fn run_server(
     row: &Row,
     rival: &Rival,
@@ -226,6 +252,10 @@ fn parse(output: &Output) -> Result<Results, String> {
     if !errors.is_empty() {
         say(&format!("# {}", errors.trim_end().replace('\n', "\n# ")));
     }
+    parse_lines(&text)
+}
+
+fn parse_lines(text: &str) -> Result<Results, String> {
     text.lines()
         .map(|line| match line.split_once(' ') {
             Some((measure, value)) if value.parse::<f64>().is_ok() => {

@@ -6,6 +6,7 @@
 //! prints the table of such a file, and writes `run.json` and `run.svg`. Without FOLDER it only
 //! prints. It fails if a round has failed. `bench-run picture FILE ROW` prints that of one row.
 
+mod database;
 mod guest;
 mod load;
 mod picture;

@@ -57,6 +57,8 @@ pub enum Work {
     Workload(&'static str, &'static [&'static str]),
     /// A server that listens at [`SOCKET`], and what it understands.
     Server(&'static [&'static str], Protocol),
+    /// MariaDB with these arguments, and sysbench.
+    Database(&'static [&'static str]),
 }
 
 /// Where servers listen.
@@ -387,6 +389,65 @@ pub const ROWS: &[Row] = &[
             tuned("umcg_0", "umcg-run --spare 0", &["--spare", "0"]),
         ],
         keys: &[cost("memcached_cost")],
+    },
+    Row {
+        name: "mariadb",
+        title: "MariaDB, 256 connections, hot rows and some scans",
+        work: Work::Database(&[
+            "--no-defaults",
+            "--user=root",
+            "--skip-grant-tables",
+            "--skip-networking",
+            "--lc-messages-dir=/usr/share/mariadb",
+            "--max-connections=300",
+            "--back-log=300",
+            "--thread-cache-size=300",
+            "--table-open-cache=2000",
+            "--innodb-buffer-pool-size=64M",
+            "--innodb-log-file-size=16M",
+        ]),
+        milliseconds: 10_000,
+        rounds: 5,
+        rivals: &[
+            rival("eevdf", "EEVDF, a thread per connection", Plain),
+            Rival {
+                arguments: &["--thread-handling=pool-of-threads"],
+                ..rival("pool", "EEVDF, pool-of-threads", Plain)
+            },
+            Rival {
+                arguments: &[
+                    "--thread-handling=pool-of-threads",
+                    "--thread-pool-stall-limit=60",
+                    "--thread-pool-oversubscribe=8",
+                ],
+                ..rival("pool_60ms", "EEVDF, pool, stall limit 60 ms", Plain)
+            },
+            rival("umcg", "umcg-run, a thread per connection", Umcg(&[])),
+            Rival {
+                arguments: &["--thread-handling=pool-of-threads"],
+                ..tuned("umcg_pool", "umcg-run, pool-of-threads", &[])
+            },
+        ],
+        keys: &[
+            Key {
+                key: "mariadb_tps_vs_best_rival",
+                measure: "transactions_per_s",
+                better: Better::More,
+                against: None,
+                is_cost: false,
+                bar: 1.0,
+                aim: 1.2,
+            },
+            Key {
+                key: "mariadb_p99_vs_best_rival",
+                measure: "latency_p99_us",
+                better: Better::Less,
+                against: None,
+                is_cost: false,
+                bar: 0.8,
+                aim: 0.5,
+            },
+        ],
     },
 ];
 
