@@ -268,6 +268,16 @@ TEST_F_TIMEOUT(run, queued_threads_take_part_in_setuid, RUN_SECONDS)
 	EXPECT_RUNS("--servers", "1", "--slice", "0", SUBJECT, "users");
 }
 
+TEST_F(run, threads_of_a_program_that_has_given_up_its_user_are_workers)
+{
+	char line[64];
+
+	EXPECT_RUNS("--stats", SUBJECT, "gives_up_user");
+	snprintf(line, sizeof(line), "\n%-16s%8d ", "nobody", 1);
+	EXPECT_SAYS(line);
+	EXPECT_EQ(NULL, strstr(self->text, "not under UMCG"));
+}
+
 TEST_F(run, a_program_may_use_umcg_by_itself)
 {
 	EXPECT_RUNS(SUBJECT, "registers");

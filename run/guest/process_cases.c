@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <spawn.h>
@@ -276,6 +277,24 @@ static int users(char **arguments)
 	return 0;
 }
 
+/* Servers begin as root. The thread may not open the device. */
+static void *use_no_device(void *argument)
+{
+	CHECK(open("/dev/umcg", O_RDWR) == -1 && errno == EACCES);
+	return argument;
+}
+
+static int gives_up_user(char **arguments)
+{
+	(void)arguments;
+	CHECK(!setgroups(0, NULL));
+	CHECK(!setgid(65534));
+	CHECK(!setuid(65534));
+	CHECK(!pthread_setname_np(pthread_self(), "nobody"));
+	join(start(use_no_device, NULL));
+	return 0;
+}
+
 /* No memory may be pinned: the program runs as it is. */
 static void *check_is_plain(void *argument)
 {
@@ -309,6 +328,7 @@ const struct subject_case process_cases[] = {
 	{ "names_child", names_child },
 	{ "preloads", preloads },
 	{ "users", users },
+	{ "gives_up_user", gives_up_user },
 	{ "confined", confined },
 	{ NULL, NULL },
 };

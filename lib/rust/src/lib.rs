@@ -120,7 +120,7 @@ pub use face::{
     builder::Builder,
     current::{handle, is_worker, leave, set_class, yield_now, Entered, WorkerHandle},
     deadline::{set_deadline, set_relative_deadline},
-    device::{device_descriptor, move_device_descriptor},
+    device::{device_descriptor, move_device_descriptor, open_device},
     group::{Group, Options, ShutdownError},
     join::{JoinError, JoinHandle},
     section::{begin_section, end_section, no_preempt, NoPreempt},

@@ -29,6 +29,8 @@ extern "C" fn begin() {
     let Some(options) = settings::get() else {
         return;
     };
+    // Servers give up their user before they make threads. If it fails, it is tried again for those.
+    let _ = umcg::open_device();
     if options.stats {
         report::listen();
     }
