@@ -52,7 +52,10 @@ impl Server<'_> {
 
         task.change(State::RUNNING, State::IDLE, thread::monotonic_ns());
         task.set_next_tid(worker.tid());
-        self.give(self.nr, worker);
+        if !self.give(self.nr, worker) {
+            task.change(State::IDLE, State::RUNNING, thread::monotonic_ns());
+            return;
+        }
         sleep(self.record);
         // Others may have run it meanwhile, but not if it has blocked here.
         if worker.task.state().without_flags() == State::BLOCKED
@@ -63,13 +66,14 @@ impl Server<'_> {
     }
 
     /// Lets a worker, which is claimed, run under a server, which is IDLE: all but the wake-up.
-    fn give(&self, nr: u32, worker: &Record) {
+    /// Returns false if the worker is gone, killed since it was claimed: then nobody has the server.
+    fn give(&self, nr: u32, worker: &Record) -> bool {
         let server_tid = self.shared.server(nr).tid();
         let now = thread::monotonic_ns();
 
         self.shared.words.set_running(nr, worker.tid());
         worker.begins_turn(now);
-        worker.task.run_under(server_tid, nr, now);
+        worker.task.run_under(server_tid, nr, now)
     }
 
     /// Waits until there is something to decide, if nothing is left since the policy had no worker.
@@ -107,10 +111,8 @@ impl Server<'_> {
                     break;
                 };
                 match shared.next_worker(nr) {
-                    Ok(worker) => {
-                        self.give(nr, worker);
-                        self.wake(worker);
-                    }
+                    Ok(worker) if self.give(nr, worker) => self.wake(worker),
+                    Ok(_) => end::start(self.record, shared.server(nr)),
                     Err(seen) => {
                         refused |= 1 << nr;
                         first_seen.get_or_insert(seen);

@@ -90,8 +90,9 @@ impl Task {
             || self.change(State::IDLE.preempted(), claimed, now_ns)
     }
 
-    /// Lets a claimed worker run under this server, as soon as it is woken.
-    pub(crate) fn run_under(&self, server_tid: u32, server_nr: u32, now_ns: u64) {
+    /// Lets a claimed worker run under this server, as soon as it is woken. Returns false if it is
+    /// gone: it never runs there.
+    pub(crate) fn run_under(&self, server_tid: u32, server_nr: u32, now_ns: u64) -> bool {
         // Relaxed: no other thread uses them while the worker is locked. The change of the state
         // publishes them; pairs with the acquire of the kernel's look at the state.
         self.next_tid.store(server_tid, Ordering::Relaxed);
@@ -105,6 +106,7 @@ impl Task {
             unlocked || self.state() == State::NONE,
             "a claimed worker is changed"
         );
+        unlocked
     }
 
     /// The calling worker locks itself: the kernel no longer reports it to its server.
@@ -209,7 +211,7 @@ impl Task {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -238,7 +240,7 @@ mod tests {
         assert!(task.claim(3200));
         assert_eq!(task.state(), State::RUNNING.locked());
         assert!(!task.claim(3200), "claimed twice");
-        task.run_under(7, 3, 3200);
+        assert!(task.run_under(7, 3, 3200));
         assert_eq!(task.state(), State::RUNNING);
         assert_eq!((task.next_tid(), task.server_nr()), (7, 3));
     }
@@ -253,7 +255,7 @@ mod tests {
             State::RUNNING.locked().preempted(),
             3200
         ));
-        task.run_under(7, 3, 3200);
+        assert!(task.run_under(7, 3, 3200));
         assert_eq!(task.state(), State::RUNNING);
     }
 
