@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The library's half, in the same manner: lib/group.c, lib/server.c and
- * lib/worker.c. What only who has the mutex of the group looks at takes no step
+ * The library's half, in the same manner: lib/c/src. Each inline is called after
+ * the function that its comment names first; the Makefile checks that there is
+ * one. What only who has the mutex of the group looks at takes no step
  * of its own; the lock comes with the step behind it, the unlock with the one
  * before.
  */
@@ -16,7 +17,7 @@ inline unlock_group()
 	locked = 0
 }
 
-/* append() */
+/* idle::append() */
 inline append(oldest, newest)
 {
 	if
@@ -27,11 +28,11 @@ inline append(oldest, newest)
 }
 
 /*
- * drain_kernel_list() with wait_for_link(): the whole list is taken by one
+ * idle::drain(): the whole list is taken by one
  * exchange, and turned round. A link that is there stays as it is, so it does not
  * matter when it is read; at one that is PENDING an atomic step is interrupted.
  */
-inline drain_kernel_list()
+inline drain()
 {
 	node = head;
 	head = NOBODY;
@@ -58,10 +59,10 @@ inline drain_kernel_list()
 	last = NOBODY
 }
 
-/* umcg_take_idle_worker() with mark_taken(): the result is `worker`, or none. */
-inline umcg_take_idle_worker()
+/* idle::take_idle() with idle::mark_taken(): the result is `worker`, or none. */
+inline take_idle()
 {
-	drain_kernel_list();
+	drain();
 	if
 	:: first_idle ->
 		worker = first_idle;
@@ -75,7 +76,7 @@ inline umcg_take_idle_worker()
 	fi
 }
 
-/* forget_waiting(): there are two servers at most. */
+/* polling::forget_waiting(): there are two servers at most. */
 inline forget_waiting(server)
 {
 	if
@@ -85,7 +86,7 @@ inline forget_waiting(server)
 	waiting_next = NOBODY
 }
 
-/* Runs the server that waits in umcg_get_idle_worker(), and that others cannot start. */
+/* Runs the server that waits in next_worker(), and that others cannot start. */
 inline end_waiting(server)
 {
 	forget_waiting(server);
@@ -94,17 +95,17 @@ inline end_waiting(server)
 }
 
 /*
- * umcg_server_to_start() with unannounce() and announce(), the unlock that
- * follows it, and start(). Says in `is_back` whether it was the caller that was
+ * polling::server_to_start() with polling::unannounce() and record::announce(),
+ * the unlock that follows it, and switch::wake_started(). Says in `is_back` whether it was the caller that was
  * waiting and runs now.
  */
-inline umcg_server_to_start()
+inline server_to_start()
 {
 	do
 	:: atomic { !waiting -> unlock_group(); break }
 	:: atomic {
 		waiting ->
-		drain_kernel_list();
+		drain();
 		if
 		:: !first_idle && announced -> unlock_group(); break
 		:: else
@@ -141,8 +142,8 @@ inline umcg_server_to_start()
 	od
 }
 
-/* umcg_server_polls() */
-inline umcg_server_polls()
+/* polling::begin() */
+inline polling_begin()
 {
 	assert(word[me] == RUNNING);
 	word[me] = IDLE | POLLS;
@@ -150,8 +151,8 @@ inline umcg_server_polls()
 	waiting = me
 }
 
-/* umcg_server_is_back() with unannounce(): if it is not, it unlocks. */
-inline umcg_server_is_back()
+/* polling::is_back() with polling::unannounce(): if it is not, it unlocks. */
+inline polling_is_back()
 {
 	if
 	:: word[me] == RUNNING -> is_back = 1
@@ -175,28 +176,28 @@ inline umcg_server_is_back()
 }
 
 /*
- * umcg_get_idle_worker() with next_worker() and wait_for_work(): the result is
+ * server::next_worker() with server::wait_for_work(): the result is
  * `worker`. A server that is asleep here when all is over has no work any more.
  */
-inline umcg_get_idle_worker()
+inline next_worker()
 {
 	do
 	:: atomic {
 		lock_group();
-		umcg_take_idle_worker();
+		take_idle();
 		if
 		:: worker -> break
-		:: else -> umcg_server_polls()
+		:: else -> polling_begin()
 		fi
 	};
-		umcg_server_to_start();
+		server_to_start();
 		do
 		:: is_back -> break
 		:: !is_back ->
 			SLEEP_UNTIL_RUN(end_polls);
 			atomic {
 				lock_group();
-				umcg_server_is_back();
+				polling_is_back();
 				if
 				:: is_back -> unlock_group()
 				:: else
@@ -205,15 +206,15 @@ inline umcg_get_idle_worker()
 		od;
 		is_back = 0
 	od;
-	umcg_server_to_start()
+	server_to_start()
 }
 
 /*
- * umcg_run_worker() with umcg_claim_idle_worker() and umcg_run_under(), until the
- * worker has stopped; and pass_on_preempted(). One that has ended takes its flag
+ * server::run_worker() with switch::claim_idle() and switch::run_under(), until the
+ * worker has stopped; and server::pass_on_preempted(). One that has ended takes its flag
  * with it.
  */
-inline umcg_run_worker()
+inline run_worker()
 {
 	atomic {
 		assert(word[me] == RUNNING);
@@ -231,13 +232,13 @@ inline umcg_run_worker()
 	server_waits();
 	if
 	:: atomic { word[worker] & PREEMPTED -> lock_group() };
-		umcg_server_to_start()
+		server_to_start()
 	:: atomic { !(word[worker] & PREEMPTED) -> skip }
 	fi
 }
 
-/* umcg_wake_worker() with umcg_add_idle_worker(), of a worker that waits. */
-inline umcg_wake_worker()
+/* worker::wake() with worker::add_idle(), of a worker that waits. */
+inline worker_wake()
 {
 	if
 	:: atomic {
@@ -251,36 +252,36 @@ inline umcg_wake_worker()
 			append(worker, worker);
 			worker = NOBODY
 		};
-		umcg_server_to_start()
+		server_to_start()
 	:: atomic { !(word[worker] & WAITS) -> worker = NOBODY }
 	fi
 }
 
-/* umcg_start_own_server(): after that the worker tells the kernel. */
-inline umcg_start_own_server()
+/* worker::start_own_server(): after that the worker tells the kernel. */
+inline start_own_server()
 {
 	assert(word[server] == IDLE);
 	word[server] = RUNNING
 }
 
-/* umcg_worker_wait() with give_way() */
-inline umcg_worker_wait()
+/* worker::wait() with worker::give_way() */
+inline worker_wait()
 {
 	atomic {
 		LEAVES_USER_MODE;
 		word[me] = MOVED(word[me], IDLE) | LOCKED | WAITS;
-		umcg_start_own_server()
+		start_own_server()
 	};
 	worker_waits()
 }
 
-/* umcg_unregister_task() with part_from_server() */
-inline umcg_unregister_task()
+/* register::unregister() with register::part_from_server() */
+inline unregister()
 {
 	atomic {
 		LEAVES_USER_MODE;
 		word[me] = MOVED(word[me], IDLE) | LOCKED;
-		umcg_start_own_server();
+		start_own_server();
 		wake(server);
 		server = NOBODY;
 		word[me] = NONE

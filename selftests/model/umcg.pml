@@ -52,7 +52,7 @@
 #define HEAD	6
 #define PENDING	7
 
-/* State words: state, flags, and the bits of lib/state.h. */
+/* State words: state, flags, and the bits of lib/c/src/raw/bits.rs. */
 #define NONE	0
 #define RUNNING	1
 #define IDLE	2
@@ -142,9 +142,9 @@ proctype Server(byte me)
 		:: true
 		fi;
 #endif
-		umcg_get_idle_worker();
-		umcg_run_worker();
-		umcg_wake_worker()
+		next_worker();
+		run_worker();
+		worker_wake()
 	od
 }
 
@@ -161,11 +161,11 @@ proctype Worker(byte me)
 		if
 		:: work[me]
 		:: atomic { MAY_ACT -> ACTS }; block()
-		:: atomic { MAY_ACT -> ACTS }; umcg_worker_wait()
+		:: atomic { MAY_ACT -> ACTS }; worker_wait()
 #ifdef SIGNALS
 		:: signalled[me] -> handle()
 #endif
-		:: umcg_unregister_task(); break
+		:: unregister(); break
 		fi
 	od
 #ifdef SIGNALS

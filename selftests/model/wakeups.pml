@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Wake-ups that come while a task does not wait, for the model checker SPIN: lib/wait.c and
- * lib/worker.c. Two tasks swap with each other without synchronisation, and a third one wakes the
+ * Wake-ups that come while a task does not wait, for the model checker SPIN: lib/c/src/wait.rs and
+ * lib/c/src/worker.rs. Two tasks swap with each other without synchronisation, and a third one wakes the
  * first meanwhile, at most SWAPS and WAKES times. Each ends as many waits as there are wake-ups by
  * the others, so no task is left asleep, and no wake-up is left over: every wake-up ends one wait.
  *
@@ -48,7 +48,7 @@ inline wake(task)
 	asleep[task] = 0
 }
 
-/* sleep::sleep_until(): the mark is set, then the word is looked at. */
+/* sleep_until() of sys/sleep.rs: the mark is set, then the word is looked at. */
 inline sleep_until_run()
 {
 	asleep[me] = 1;
@@ -147,7 +147,7 @@ inline sleep_or_time_out()
 	od
 }
 
-/* task_wait(): without @next this is umcg_wait(). Says in `is_late` whether it has to be repeated. */
+/* wait::task_wait(): without @next this is umcg_wait(). Says in `is_late` whether it has to be repeated. */
 inline task_wait(next)
 {
 	is_late = 0;
@@ -193,8 +193,8 @@ inline task_wait(next)
 #define SKIPS(task)	false
 #endif
 
-/* umcg_wake_worker() */
-inline umcg_wake_worker(task)
+/* worker::wake() */
+inline worker_wake(task)
 {
 	do
 	:: atomic { QUEUES(task); break }
@@ -213,7 +213,7 @@ inline umcg_wake_worker(task)
 	od
 }
 
-/* The worker runs from now on: umcg_run_under(), and the wake of the caller's call. */
+/* The worker runs from now on: switch::run_under(), and the wake of the caller's call. */
 inline run_under(worker)
 {
 	atomic {
@@ -225,6 +225,7 @@ inline run_under(worker)
 	}
 }
 
+/* worker::start_own_server() */
 inline start_own_server()
 {
 	atomic {
@@ -233,7 +234,7 @@ inline start_own_server()
 	}
 }
 
-/* times_out(): it is locked, and puts itself on the list unless it was woken. */
+/* worker::times_out(): it is locked, and puts itself on the list unless it was woken. */
 inline times_out()
 {
 	if
@@ -245,7 +246,7 @@ inline times_out()
 }
 
 /*
- * give_way(): the kernel unlocks the worker, and @next runs. When its timeout expires before it is
+ * worker::give_way(): the kernel unlocks the worker, and @next runs. When its timeout expires before it is
  * claimed, the kernel locks it.
  */
 inline give_way(next)
@@ -262,8 +263,8 @@ inline give_way(next)
 	assert(word[me] == RUNNING && running == me)
 }
 
-/* umcg_worker_wait() */
-inline umcg_worker_wait()
+/* worker::wait() */
+inline worker_wait()
 {
 	is_late = 0;
 	take_wakeup(me);
@@ -287,8 +288,8 @@ inline umcg_worker_wait()
 	fi
 }
 
-/* umcg_worker_swap() with claim_next() */
-inline umcg_worker_swap(next)
+/* worker::swap() with worker::claim_next() */
+inline worker_swap(next)
 {
 	word[me] = IDLE | LOCKED;
 	is_late = 0;
@@ -319,14 +320,14 @@ inline umcg_worker_swap(next)
 		run_under(next);
 		give_way(NOBODY)
 	:: !claimed ->
-		umcg_wake_worker(next);
+		worker_wake(next);
 		word[me] = RUNNING;
-		umcg_worker_wait()
+		worker_wait()
 	fi
 }
 
-/* umcg_get_idle_worker(), with a worker on the list, and umcg_run_worker(). */
-inline take(worker)
+/* idle::mark_taken() of a worker on the list */
+inline mark_taken(worker)
 {
 	atomic {
 		word[worker] & QUEUED ->
@@ -334,7 +335,8 @@ inline take(worker)
 	}
 }
 
-inline umcg_run_worker(worker)
+/* server::run_worker() with switch::claim_idle() */
+inline run_worker(worker)
 {
 	word[me] = IDLE;
 	if
@@ -348,9 +350,9 @@ inline umcg_run_worker(worker)
 }
 
 #ifdef WORKERS
-#define swap(task)	umcg_worker_swap(task)
-#define wait()		umcg_worker_wait()
-#define wake_up(task)	umcg_wake_worker(task)
+#define swap(task)	worker_swap(task)
+#define wait()		worker_wait()
+#define wake_up(task)	worker_wake(task)
 #else
 #define swap(task)	task_wait(task)
 #define wait()		task_wait(NOBODY)
@@ -383,7 +385,7 @@ proctype Swapper(byte me; byte partner; byte waits)
 	:: swaps == 0 && waits == 0 -> break
 	od;
 #ifdef WORKERS
-	/* umcg_unregister_task() */
+	/* register::part_from_server() */
 	word[me] = IDLE | LOCKED;
 	atomic { start_own_server(); running = NOBODY };
 	atomic { wake(SERVER); word[me] = NONE; finished++ }
@@ -408,16 +410,16 @@ proctype Waker()
 proctype Server(byte me)
 {
 	do
-	:: take(1);
-		umcg_run_worker(1)
-	:: take(2);
-		umcg_run_worker(2)
-	:: atomic { has_run[1] && (word[1] & word[2] & QUEUED) -> take(1); take(2) };
-		umcg_run_worker(2);
-		umcg_run_worker(1)
-	:: atomic { has_run[2] && (word[1] & word[2] & QUEUED) -> take(1); take(2) };
-		umcg_run_worker(1);
-		umcg_run_worker(2)
+	:: mark_taken(1);
+		run_worker(1)
+	:: mark_taken(2);
+		run_worker(2)
+	:: atomic { has_run[1] && (word[1] & word[2] & QUEUED) -> mark_taken(1); mark_taken(2) };
+		run_worker(2);
+		run_worker(1)
+	:: atomic { has_run[2] && (word[1] & word[2] & QUEUED) -> mark_taken(1); mark_taken(2) };
+		run_worker(1);
+		run_worker(2)
 	:: atomic { finished == 3 -> break }
 	od
 }
