@@ -122,9 +122,13 @@ impl Server<'_> {
             let Some(seen) = first_seen else {
                 return;
             };
-            // These servers were not in the set when workers were queued meanwhile.
+            // These servers were not in the set when workers were queued meanwhile. They were not
+            // refused those: an offer to the policy says so.
             shared.words.put(refused);
-            if !shared.words.has_new_workers() && !shared.offers.changed_since(seen) {
+            if shared.words.has_new_workers() {
+                shared.offer_new_workers();
+            }
+            if !shared.offers.changed_since(seen) {
                 return;
             }
         }
