@@ -268,7 +268,6 @@ misuse: modules
 .PHONY: model
 model:
 	@$(in_root) make -C selftests/loom O=$(build)/loom
-	@$(in_root) make -s -C lib/rust model O=$(build)/crate
 	@$(in_root) make $(jobs) -C selftests/model O=$(build)/spin
 
 .PHONY: runner

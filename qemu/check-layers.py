@@ -32,6 +32,8 @@ class RustPart:
     """The modules of a crate, found from its root by their declarations."""
 
     MODULE = re.compile(r'(?:#\[path = "([^"]+)"\]\s*)?^(?:pub(?:\([^)]*\))? )?mod (\w+)([;{ ])', re.M)
+    # A root that includes what its build script writes names the modules in it by such a comment.
+    DECLARED = re.compile(r"^// `build\.rs` declares: ([\w, ]+)\.$", re.M)
     TESTS = re.compile(r"#\[cfg\((?:test|all\(test, [^\]]*\))\)\]\s*mod \w+ \{")
     USE = re.compile(r"\buse ([^;]+);")
     PATH = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
@@ -59,6 +61,8 @@ class RustPart:
             folder, whole = file.parent, None
         else:
             folder, whole = file.with_suffix(""), self.names[module]
+        for names in self.DECLARED.findall(text):
+            self.files.update(((*module, name), None) for name in names.split(", "))
         text = self._without_tests(text)
         for place, name, after in self.MODULE.findall(text):
             # A file of another crate is checked there.

@@ -3,6 +3,7 @@
 //! Wait, wake and swap: for servers and basic tasks; calls those of workers.
 
 use crate::{
+    atomic::{fence, Ordering},
     direct, polling,
     raw::{
         bits::{IDLE, POLLS, RUNNING, WAITS},
@@ -12,7 +13,6 @@ use crate::{
     sys::{abi, device, errno::Errno},
     worker,
 };
-use core::sync::atomic::{self, Ordering};
 
 const INVALID: Errno = Errno(libc::EINVAL);
 
@@ -131,7 +131,7 @@ fn not_woken(me: &Thread, error: Errno) -> Result<(), Errno> {
     if was_woken {
         // Acquire, which an exchange that fails is not: pairs with the waker's change of the state,
         // so that the caller sees what it has written before.
-        atomic::fence(Ordering::Acquire);
+        fence(Ordering::Acquire);
     }
     if error == Errno(libc::EINTR) {
         forget_interrupted_call(me);

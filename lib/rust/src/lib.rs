@@ -72,15 +72,6 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
-    loom,
-    allow(
-        dead_code,
-        unused_imports,
-        unreachable_pub,
-        reason = "models need the words alone"
-    )
-)]
-#![cfg_attr(
     not(feature = "std"),
     allow(dead_code, reason = "the engine has no face without std")
 )]
@@ -93,29 +84,27 @@ extern crate std;
 compile_error!("umcg is for 64-bit Linux");
 
 mod atomic;
-#[cfg(not(loom))]
 #[forbid(unsafe_code)]
 mod engine;
 mod error;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(feature = "std")]
 #[forbid(unsafe_code)]
 mod face;
-#[cfg(not(loom))]
 #[forbid(unsafe_code)]
 pub mod policy;
 mod raw;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(feature = "std")]
 #[forbid(unsafe_code)]
 pub mod sched;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(feature = "std")]
 pub mod sync;
 mod sys;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(feature = "std")]
 #[forbid(unsafe_code)]
 pub mod task;
 
 pub use error::Error;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(feature = "std")]
 pub use face::{
     builder::Builder,
     current::{handle, is_worker, leave, set_class, yield_now, Entered, WorkerHandle},

@@ -7,7 +7,7 @@ use super::{
     task::Task,
 };
 use crate::{
-    atomic::Ordering,
+    atomic::{before_look, Ordering},
     sys::{abi, thread},
 };
 use core::ops::BitOr;
@@ -71,6 +71,7 @@ impl Task {
     /// and the other side does the reverse, one of them sees the other's change. Pairs with the
     /// changes below, and with those of the kernel, which are fully ordered.
     pub(crate) fn bits(&self) -> Bits {
+        before_look();
         // SeqCst: see above.
         Bits::of(self.state.load(Ordering::SeqCst))
     }
@@ -129,6 +130,7 @@ impl Task {
 
     /// Whether a worker was kicked, and was not run again since.
     pub(crate) fn is_preempted(&self) -> bool {
+        before_look();
         // SeqCst: comes after the change of state by which the caller goes on; the kernel sets the
         // flag while the worker runs, or sees that it does not.
         State::of(self.state.load(Ordering::SeqCst)).is_preempted()

@@ -7,7 +7,7 @@ use super::{
     bits::{QUEUED, TAKEN},
     record::{Group, Lists, Thread},
 };
-use crate::atomic::{AtomicU64, Ordering};
+use crate::atomic::{before_look, AtomicU64, Ordering};
 
 impl Group {
     fn kernel_list(&self) -> &AtomicU64 {
@@ -24,6 +24,7 @@ impl Lists {
     fn drain(&mut self, group: &Group) {
         let list = group.kernel_list();
 
+        before_look();
         // SeqCst: comes after what was announced, or put into the set.
         if list.load(Ordering::SeqCst) == 0 {
             return;

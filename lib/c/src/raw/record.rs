@@ -12,7 +12,7 @@
 
 use super::{bits::Bits, direct::DirectGroup, link::Link, lock::Lock, task::Task};
 use crate::{
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{before_look, AtomicU32, AtomicU64, Ordering},
     sys::{abi, memory::Zeroed},
 };
 use core::{
@@ -278,6 +278,7 @@ impl Thread {
     // Sequentially consistent, as changes of state are.
 
     pub(crate) fn has_wakeup(&self) -> bool {
+        before_look();
         // SeqCst: see above.
         self.wakeups.load(Ordering::SeqCst) != 0
     }
@@ -289,6 +290,7 @@ impl Thread {
 
     /// Consumes a pending wake-up, if there is one.
     pub(crate) fn take_wakeup(&self) -> bool {
+        before_look();
         // SeqCst: see above.
         let mut wakeups = self.wakeups.load(Ordering::SeqCst);
 
@@ -311,6 +313,7 @@ impl Thread {
     // looks for a call after it has changed its state. One of them sees the other.
 
     pub(crate) fn is_called(&self) -> bool {
+        before_look();
         // SeqCst: see above.
         self.is_called.load(Ordering::SeqCst)
     }

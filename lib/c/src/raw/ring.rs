@@ -9,7 +9,7 @@
 
 use super::direct::DirectGroup;
 use crate::{
-    atomic::{AtomicU64, Ordering},
+    atomic::{before_look, AtomicU64, Ordering},
     sys::abi,
 };
 
@@ -50,6 +50,7 @@ const fn is_of_turn(word: u64, position: u32) -> bool {
 
 impl DirectGroup {
     fn ends(&self) -> Ends {
+        before_look();
         // SeqCst: see above.
         Ends(self.ready_ends.load(Ordering::SeqCst))
     }
@@ -151,7 +152,3 @@ impl DirectGroup {
         None
     }
 }
-
-#[cfg(all(test, loom))]
-#[path = "ring/models.rs"]
-mod models;

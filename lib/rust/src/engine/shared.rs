@@ -4,6 +4,7 @@
 
 use super::{roster::Roster, scheduler::Scheduler};
 use crate::{
+    atomic::{AtomicU32, Ordering},
     policy::interface::Policy,
     raw::{
         direct::DirectGroup,
@@ -15,10 +16,7 @@ use crate::{
     sys::{abi, errno::Errno, memory::Wiped, thread},
 };
 use alloc::{boxed::Box, vec::Vec};
-use core::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use core::time::Duration;
 
 /// The most servers that a group has.
 pub(crate) const MAX_SERVERS: usize = abi::SERVERS;

@@ -43,7 +43,6 @@ impl Owner {
 pub(crate) struct Word(AtomicU32);
 
 impl Word {
-    #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
         Self(AtomicU32::new(FREE))
     }
@@ -107,17 +106,12 @@ impl Word {
     }
 
     /// What sleepers sleep on.
-    #[cfg(not(loom))]
     pub(crate) fn futex(&self) -> &AtomicU32 {
         &self.0
     }
 }
 
-#[cfg(all(test, loom))]
-#[path = "adaptive/models.rs"]
-mod models;
-
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

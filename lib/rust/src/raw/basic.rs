@@ -7,11 +7,7 @@
 //! sequentially consistent, so one of both sees the change of the other, and no wake-up is lost.
 
 use super::{state::State, task::Task};
-use crate::atomic::{AtomicU32, Ordering};
-#[cfg(not(loom))]
-use core::sync::atomic::fence;
-#[cfg(loom)]
-use loom::sync::atomic::fence;
+use crate::atomic::{fence, AtomicU32, Ordering};
 
 /// Wake-ups for which there was no wait yet. Each ends one.
 pub(crate) struct Wakeups(AtomicU32);
@@ -92,11 +88,7 @@ pub(crate) fn end(task: &Task, now_ns: u64) -> bool {
     is_woken() || (!task.change(State::IDLE, State::RUNNING, now_ns) && is_woken())
 }
 
-#[cfg(all(test, loom))]
-#[path = "basic/models.rs"]
-mod models;
-
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -39,7 +39,6 @@ pub(crate) struct DirectGroup {
     pub(super) ready: [AtomicU64; abi::SERVERS],
 }
 
-#[cfg(not(loom))]
 // SAFETY: All fields are integers, and those that change are atomic.
 unsafe impl Zeroed for DirectGroup {}
 
@@ -221,7 +220,3 @@ impl Iterator for Bits {
         Some(bit)
     }
 }
-
-#[cfg(all(test, loom))]
-#[path = "direct/models.rs"]
-mod models;

@@ -2,10 +2,8 @@
 
 //! References that are shared, and may change.
 
-use core::{
-    ptr,
-    sync::atomic::{AtomicPtr, Ordering},
-};
+use crate::atomic::{AtomicPtr, Ordering};
+use core::ptr;
 
 /// A value that is never freed, or none. Zeroed memory is none.
 pub(crate) struct Link<T: Sync + 'static>(pub(super) AtomicPtr<T>);

@@ -3,12 +3,14 @@
 //! A lock that needs neither std nor memory. No worker takes one while it may be preempted, or
 //! block: servers would wait for it.
 
-use crate::sys::futex;
+use crate::{
+    atomic::{AtomicU32, Ordering},
+    sys::futex,
+};
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
     ops::{Deref, DerefMut},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 const FREE: u32 = 0;
@@ -95,7 +97,7 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -108,7 +108,6 @@ impl Members {
     }
 
     /// The word that a thread may sleep on until it changes; `None` if there are no workers.
-    #[cfg(not(loom))]
     pub(crate) fn await_none(&self) -> Option<(&AtomicU32, u32)> {
         // Acquire: pairs with the release of workers that have left. Before the thread sleeps: who
         // leaves after this sees the flag.
@@ -118,13 +117,12 @@ impl Members {
     }
 
     /// The word that threads sleep on.
-    #[cfg(not(loom))]
     pub(crate) fn word(&self) -> &AtomicU32 {
         &self.0
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -13,13 +13,8 @@ pub(crate) mod lock;
 pub(crate) mod members;
 pub(crate) mod node;
 pub(crate) mod offers;
-#[cfg(not(loom))]
 pub(crate) mod published;
 pub(crate) mod record;
-/// That of the C library, for the models: the crate has no use for it.
-#[cfg(all(test, loom))]
-#[path = "../../../c/src/raw/ring.rs"]
-mod ring;
 pub(crate) mod slot;
 pub(crate) mod state;
 pub(crate) mod task;

@@ -4,7 +4,7 @@
 
 use super::link::{pointer, Link};
 use crate::{
-    atomic::Ordering,
+    atomic::{AtomicPtr, Ordering},
     sys::{
         errno::Errno,
         memory::{Wiped, Zeroed},
@@ -17,7 +17,7 @@ use crate::{
 )]
 impl<T: Sync> Link<T> {
     pub(crate) const fn none() -> Self {
-        Self(core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()))
+        Self(AtomicPtr::new(core::ptr::null_mut()))
     }
 
     /// What there is. Acquire: pairs with the release of what has put it there.

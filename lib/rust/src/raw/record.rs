@@ -3,12 +3,11 @@
 //! What the engine knows of a thread.
 
 use super::{deadline::Deadline, link, node::Node, task::Task};
-use crate::sys::memory::{Zeroed, SIZE};
-use core::{
-    mem::offset_of,
-    ptr,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+use crate::{
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    sys::memory::{Zeroed, SIZE},
 };
+use core::{mem::offset_of, ptr};
 
 /// A thread of a group. Records are never unmapped: one that is not used any more is used again.
 ///
@@ -47,12 +46,10 @@ pub(crate) struct Record {
     pub(crate) beside: Link,
 }
 
-#[cfg(not(loom))]
 // SAFETY: All fields are atomic integers and pointers, and the latter are null when they are zero.
 unsafe impl Zeroed for Record {}
 
 /// So many fit into a page: see what the crate says of `RLIMIT_MEMLOCK`.
-#[cfg(not(loom))]
 const _: () = assert!(SIZE / core::mem::size_of::<Record>() == 21);
 
 const FRESH: u32 = 1;

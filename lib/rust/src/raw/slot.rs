@@ -69,7 +69,7 @@ impl SlotWords {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

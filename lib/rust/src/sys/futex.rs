@@ -2,7 +2,8 @@
 
 //! Futexes: how threads of the crate sleep that are no servers, and those that wait for a lock.
 
-use core::{sync::atomic::AtomicU32, time::Duration};
+use crate::atomic::AtomicU32;
+use core::time::Duration;
 
 /// Sleeps if the word has this value, until a wake-up, a signal or the timeout. Spurious returns
 /// are possible.

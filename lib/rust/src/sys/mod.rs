@@ -4,21 +4,15 @@
 //! clocks and threads.
 
 pub(crate) mod abi;
-#[cfg(not(loom))]
 pub(crate) mod descriptor;
-#[cfg(not(loom))]
 pub(crate) mod device;
 pub(crate) mod errno;
 pub(crate) mod futex;
 pub(crate) mod memory;
-#[cfg(not(loom))]
 pub(crate) mod notification;
-#[cfg(not(loom))]
 pub(crate) mod priority;
-#[cfg(not(loom))]
 pub(crate) mod process;
-#[cfg(not(loom))]
 pub(crate) mod slots;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(feature = "std")]
 pub(crate) mod spawn;
 pub(crate) mod thread;

@@ -1,9 +1,10 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 
 //! That each worker in the ring is popped once, in every order of the steps of those who push and
-//! pop. `make model` runs these with the models of the crate `umcg`.
+//! pop.
 
-use super::DirectGroup;
+use super::direct::DirectGroup;
+use crate::explore::{explore, Bug, WHOLE};
 use loom::{sync::Arc, thread};
 use std::vec::Vec;
 
@@ -13,8 +14,12 @@ fn pop_all(ring: &DirectGroup) -> Vec<u32> {
 
 #[test]
 fn two_that_push_fill_two_places() {
-    loom::model(|| {
-        let ring = Arc::new(DirectGroup::for_model());
+    two_pushes(None);
+}
+
+pub(crate) fn two_pushes(bug: Bug) {
+    explore(WHOLE, bug, || {
+        let ring = Arc::new(DirectGroup::default());
         let other = Arc::clone(&ring);
 
         let other = thread::spawn(move || assert!(other.push_ready(1)));
@@ -22,30 +27,38 @@ fn two_that_push_fill_two_places() {
         other.join().unwrap();
         let mut popped = pop_all(&ring);
         popped.sort_unstable();
-        assert_eq!(popped, [1, 2]);
+        assert_eq!(popped, [1, 2], "popped twice, or never");
         assert!(!ring.has_ready());
     });
 }
 
 #[test]
 fn two_that_pop_get_one_worker_each() {
-    loom::model(|| {
-        let ring = Arc::new(DirectGroup::for_model());
+    two_pops(None);
+}
+
+pub(crate) fn two_pops(bug: Bug) {
+    explore(WHOLE, bug, || {
+        let ring = Arc::new(DirectGroup::default());
         let other = Arc::clone(&ring);
 
         assert!(ring.push_ready(1) && ring.push_ready(2));
         let other = thread::spawn(move || other.pop_ready());
         let mut popped = Vec::from([ring.pop_ready(), other.join().unwrap()]);
         popped.sort_unstable();
-        assert_eq!(popped, [Some(1), Some(2)]);
+        assert_eq!(popped, [Some(1), Some(2)], "popped twice, or never");
         assert_eq!(ring.pop_ready(), None);
     });
 }
 
 #[test]
 fn worker_that_is_pushed_meanwhile_is_popped_now_or_later() {
-    loom::model(|| {
-        let ring = Arc::new(DirectGroup::for_model());
+    push_against_pop(None);
+}
+
+pub(crate) fn push_against_pop(bug: Bug) {
+    explore(WHOLE, bug, || {
+        let ring = Arc::new(DirectGroup::default());
         let other = Arc::clone(&ring);
 
         assert!(ring.push_ready(1));
@@ -57,6 +70,6 @@ fn worker_that_is_pushed_meanwhile_is_popped_now_or_later() {
         popped.extend(other.join().unwrap());
         popped.extend(pop_all(&ring));
         popped.sort_unstable();
-        assert_eq!(popped, [1, 2]);
+        assert_eq!(popped, [1, 2], "popped twice, or never");
     });
 }

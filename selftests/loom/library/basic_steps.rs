@@ -1,9 +1,8 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 
 //! That no wake-up is lost, and each ends one wait, in every order of the steps.
 
 use super::*;
-use crate::atomic::AtomicU64;
 use loom::{
     cell::UnsafeCell,
     sync::{Arc, Condvar, Mutex},
@@ -27,17 +26,7 @@ unsafe impl Send for Model {}
 
 fn model() -> Arc<Model> {
     let model = Arc::new(Model {
-        task: Task {
-            state: AtomicU64::new(0),
-            next_tid: AtomicU32::new(0),
-            flags: AtomicU32::new(0),
-            idle_node: AtomicU64::new(0),
-            idle_server_tid_ptr: AtomicU64::new(0),
-            server_nr: AtomicU32::new(0),
-            critical: AtomicU32::new(0),
-            signals: AtomicU64::new(0),
-            reserved: [AtomicU64::new(0), AtomicU64::new(0)],
-        },
+        task: Task::default(),
         wakeups: Wakeups::new(),
         value: UnsafeCell::new(0),
         kernel: Mutex::new(()),
@@ -60,7 +49,7 @@ impl Model {
         }
         let mut kernel = self.kernel.lock().unwrap();
         // Relaxed: the lock orders it, as that of the kernel does.
-        while State::of(self.task.state.load(Ordering::Relaxed)) != State::RUNNING {
+        while State::of(self.task.state_word().load(Ordering::Relaxed)) != State::RUNNING {
             kernel = self.wakes.wait(kernel).unwrap();
         }
         drop(kernel);

@@ -1,10 +1,9 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 
 //! That an adaptive mutex has one owner at a time, who sees what the last one did, and that no
 //! thread sleeps while it is free, in every order of the steps.
 
-use super::{Owner, Word};
-use crate::atomic::AtomicU32;
+use super::{Ordering, Owner, Word};
 use loom::{
     cell::UnsafeCell,
     sync::{Arc, Condvar, Mutex},
@@ -34,7 +33,7 @@ unsafe impl Send for Model {}
 impl Model {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            word: Word(AtomicU32::new(0)),
+            word: Word::new(),
             futex: Mutex::new(Futex::default()),
             changed: Condvar::new(),
             value: UnsafeCell::new(0),
@@ -46,7 +45,7 @@ impl Model {
         let mut futex = self.futex.lock().unwrap();
 
         // Relaxed: the lock orders it, as that of the kernel's bucket does.
-        if self.word.0.load(super::Ordering::Relaxed) != value {
+        if self.word.futex().load(Ordering::Relaxed) != value {
             return;
         }
         futex.sleeping += 1;

@@ -1,10 +1,10 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 
 //! That no worker stays queued while a server sleeps, in every order of the steps of both.
 
-use super::DirectGroup;
+use super::direct::DirectGroup;
 use crate::{
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::Ordering,
     raw::{
         members::Members,
         offers::{Offers, Seen},
@@ -12,27 +12,10 @@ use crate::{
 };
 use loom::{sync::Arc, sync::Mutex, thread};
 
-const SERVER: u32 = 3;
+const SERVER: u32 = 1;
 const NODE: u64 = 64;
 
 impl DirectGroup {
-    pub(in crate::raw) fn for_model() -> Self {
-        Self {
-            size: AtomicU32::new(1),
-            flags: AtomicU32::new(0),
-            idle_workers: AtomicU64::new(0),
-            idle_servers: AtomicU64::new(0),
-            ready_ends: AtomicU64::new(0),
-            queued: AtomicU32::new(0),
-            watcher_tid: AtomicU32::new(0),
-            refused_servers: AtomicU64::new(0),
-            reserved: [0; 2],
-            server_tid: core::array::from_fn(|_| AtomicU32::new(0)),
-            running: core::array::from_fn(|_| AtomicU32::new(0)),
-            ready: core::array::from_fn(|_| AtomicU64::new(0)),
-        }
-    }
-
     /// What the kernel does when the worker of the server blocks. Returns whether it starts it.
     fn kernel_puts_back(&self) -> bool {
         self.put(1 << SERVER);
@@ -57,7 +40,7 @@ fn server_goes_idle(group: &DirectGroup, is_needed: impl FnOnce() -> bool) -> bo
 #[test]
 fn server_does_not_sleep_while_the_kernel_has_queued_a_worker() {
     loom::model(|| {
-        let group = Arc::new(DirectGroup::for_model());
+        let group = Arc::new(DirectGroup::default());
         let kernel = Arc::clone(&group);
 
         let kernel = thread::spawn(move || kernel.kernel_queues());
@@ -74,7 +57,7 @@ fn server_does_not_sleep_while_the_kernel_has_queued_a_worker() {
 #[test]
 fn leaving_worker_gives_its_server_to_one_that_is_queued() {
     loom::model(|| {
-        let group = Arc::new(DirectGroup::for_model());
+        let group = Arc::new(DirectGroup::default());
         let kernel = Arc::clone(&group);
 
         let kernel = thread::spawn(move || kernel.kernel_queues());
@@ -114,7 +97,7 @@ impl Scheduler {
 fn server_does_not_sleep_while_another_one_has_a_worker_too_many() {
     loom::model(|| {
         let shared = Arc::new(Scheduler {
-            group: DirectGroup::for_model(),
+            group: DirectGroup::default(),
             offers: Offers::default(),
             workers: Mutex::new(0),
         });
@@ -144,7 +127,7 @@ fn server_does_not_sleep_while_another_one_has_a_worker_too_many() {
 #[test]
 fn server_that_has_refused_others_does_not_sleep_while_a_worker_is_offered() {
     loom::model(|| {
-        let group = Arc::new(DirectGroup::for_model());
+        let group = Arc::new(DirectGroup::default());
         group.set_queued(1);
         group.refuse_server(SERVER);
         let kernel = Arc::clone(&group);
@@ -165,7 +148,7 @@ fn server_that_has_refused_others_does_not_sleep_while_a_worker_is_offered() {
 #[test]
 fn server_does_not_sleep_when_the_group_is_over() {
     loom::model(|| {
-        let shared = Arc::new((DirectGroup::for_model(), Members::default()));
+        let shared = Arc::new((DirectGroup::default(), Members::default()));
         let closer = Arc::clone(&shared);
 
         let closer = thread::spawn(move || {
@@ -182,7 +165,7 @@ fn server_does_not_sleep_when_the_group_is_over() {
 #[test]
 fn last_worker_of_a_closed_group_leaves_no_server_asleep() {
     loom::model(|| {
-        let shared = Arc::new((DirectGroup::for_model(), Members::default()));
+        let shared = Arc::new((DirectGroup::default(), Members::default()));
         shared.1.enter().unwrap();
         let closer = Arc::clone(&shared);
 
@@ -205,7 +188,7 @@ fn last_worker_of_a_closed_group_leaves_no_server_asleep() {
 #[test]
 fn ticker_does_not_sleep_while_a_worker_is_queued() {
     loom::model(|| {
-        let group = Arc::new(DirectGroup::for_model());
+        let group = Arc::new(DirectGroup::default());
         let server = Arc::clone(&group);
 
         let server = thread::spawn(move || {
@@ -226,7 +209,7 @@ fn ticker_does_not_sleep_while_a_worker_is_queued() {
 #[test]
 fn one_of_two_takes_a_server() {
     loom::model(|| {
-        let group = Arc::new(DirectGroup::for_model());
+        let group = Arc::new(DirectGroup::default());
         group.put(1 << SERVER);
         let other = Arc::clone(&group);
 

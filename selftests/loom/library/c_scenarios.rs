@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Scenarios of libumcg. At the end all threads have ended; loom finds a deadlock if one sleeps for
+//! ever.
+
+pub(crate) use crate::raw::ring_steps::{two_pops, two_pushes};
+use crate::{
+    explore::{explore, Bug},
+    kernel::{self, Tid},
+    raw::{
+        process,
+        record::{Group, Kind, Thread, DIRECT, FIFO},
+    },
+    register, server,
+    sys::errno::Errno,
+    wait,
+};
+use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+const S1: Tid = 1;
+const W1: Tid = 3;
+const W2: Tid = 4;
+
+const TIMED_OUT: Result<(), Errno> = Err(Errno(libc::ETIMEDOUT));
+
+/// What the threads of a scenario share.
+struct Scene {
+    group: &'static Group,
+    threads: [&'static Thread; 4],
+    /// How many workers have left.
+    left: AtomicU32,
+}
+
+impl Scene {
+    /// A group with these flags.
+    fn new(flags: u32) -> Self {
+        let thread = |_| process::process().unwrap().take_thread().unwrap();
+
+        Self {
+            group: register::create_group(flags).unwrap(),
+            threads: [0; 4].map(thread),
+            left: AtomicU32::new(0),
+        }
+    }
+
+    /// This thread has registered. A worker runs under a server that was idle, or is queued.
+    fn with(self, tid: Tid, kind: Kind) -> Self {
+        let group = (kind != Kind::BasicTask).then_some(self.group);
+
+        kernel::prepares(tid, || {
+            register::register(self.of(tid), kind, group, 0).unwrap()
+        });
+        self
+    }
+
+    fn with_tasks(self, tids: &[Tid]) -> Self {
+        tids.iter()
+            .fold(self, |scene, &tid| scene.with(tid, Kind::BasicTask))
+    }
+
+    fn of(&self, tid: Tid) -> &'static Thread {
+        self.threads[tid as usize - 1]
+    }
+
+    fn me(&self) -> &'static Thread {
+        self.of(kernel::tid())
+    }
+
+    fn waits(&self, timeout: u64) -> Result<(), Errno> {
+        wait::wait(self.me(), timeout)
+    }
+
+    fn wakes(&self, tid: Tid) {
+        wait::wake(self.me(), self.of(tid), false).unwrap();
+    }
+
+    /// Serves until it is woken.
+    fn serves(&self) {
+        server::serve(self.group, self.me()).unwrap();
+    }
+
+    /// The calling thread becomes a worker.
+    fn enters(&self) {
+        register::register(self.me(), Kind::Worker, Some(self.group), 0).unwrap();
+    }
+
+    /// The calling worker leaves. The last one of so many wakes the first server.
+    fn leaves(&self, workers: u32) {
+        kernel::runs();
+        register::unregister(self.me()).unwrap();
+        if self.left.fetch_add(1, SeqCst) + 1 == workers {
+            register::register(self.me(), Kind::BasicTask, None, 0).unwrap();
+            self.wakes(S1);
+        }
+    }
+}
+
+/// Two tasks wake a third one, which waits twice.
+pub(crate) fn wait_against_wakes(bug: Bug) {
+    explore(3, bug, || {
+        kernel::run(
+            Scene::new(0).with_tasks(&[W1, W2, S1]),
+            [
+                (W1, |scene| {
+                    scene.waits(0).unwrap();
+                    scene.waits(0).unwrap();
+                }),
+                (W2, |scene| scene.wakes(W1)),
+                (S1, |scene| scene.wakes(W1)),
+            ],
+        );
+    });
+}
+
+#[test]
+fn each_wake_up_ends_one_wait() {
+    wait_against_wakes(None);
+}
+
+/// A wait times out while the task is woken: then the wake-up is for the next wait.
+pub(crate) fn timeout_against_wake(bug: Bug) {
+    explore(5, bug, || {
+        kernel::run(
+            Scene::new(0).with_tasks(&[W1, W2]),
+            [
+                (W1, |scene| {
+                    let result = scene.waits(1);
+                    if result == TIMED_OUT {
+                        scene.waits(0).unwrap();
+                    }
+                    assert!(!scene.me().has_wakeup(), "a wake-up is left");
+                }),
+                (W2, |scene| scene.wakes(W1)),
+            ],
+        );
+    });
+}
+
+#[test]
+fn wake_up_that_comes_with_the_timeout_is_not_lost() {
+    timeout_against_wake(None);
+}
+
+/// Two tasks swap with each other.
+pub(crate) fn swaps(bug: Bug) {
+    explore(4, bug, || {
+        kernel::run(
+            Scene::new(0).with_tasks(&[W1, W2]),
+            [
+                (W1, |scene| {
+                    wait::swap(scene.me(), scene.of(W2), 0).unwrap();
+                    wait::swap(scene.me(), scene.of(W2), 0).unwrap();
+                }),
+                (W2, |scene| {
+                    scene.waits(0).unwrap();
+                    wait::swap(scene.me(), scene.of(W1), 0).unwrap();
+                    scene.wakes(W1);
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn tasks_that_swap_wake_each_other() {
+    swaps(None);
+}
+
+pub(crate) fn worker_against_wake(bug: Bug) {
+    explore(2, bug, || waits_and_is_woken(DIRECT, 0));
+}
+
+pub(crate) fn worker_against_wake_through_lists(bug: Bug) {
+    explore(2, bug, || waits_and_is_woken(0, 0));
+}
+
+pub(crate) fn worker_with_timeout_against_wake(bug: Bug) {
+    explore(2, bug, || waits_and_is_woken(DIRECT, 1));
+}
+
+fn waits_and_is_woken(flags: u32, timeout: u64) {
+    let scene = Scene::new(flags)
+        .with(S1, Kind::Server)
+        .with(W1, Kind::Worker);
+    let worker: fn(&'static Scene) = match timeout {
+        0 => |scene| {
+            kernel::runs();
+            scene.waits(0).unwrap();
+            scene.leaves(1);
+        },
+        _ => |scene| {
+            kernel::runs();
+            if scene.waits(1) == TIMED_OUT {
+                kernel::runs();
+                scene.waits(0).unwrap();
+            }
+            scene.leaves(1);
+        },
+    };
+
+    kernel::run(
+        scene.with_tasks(&[W2]),
+        [
+            (S1, |scene| scene.serves()),
+            (W1, worker),
+            (W2, |scene| scene.wakes(W1)),
+        ],
+    );
+}
+
+#[test]
+fn worker_that_waits_is_woken() {
+    worker_against_wake(None);
+}
+
+#[test]
+fn worker_that_waits_is_woken_through_lists() {
+    worker_against_wake_through_lists(None);
+}
+
+#[test]
+fn worker_whose_timeout_expires_is_woken_once() {
+    worker_with_timeout_against_wake(None);
+}
+
+/// Two workers of one server, one of which blocks.
+fn block_and_leave(flags: u32) {
+    kernel::run(
+        Scene::new(flags)
+            .with(S1, Kind::Server)
+            .with(W1, Kind::Worker)
+            .with(W2, Kind::Worker),
+        [
+            (S1, |scene| scene.serves()),
+            (W1, |scene| {
+                kernel::runs();
+                kernel::blocks();
+                scene.leaves(2);
+            }),
+            (W2, |scene| scene.leaves(2)),
+        ],
+    );
+}
+
+pub(crate) fn direct_mode(bug: Bug) {
+    explore(2, bug, || block_and_leave(DIRECT));
+}
+
+pub(crate) fn ring(bug: Bug) {
+    explore(2, bug, || block_and_leave(DIRECT | FIFO));
+}
+
+pub(crate) fn lists(bug: Bug) {
+    explore(2, bug, || block_and_leave(0));
+}
+
+#[test]
+fn no_worker_is_lost_in_direct_mode() {
+    direct_mode(None);
+}
+
+#[test]
+fn no_worker_is_lost_in_the_ring() {
+    ring(None);
+}
+
+#[test]
+fn no_worker_is_lost_in_the_lists() {
+    lists(None);
+}
+
+/// The ring is full: a worker that wakes is queued elsewhere.
+pub(crate) fn full_ring(bug: Bug) {
+    explore(2, bug, || {
+        let scene = Scene::new(DIRECT | FIFO).with(S1, Kind::Server);
+
+        // Of threads that are gone.
+        assert!(scene.group.direct.push_ready(7) && scene.group.direct.push_ready(7));
+        assert!(!scene.group.direct.push_ready(7), "the ring is not full");
+        kernel::run(
+            scene.with(W1, Kind::Worker).with(W2, Kind::Worker),
+            [
+                (S1, |scene| scene.serves()),
+                (W1, |scene| {
+                    kernel::runs();
+                    kernel::blocks();
+                    scene.leaves(2);
+                }),
+                (W2, |scene| scene.leaves(2)),
+            ],
+        );
+    });
+}
+
+#[test]
+fn no_worker_is_lost_when_the_ring_is_full() {
+    full_ring(None);
+}
+
+/// A worker leaves while it is woken, and its group is destroyed.
+pub(crate) fn end_against_wake(bug: Bug) {
+    explore(1, bug, || {
+        kernel::run(
+            Scene::new(DIRECT)
+                .with(S1, Kind::Server)
+                .with(W1, Kind::Worker)
+                .with_tasks(&[W2]),
+            [
+                (S1, |scene| {
+                    scene.serves();
+                    register::unregister(scene.me()).unwrap();
+                    let result = register::destroy_group(scene.group, None);
+                    assert_eq!(result, Ok(()), "a member is left");
+                }),
+                (W1, |scene| scene.leaves(1)),
+                (W2, |scene| {
+                    // It may have left, and be another kind of task.
+                    let _ = wait::wake(scene.me(), scene.of(W1), false);
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn group_ends_while_its_worker_is_woken() {
+    end_against_wake(None);
+}
+
+/// A server is woken when it goes to sleep.
+fn serves_until_woken(flags: u32) {
+    kernel::run(
+        Scene::new(flags).with(S1, Kind::Server).with_tasks(&[W2]),
+        [(S1, |scene| scene.serves()), (W2, |scene| scene.wakes(S1))],
+    );
+}
+
+pub(crate) fn server_against_wake(bug: Bug) {
+    explore(4, bug, || serves_until_woken(DIRECT));
+}
+
+pub(crate) fn server_against_wake_in_lists(bug: Bug) {
+    explore(4, bug, || serves_until_woken(0));
+}
+
+#[test]
+fn server_that_is_woken_comes_back() {
+    server_against_wake(None);
+}
+
+#[test]
+fn server_that_waits_for_the_lists_is_woken() {
+    server_against_wake_in_lists(None);
+}
+
+/// A worker enters while the server goes to sleep.
+pub(crate) fn late_worker_in_direct_mode(bug: Bug) {
+    explore(3, bug, || {
+        kernel::run(
+            Scene::new(DIRECT).with(S1, Kind::Server),
+            [
+                (S1, |scene| scene.serves()),
+                (W1, |scene| {
+                    scene.enters();
+                    scene.leaves(1);
+                }),
+            ],
+        );
+    });
+}
+
+/// A worker enters while the server takes another one.
+fn late_worker(flags: u32) {
+    kernel::run(
+        Scene::new(flags)
+            .with(S1, Kind::Server)
+            .with(W1, Kind::Worker),
+        [
+            (W2, |scene| {
+                scene.enters();
+                scene.leaves(2);
+            }),
+            (S1, |scene| scene.serves()),
+            (W1, |scene| scene.leaves(2)),
+        ],
+    );
+}
+
+pub(crate) fn late_worker_in_lists(bug: Bug) {
+    explore(2, bug, || late_worker(0));
+}
+
+#[test]
+fn worker_that_enters_runs_in_direct_mode() {
+    late_worker_in_direct_mode(None);
+}
+
+#[test]
+fn worker_that_enters_runs_through_lists() {
+    late_worker_in_lists(None);
+}
+
+/// A worker is woken when the ring is full.
+pub(crate) fn wake_with_a_full_ring(bug: Bug) {
+    explore(1, bug, || {
+        kernel::run(
+            Scene::new(DIRECT | FIFO)
+                .with(S1, Kind::Server)
+                .with(W1, Kind::Worker)
+                .with_tasks(&[W2]),
+            [
+                (W1, |scene| {
+                    kernel::runs();
+                    scene.waits(0).unwrap();
+                    scene.leaves(1);
+                }),
+                (S1, |scene| scene.serves()),
+                (W2, |scene| {
+                    // Of threads that are gone.
+                    scene.group.direct.push_ready(7);
+                    scene.group.direct.push_ready(7);
+                    scene.wakes(W1);
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_is_woken_when_the_ring_is_full_is_queued() {
+    wake_with_a_full_ring(None);
+}
+
+/// The timeout of a worker expires, and nobody wakes it.
+pub(crate) fn timeout_of_a_worker(bug: Bug) {
+    explore(3, bug, || {
+        kernel::run(
+            Scene::new(DIRECT)
+                .with(S1, Kind::Server)
+                .with(W1, Kind::Worker),
+            [
+                (S1, |scene| scene.serves()),
+                (W1, |scene| {
+                    kernel::runs();
+                    assert_eq!(scene.waits(1), TIMED_OUT);
+                    scene.leaves(1);
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_whose_timeout_expires_is_queued() {
+    timeout_of_a_worker(None);
+}

@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Scenarios of the crate `umcg`: groups live from their first worker to their end. At the end all
+//! threads have ended; loom finds a deadlock if one sleeps for ever.
+
+use crate::{
+    engine::{
+        end::{self, Close},
+        server,
+        shared::Shared,
+        ticker, worker,
+    },
+    explore::{explore, Bug},
+    kernel::{self, as_thread, Tid},
+    policy::{fifo::Fifo, interface::Policy, token::IdleWorker},
+    raw::{
+        deadline::Deadline,
+        record::{Reason, Record},
+        state::State,
+    },
+    sys::{errno::Errno, futex},
+};
+use core::time::Duration;
+use loom::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+};
+use std::cell::RefCell;
+
+/// Servers have the numbers that are their TIDs less one.
+const S1: Tid = 1;
+const S2: Tid = 2;
+const W1: Tid = 3;
+const W2: Tid = 4;
+/// A worker that is queued, and has no thread to run.
+const NOBODY: Tid = 5;
+
+/// What the threads of a scenario share.
+struct Scene {
+    shared: Shared,
+    /// How many servers are awake at the beginning.
+    awake: u32,
+    /// Workers that have entered before.
+    entered: RefCell<Vec<&'static Record>>,
+    /// How many workers have begun.
+    begun: AtomicU32,
+}
+
+/// First come, first served. loom complains if two threads ask at a time, or if one need not see what
+/// the other has done.
+struct Checked<P>(P, UnsafeCell<()>);
+
+// SAFETY: loom runs all its threads on one of the system's.
+unsafe impl<P> Send for Checked<P> {}
+
+impl<P: Policy> Policy for Checked<P> {
+    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
+        let _here = self.1.get_mut();
+        self.0.wake(worker, reason);
+    }
+
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        let _here = self.1.get_mut();
+        self.0.next(server)
+    }
+}
+
+/// A group. All its servers but the first ones, which are `awake`, sleep in the set. So many workers
+/// are counted.
+fn scene(servers: u32, awake: u32, workers: u32, policy: impl Policy + 'static) -> Scene {
+    let policy = Checked(policy, UnsafeCell::new(()));
+    let shared = Shared::new(servers as usize, None, Box::new(policy)).unwrap();
+
+    for nr in 0..servers {
+        as_thread(nr + 1, || server::register(&shared, nr).unwrap());
+    }
+    for _ in 0..workers {
+        shared.members.enter().unwrap();
+    }
+    let scene = Scene {
+        shared,
+        awake,
+        entered: RefCell::default(),
+        begun: AtomicU32::new(0),
+    };
+    (awake..servers).for_each(|nr| scene.goes_idle(nr));
+    scene
+}
+
+/// The same; the group ends when these workers have left.
+fn closed(servers: u32, awake: u32, workers: u32) -> Scene {
+    let scene = scene(servers, awake, workers, Fifo::new());
+
+    scene.shared.members.close();
+    scene
+}
+
+fn first_server(scene: &Scene) {
+    scene.serves(0);
+}
+
+fn second_server(scene: &Scene) {
+    scene.serves(1);
+}
+
+impl Scene {
+    /// This server sleeps in the set.
+    fn goes_idle(&self, nr: u32) {
+        let task = &self.shared.server(nr).task;
+
+        assert!(task.change(State::RUNNING, State::IDLE, kernel::NOW));
+        self.shared.words.put(1 << nr);
+    }
+
+    fn serves(&self, nr: u32) {
+        if nr >= self.awake {
+            server::sleep(self.shared.server(nr));
+        }
+        server::serve(&self.shared, nr);
+    }
+
+    /// This worker has entered: it runs under a server that was idle, or is queued.
+    fn with(self, worker: Tid) -> Self {
+        let record = kernel::prepares(worker, || {
+            worker::enter(&self.shared, 0, Deadline::None).unwrap()
+        });
+
+        self.entered.borrow_mut().push(record);
+        self
+    }
+
+    /// The calling worker runs.
+    fn begins(&self) {
+        kernel::runs();
+        self.says_so();
+    }
+
+    fn says_so(&self) {
+        self.begun.fetch_add(1, SeqCst);
+        kernel::kernel().nudge(W1);
+        kernel::kernel().nudge(W2);
+    }
+
+    /// The calling thread, which is counted, becomes a worker, if it is none.
+    fn enters(&self) -> &'static Record {
+        let me = kernel::tid();
+        let entered = self.entered.borrow();
+
+        let record = match entered.iter().find(|record| record.tid() == me) {
+            Some(record) => record,
+            None => worker::enter(&self.shared, 0, Deadline::None).unwrap(),
+        };
+        drop(entered);
+        self.begins();
+        record
+    }
+
+    /// The calling thread is a worker for this long.
+    fn works(&self, body: impl FnOnce(&'static Record)) {
+        let record = self.enters();
+
+        body(record);
+        kernel::runs();
+        worker::leave(&self.shared, record);
+    }
+
+    /// The calling worker runs until so many have begun, and does nothing for that.
+    fn spins_until_begun(&self, workers: u32) {
+        while self.begun.load(SeqCst) < workers {
+            kernel::spins();
+        }
+    }
+}
+
+/// A worker enters, blocks, lends its server, and leaves; then its thread ends the group.
+pub(crate) fn whole_life(bug: Bug) {
+    explore(4, bug, || {
+        kernel::run(
+            scene(1, 1, 0, Fifo::new()),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    scene.shared.members.enter().unwrap();
+                    scene.works(|_| {
+                        kernel::blocks();
+                        kernel::runs();
+                        kernel::lends();
+                    });
+                    end::close(&scene.shared, Close::IfEmpty).unwrap();
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn server_serves_one_worker_and_ends_with_its_group() {
+    whole_life(None);
+}
+
+/// Two workers of one server, one of which blocks.
+pub(crate) fn two_workers(bug: Bug) {
+    explore(2, bug, || {
+        kernel::run(
+            closed(1, 1, 2).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    scene.works(|_| kernel::blocks());
+                }),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn no_worker_is_lost_when_another_one_blocks_or_leaves() {
+    two_workers(None);
+}
+
+/// Two workers of two servers, who have to run at the same time.
+pub(crate) fn two_at_once(bug: Bug) {
+    explore(1, bug, || {
+        kernel::run(
+            closed(2, 1, 2),
+            [
+                (S1, first_server),
+                (S2, second_server),
+                (W1, |scene| scene.works(|_| scene.spins_until_begun(2))),
+                (W2, |scene| scene.works(|_| scene.spins_until_begun(2))),
+            ],
+        );
+    });
+}
+
+#[test]
+fn two_servers_run_two_workers_at_once() {
+    two_at_once(None);
+}
+
+/// Runs workers under the second server only.
+#[derive(Default)]
+struct SecondOnly(Fifo);
+
+impl Policy for SecondOnly {
+    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
+        self.0.wake(worker, reason);
+    }
+
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        (server == 1).then(|| self.0.next(server)).flatten()
+    }
+}
+
+/// The policy refuses the workers that one server takes in: another one has to run them.
+pub(crate) fn refusing_policy(bug: Bug) {
+    explore(2, bug, || {
+        let refusing = scene(2, 2, 1, SecondOnly::default());
+
+        refusing.shared.members.close();
+        kernel::run(
+            refusing,
+            [
+                (S2, second_server),
+                (W1, |scene| scene.works(|_| ())),
+                (S1, first_server),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_is_refused_to_one_server_runs_under_another_one() {
+    refusing_policy(None);
+}
+
+/// A worker yields to another one.
+pub(crate) fn yielding(bug: Bug) {
+    explore(3, bug, || {
+        kernel::run(
+            closed(1, 0, 2).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    scene.works(|record| {
+                        let waits = scene.shared.words.has_work();
+                        worker::yield_now(&scene.shared, record);
+                        kernel::runs();
+                        assert!(
+                            !waits || scene.begun.load(SeqCst) == 2,
+                            "it has not yielded"
+                        );
+                    });
+                }),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_yields_lets_another_one_run() {
+    yielding(None);
+}
+
+/// A worker is kicked when it is about to block, or does.
+pub(crate) fn kick_against_block(bug: Bug) {
+    explore(2, bug, || {
+        kernel::run(
+            closed(1, 0, 1).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    scene.works(|_| {
+                        kernel::blocks();
+                        kernel::runs();
+                    })
+                }),
+                (W2, |_| {
+                    let _ = kernel::kick(W1, false);
+                    let _ = kernel::kick(W1, false);
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_is_kicked_while_it_blocks_runs_on() {
+    kick_against_block(None);
+}
+
+/// A worker is kicked in a critical section, and another one waits for its place.
+pub(crate) fn kick_in_a_section(bug: Bug) {
+    explore(2, bug, || {
+        kernel::run(
+            closed(1, 0, 2).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    scene.works(|record| {
+                        if scene.begun.load(SeqCst) == 2 {
+                            return;
+                        }
+                        worker::enter_section(record);
+                        let begun = scene.begun.load(SeqCst);
+                        let is_kicked = kernel::kick(W1, false).is_ok();
+                        kernel::runs();
+                        assert!(is_kicked, "a worker that runs cannot be kicked");
+                        assert_eq!(
+                            begun,
+                            scene.begun.load(SeqCst),
+                            "preempted in a critical section"
+                        );
+                        worker::leave_section(record);
+                        assert!(!record.task.state().is_preempted(), "the kick is forgotten");
+                    })
+                }),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_is_kicked_in_a_section_gives_way_behind_it() {
+    kick_in_a_section(None);
+}
+
+/// Kicks at the end of a slice, and has no more opinions.
+pub(crate) fn slices(bug: Bug) {
+    explore(1, bug, || {
+        let scene = closed(1, 0, 2).with(W1).with(W2);
+
+        as_thread(S2, || ticker::register(&scene.shared).unwrap());
+        kernel::set_ticker(S2);
+        kernel::run(
+            scene,
+            [
+                (S1, first_server),
+                (S2, |scene| ticker::tick(&scene.shared, Duration::ZERO)),
+                (W1, |scene| {
+                    scene.works(|_| {
+                        scene.spins_until_begun(2);
+                        scene.says_so();
+                    })
+                }),
+                (W2, |scene| scene.works(|_| scene.spins_until_begun(3))),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_spins_gives_way_at_the_end_of_its_slice() {
+    slices(None);
+}
+
+/// A worker is queued when the ticker goes to sleep.
+pub(crate) fn ticker_against_queue(bug: Bug) {
+    explore(1, bug, || {
+        let scene = closed(1, 0, 2).with(W1);
+
+        as_thread(S2, || ticker::register(&scene.shared).unwrap());
+        kernel::set_ticker(S2);
+        kernel::run(
+            scene,
+            [
+                (S2, |scene| ticker::tick(&scene.shared, Duration::ZERO)),
+                (W2, |scene| scene.works(|_| ())),
+                (W1, |scene| scene.works(|_| scene.spins_until_begun(2))),
+                (S1, first_server),
+            ],
+        );
+    });
+}
+
+#[test]
+fn ticker_does_not_sleep_while_a_worker_is_queued() {
+    ticker_against_queue(None);
+}
+
+/// The ticker goes to sleep when the group ends.
+pub(crate) fn ticker_against_end(bug: Bug) {
+    explore(3, bug, || {
+        let scene = scene(1, 1, 0, Fifo::new());
+
+        as_thread(S2, || ticker::register(&scene.shared).unwrap());
+        kernel::set_ticker(S2);
+        kernel::run(
+            scene,
+            [
+                (S1, first_server),
+                (S2, |scene| ticker::tick(&scene.shared, Duration::ZERO)),
+                (W1, |scene| {
+                    end::close(&scene.shared, Close::IfEmpty).unwrap();
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn ticker_ends_with_its_group() {
+    ticker_against_end(None);
+}
+
+/// A worker enters while the group is shut down: one of both fails.
+pub(crate) fn enter_against_shutdown(bug: Bug) {
+    explore(3, bug, || {
+        kernel::run(
+            scene(1, 0, 0, Fifo::new()),
+            [
+                (S1, first_server),
+                (W1, |scene| match scene.shared.members.enter() {
+                    Ok(()) => {
+                        scene.works(|_| ());
+                        if !scene.shared.members.is_closed() {
+                            let _ = end::close(&scene.shared, Close::Always);
+                        }
+                    }
+                    Err(error) => assert_eq!(error, Errno(libc::ESHUTDOWN)),
+                }),
+                (W2, |scene| {
+                    if end::close(&scene.shared, Close::IfEmpty).is_ok() {
+                        assert!(scene.shared.members.is_over(), "closed with a worker in it");
+                    }
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_enters_while_the_group_is_shut_down_is_in_it_or_not() {
+    enter_against_shutdown(None);
+}
+
+/// The last handle goes while the last worker leaves: one of both ends the group.
+pub(crate) fn leave_against_close(bug: Bug) {
+    explore(1, bug, || {
+        kernel::run(
+            scene(2, 2, 1, Fifo::new()),
+            [
+                (S1, first_server),
+                (S2, second_server),
+                (W1, |scene| scene.works(|_| ())),
+                (W2, |scene| {
+                    end::close(&scene.shared, Close::Always).unwrap();
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn group_ends_when_the_last_worker_leaves_while_it_is_closed() {
+    leave_against_close(None);
+}
+
+/// A thread waits until the workers have left, as `Group::shutdown_timeout()` does.
+pub(crate) fn wait_for_workers(bug: Bug) {
+    explore(4, bug, || {
+        kernel::run(
+            scene(1, 0, 1, Fifo::new()).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| scene.works(|_| ())),
+                (W2, |scene| {
+                    while let Some((word, value)) = scene.shared.members.await_none() {
+                        futex::wait(word, value, None);
+                    }
+                    end::close(&scene.shared, Close::IfEmpty).unwrap();
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn shutdown_waits_for_the_last_worker() {
+    wait_for_workers(None);
+}
+
+/// A worker ends where it is, and another one runs.
+pub(crate) fn worker_dies(bug: Bug) {
+    explore(2, bug, || {
+        kernel::run(
+            scene(1, 0, 2, Fifo::new()).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    scene.enters();
+                    kernel::exits();
+                    // So that the group can end.
+                    worker::count_leave(&scene.shared);
+                    end::close(&scene.shared, Close::Always).unwrap();
+                }),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn worker_that_dies_leaves_its_server_to_others() {
+    worker_dies(None);
+}
+
+/// A queued worker ends where it is.
+pub(crate) fn queued_worker_dies(bug: Bug) {
+    explore(3, bug, || {
+        kernel::run(
+            scene(1, 1, 1, Fifo::new()).with(W1),
+            [
+                (S1, first_server),
+                (W1, |scene| {
+                    kernel::exits();
+                    worker::count_leave(&scene.shared);
+                    end::close(&scene.shared, Close::Always).unwrap();
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn server_forgets_a_queued_worker_that_dies() {
+    queued_worker_dies(None);
+}
+
+/// The policy refuses a worker to the first server, which gives it to the second one, while another
+/// worker wakes and takes that.
+pub(crate) fn supply_against_wake(bug: Bug) {
+    explore(1, bug, || {
+        let scene = scene(2, 2, 2, SecondOnly::default()).with(W1);
+
+        scene.shared.members.close();
+        scene.goes_idle(1);
+        kernel::run(
+            Scene { awake: 1, ..scene },
+            [
+                (S1, first_server),
+                (S2, second_server),
+                (W1, |scene| scene.works(|_| ())),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn server_gets_one_worker_of_two_that_take_it() {
+    supply_against_wake(None);
+}
+
+/// A server that the policy has refused goes back to the set, while a worker is queued for it.
+pub(crate) fn refused_before(bug: Bug) {
+    explore(1, bug, || {
+        let scene = scene(2, 1, 2, SecondOnly::default()).with(W1);
+
+        let refused = as_thread(S1, || scene.shared.next_worker(1));
+        assert!(refused.is_err(), "there is no worker yet");
+        scene.shared.members.close();
+        kernel::run(
+            scene,
+            [
+                (S1, first_server),
+                (S2, second_server),
+                (W1, |scene| scene.works(|_| kernel::blocks())),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn server_that_was_refused_runs_a_worker_that_comes_later() {
+    refused_before(None);
+}
+
+/// Refuses one worker, to all.
+struct AllBut(Tid, Fifo, Vec<IdleWorker>);
+
+impl Policy for AllBut {
+    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
+        if worker.id() == self.0 {
+            self.2.push(worker);
+        } else {
+            self.1.wake(worker, reason);
+        }
+    }
+
+    fn next(&mut self, server: usize) -> Option<IdleWorker> {
+        self.1.next(server)
+    }
+}
+
+/// A worker is queued while no server is in the set: the second one is out of it, to be refused the
+/// worker that stays queued, and the first one goes on with a worker that waits for the new one.
+pub(crate) fn refused_and_back(bug: Bug) {
+    explore(1, bug, || {
+        let scene = scene(2, 2, 2, AllBut(NOBODY, Fifo::new(), Vec::new()))
+            .with(W1)
+            .with(NOBODY);
+
+        scene.shared.members.close();
+        scene.goes_idle(1);
+        kernel::run(
+            Scene { awake: 1, ..scene },
+            [
+                (S1, first_server),
+                (S2, second_server),
+                (W1, |scene| scene.works(|_| scene.spins_until_begun(2))),
+                (W2, |scene| scene.works(|_| ())),
+            ],
+        );
+    });
+}
+
+#[test]
+fn server_that_is_refused_a_worker_gets_one_that_came_meanwhile() {
+    refused_and_back(None);
+}
+
+/// The policy leaves a worker queued, while the ticker sleeps.
+pub(crate) fn refused_worker_is_left(bug: Bug) {
+    explore(3, bug, || {
+        let scene = scene(1, 1, 0, SecondOnly::default()).with(W1);
+
+        as_thread(S2, || ticker::register(&scene.shared).unwrap());
+        let ticker = scene.shared.ticker;
+        assert!(ticker.task.change(State::RUNNING, State::IDLE, kernel::NOW));
+        scene.shared.words.arm_watcher(S2);
+        kernel::run(
+            scene,
+            [
+                (S1, first_server),
+                (S2, |scene| {
+                    server::sleep(scene.shared.ticker);
+                    end::unregister();
+                    end::close(&scene.shared, Close::IfEmpty).unwrap();
+                }),
+            ],
+        );
+    });
+}
+
+#[test]
+fn ticker_is_started_for_a_worker_that_the_policy_leaves_queued() {
+    refused_worker_is_left(None);
+}

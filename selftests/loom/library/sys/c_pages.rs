@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! In the place of `lib/c/src/sys/pages.rs`.
+
+use super::{
+    errno::Errno,
+    memory::{Wiped, Zeroed},
+};
+
+pub(crate) fn new<T: Zeroed>() -> Result<Wiped<T>, Errno> {
+    Wiped::new(|_| ())
+}
