@@ -12,6 +12,7 @@
 extern crate alloc;
 
 mod engine_scenarios;
+mod engine_scene;
 mod explore;
 #[allow(dead_code, reason = "the scenarios of one library use a part of it")]
 mod kernel;

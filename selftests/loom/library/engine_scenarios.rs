@@ -6,171 +6,17 @@
 use crate::{
     engine::{
         end::{self, Close},
-        server,
-        shared::Shared,
-        ticker, worker,
+        server, ticker, worker,
     },
+    engine_scene::{closed, first_server, scene, second_server, Scene, NOBODY, S1, S2, W1, W2},
     explore::{explore, Bug},
     kernel::{self, as_thread, Tid},
     policy::{fifo::Fifo, interface::Policy, token::IdleWorker},
-    raw::{
-        deadline::Deadline,
-        record::{Reason, Record},
-        state::State,
-    },
+    raw::{record::Reason, state::State},
     sys::{errno::Errno, futex},
 };
 use core::time::Duration;
-use loom::{
-    cell::UnsafeCell,
-    sync::atomic::{AtomicU32, Ordering::SeqCst},
-};
-use std::cell::RefCell;
-
-/// Servers have the numbers that are their TIDs less one.
-const S1: Tid = 1;
-const S2: Tid = 2;
-const W1: Tid = 3;
-const W2: Tid = 4;
-/// A worker that is queued, and has no thread to run.
-const NOBODY: Tid = 5;
-
-/// What the threads of a scenario share.
-struct Scene {
-    shared: Shared,
-    /// How many servers are awake at the beginning.
-    awake: u32,
-    /// Workers that have entered before.
-    entered: RefCell<Vec<&'static Record>>,
-    /// How many workers have begun.
-    begun: AtomicU32,
-}
-
-/// First come, first served. loom complains if two threads ask at a time, or if one need not see what
-/// the other has done.
-struct Checked<P>(P, UnsafeCell<()>);
-
-// SAFETY: loom runs all its threads on one of the system's.
-unsafe impl<P> Send for Checked<P> {}
-
-impl<P: Policy> Policy for Checked<P> {
-    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
-        let _here = self.1.get_mut();
-        self.0.wake(worker, reason);
-    }
-
-    fn next(&mut self, server: usize) -> Option<IdleWorker> {
-        let _here = self.1.get_mut();
-        self.0.next(server)
-    }
-}
-
-/// A group. All its servers but the first ones, which are `awake`, sleep in the set. So many workers
-/// are counted.
-fn scene(servers: u32, awake: u32, workers: u32, policy: impl Policy + 'static) -> Scene {
-    let policy = Checked(policy, UnsafeCell::new(()));
-    let shared = Shared::new(servers as usize, None, Box::new(policy)).unwrap();
-
-    for nr in 0..servers {
-        as_thread(nr + 1, || server::register(&shared, nr).unwrap());
-    }
-    for _ in 0..workers {
-        shared.members.enter().unwrap();
-    }
-    let scene = Scene {
-        shared,
-        awake,
-        entered: RefCell::default(),
-        begun: AtomicU32::new(0),
-    };
-    (awake..servers).for_each(|nr| scene.goes_idle(nr));
-    scene
-}
-
-/// The same; the group ends when these workers have left.
-fn closed(servers: u32, awake: u32, workers: u32) -> Scene {
-    let scene = scene(servers, awake, workers, Fifo::new());
-
-    scene.shared.members.close();
-    scene
-}
-
-fn first_server(scene: &Scene) {
-    scene.serves(0);
-}
-
-fn second_server(scene: &Scene) {
-    scene.serves(1);
-}
-
-impl Scene {
-    /// This server sleeps in the set.
-    fn goes_idle(&self, nr: u32) {
-        let task = &self.shared.server(nr).task;
-
-        assert!(task.change(State::RUNNING, State::IDLE, kernel::NOW));
-        self.shared.words.put(1 << nr);
-    }
-
-    fn serves(&self, nr: u32) {
-        if nr >= self.awake {
-            server::sleep(self.shared.server(nr));
-        }
-        server::serve(&self.shared, nr);
-    }
-
-    /// This worker has entered: it runs under a server that was idle, or is queued.
-    fn with(self, worker: Tid) -> Self {
-        let record = kernel::prepares(worker, || {
-            worker::enter(&self.shared, 0, Deadline::None).unwrap()
-        });
-
-        self.entered.borrow_mut().push(record);
-        self
-    }
-
-    /// The calling worker runs.
-    fn begins(&self) {
-        kernel::runs();
-        self.says_so();
-    }
-
-    fn says_so(&self) {
-        self.begun.fetch_add(1, SeqCst);
-        kernel::kernel().nudge(W1);
-        kernel::kernel().nudge(W2);
-    }
-
-    /// The calling thread, which is counted, becomes a worker, if it is none.
-    fn enters(&self) -> &'static Record {
-        let me = kernel::tid();
-        let entered = self.entered.borrow();
-
-        let record = match entered.iter().find(|record| record.tid() == me) {
-            Some(record) => record,
-            None => worker::enter(&self.shared, 0, Deadline::None).unwrap(),
-        };
-        drop(entered);
-        self.begins();
-        record
-    }
-
-    /// The calling thread is a worker for this long.
-    fn works(&self, body: impl FnOnce(&'static Record)) {
-        let record = self.enters();
-
-        body(record);
-        kernel::runs();
-        worker::leave(&self.shared, record);
-    }
-
-    /// The calling worker runs until so many have begun, and does nothing for that.
-    fn spins_until_begun(&self, workers: u32) {
-        while self.begun.load(SeqCst) < workers {
-            kernel::spins();
-        }
-    }
-}
+use loom::sync::atomic::Ordering::SeqCst;
 
 /// A worker enters, blocks, lends its server, and leaves; then its thread ends the group.
 pub(crate) fn whole_life(bug: Bug) {
