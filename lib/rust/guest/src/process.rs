@@ -9,15 +9,15 @@ use std::{
     os::unix::{process::CommandExt, thread::JoinHandleExt},
     process::{self, Command},
     sync::{
-        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
-        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
+        Arc, Barrier,
     },
     thread,
     time::{Duration, Instant},
 };
 use umcg::{
     policy::{Fifo, IdleWorker, Policy, Reason, SliceEnd, Worker},
-    Error, Group, ShutdownError,
+    task, Error, Group, ShutdownError,
 };
 
 fixture!(FIXTURE, "process":
@@ -29,6 +29,7 @@ fixture!(FIXTURE, "process":
     worker_handles_a_signal,
     servers_block_all_signals,
     closed_descriptor_is_opened_again,
+    descriptor_is_closed_while_others_use_it,
     slices_are_of_one_clock_in_a_time_namespace,
 );
 
@@ -199,6 +200,38 @@ fn closed_descriptor_is_opened_again() {
         group.spawn(|| ()).unwrap().join().unwrap();
     }
     group.shutdown().unwrap();
+}
+
+/// Several threads find it closed at the same time, and open it again under the same number.
+fn descriptor_is_closed_while_others_use_it() {
+    const THREADS: usize = 6;
+    const TIMES: u32 = 500;
+    let over = Arc::new(AtomicBool::new(false));
+    let begin = Arc::new(Barrier::new(THREADS + 1));
+    let wait = {
+        let (over, begin) = (Arc::clone(&over), Arc::clone(&begin));
+        move || {
+            let own = task::register().unwrap();
+
+            begin.wait();
+            while !over.load(SeqCst) {
+                let result = own.wait_timeout(Duration::from_micros(1));
+                assert_eq!(result, Err(Error::TimedOut));
+            }
+        }
+    };
+    let threads: Vec<_> = (0..THREADS).map(|_| thread::spawn(wait.clone())).collect();
+    begin.wait();
+
+    for _ in 0..TIMES {
+        // SAFETY: Only the crate uses descriptors in this range.
+        unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+        thread::yield_now();
+    }
+    over.store(true, SeqCst);
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 /// Stores for how many nanoseconds the first worker has run whose slice ends.

@@ -32,12 +32,14 @@ pub(crate) fn current() -> Option<i32> {
 
 /// Opens the device, unless another thread replaces the stale descriptor, or `NONE`, meanwhile.
 /// Returns the new descriptor, and whether it is that of the caller. Fails with `EPROTO` if the
-/// module speaks another ABI.
+/// module speaks another ABI, and with `EBADF` if the program closes the descriptor meanwhile.
 pub(crate) fn open_in_place_of(stale: i32) -> Result<(i32, bool), Errno> {
     let new = New::open()?;
 
-    if !version(new.0).is_ok_and(|version| version.abi == abi::ABI_VERSION) {
-        return Err(Errno(libc::EPROTO));
+    match version(new.0) {
+        Ok(version) if version.abi == abi::ABI_VERSION => {}
+        Err(error @ Errno(libc::EBADF)) => return Err(error),
+        _ => return Err(Errno(libc::EPROTO)),
     }
     // Relaxed: the number is always the same, and is published by the descriptor.
     NUMBER.store(status_of(new.0)?.st_rdev, Ordering::Relaxed);

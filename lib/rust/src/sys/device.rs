@@ -53,15 +53,27 @@ fn open_in_place_of(stale: i32) -> Result<i32, Errno> {
     descriptor::open_in_place_of(stale).map(|(new, _)| new)
 }
 
-/// Makes a call, and makes it again if the descriptor turns out to be no longer that of the device.
-/// What another file has done with such a call is nothing: it does not know the command.
-pub(super) fn call(mut function: impl FnMut(i32) -> Result<(), Errno>) -> Result<(), Errno> {
-    let used = descriptor()?;
+/// A program that closes all descriptors again and again can have so many calls fail in a row.
+const TRIES: u32 = 100;
 
-    match function(used) {
-        Err(_) if !descriptor::is_device(used) => function(open_in_place_of(used)?),
-        result => result,
+/// Makes a call, and makes it again if the descriptor was not that of the device. Another file does
+/// not know the command, and does nothing.
+pub(super) fn call(mut function: impl FnMut(i32) -> Result<(), Errno>) -> Result<(), Errno> {
+    const CLOSED: Result<(), Errno> = Err(Errno(libc::EBADF));
+    let mut result = CLOSED;
+
+    // The device does not fail with EBADF. If the descriptor is one of it after such an error, another
+    // thread has opened it again under the same number.
+    for _ in 0..TRIES {
+        result = descriptor().and_then(|used| match function(used) {
+            Err(_) if !descriptor::is_device(used) => open_in_place_of(used).and(CLOSED),
+            result => result,
+        });
+        if result != CLOSED {
+            break;
+        }
     }
+    result
 }
 
 /// Makes a call that reads its arguments.
