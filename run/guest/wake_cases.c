@@ -13,7 +13,7 @@
 static pthread_mutex_t locks[COMPUTING] = {
 	PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER
 };
-static atomic_int gave_way, computing, sleeper_tid;
+static atomic_int started, gave_way, computing, sleeper_tid;
 static atomic_bool sleeper_has_run;
 static int ends[2];
 
@@ -35,12 +35,21 @@ static void *sleep_and_run(void *argument)
 	return argument;
 }
 
-/* Once all of them have given way, only those run that the group lets compute. */
+/*
+ * Once all of them have given way, only those run that the group lets compute: unless one has blocked
+ * since, as it might in a page fault while main() maps the stack of the next one; or has lent its
+ * server and taken the spare one, which it does not do with a lock.
+ */
 static void *compute_until_it_has_run(void *own_lock)
 {
-	const long sleeps = own_sleeps();
 	bool is_counted = false;
+	long sleeps;
 
+	pthread_mutex_lock(own_lock);
+	started++;
+	while (started < COMPUTING)
+		sched_yield();
+	sleeps = own_sleeps();
 	while (gave_way < COMPUTING) {
 		sched_yield();
 		if (!is_counted && own_sleeps() > sleeps) {
@@ -48,8 +57,6 @@ static void *compute_until_it_has_run(void *own_lock)
 			gave_way++;
 		}
 	}
-	/* With a lock it does not lend its server. */
-	pthread_mutex_lock(own_lock);
 	computing++;
 	while (!sleeper_has_run)
 		;
