@@ -130,7 +130,7 @@ fn not_woken(me: &Thread, error: Errno) -> Result<(), Errno> {
 
     if was_woken {
         // Acquire, which an exchange that fails is not: pairs with the waker's change of the state,
-        // so that the caller sees what it has written before.
+        // so that the caller sees what the waker has written before.
         fence(Ordering::Acquire);
     }
     if error == Errno(libc::EINTR) {

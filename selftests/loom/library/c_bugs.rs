@@ -30,6 +30,10 @@ bugs! {
         "let was_woken = [[!me.task.turn(IDLE | WAITS, RUNNING)]];" =>
         "me.task.turn(IDLE | WAITS, RUNNING); false",
         timeout_against_wake, "deadlock";
+    wake_up_at_the_timeout_has_no_order:
+        "c/src/wait.rs",
+        "fence(Ordering::Acquire);" => "",
+        timeout_against_wake, "the waker is not seen";
     state_of_a_waiting_task_is_all_that_changes:
         "c/src/wait.rs",
         "_ => [[switch::wake(me, target, 0)]]," => "Ok(())",

@@ -15,7 +15,10 @@ use crate::{
     sys::errno::Errno,
     wait,
 };
-use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use loom::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 
 const S1: Tid = 1;
 const W1: Tid = 3;
@@ -29,6 +32,8 @@ struct Scene {
     threads: [&'static Thread; 4],
     /// How many workers have left.
     left: AtomicU32,
+    /// Written by a waker before it wakes.
+    written: AtomicU32,
 }
 
 impl Scene {
@@ -40,6 +45,7 @@ impl Scene {
             group: register::create_group(flags).unwrap(),
             threads: [0; 4].map(thread),
             left: AtomicU32::new(0),
+            written: AtomicU32::new(0),
         }
     }
 
@@ -128,9 +134,14 @@ pub(crate) fn timeout_against_wake(bug: Bug) {
                     if result == TIMED_OUT {
                         scene.waits(0).unwrap();
                     }
+                    // At once: other operations of the library are barriers.
+                    assert_eq!(scene.written.load(Relaxed), 1, "the waker is not seen");
                     assert!(!scene.me().has_wakeup(), "a wake-up is left");
                 }),
-                (W2, |scene| scene.wakes(W1)),
+                (W2, |scene| {
+                    scene.written.store(1, Relaxed);
+                    scene.wakes(W1);
+                }),
             ],
         );
     });
