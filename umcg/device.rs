@@ -13,6 +13,7 @@ use super::{
         UMCG_FEATURE_DESCHED,
         UMCG_FEATURE_DIRECT,
         UMCG_FEATURE_FADVISE,
+        UMCG_FEATURE_REFUSE,
         UMCG_FEATURE_SCHED_STATE,
         UMCG_FEATURE_SIGNALS,
         UMCG_IOC_CTL,
@@ -108,7 +109,8 @@ fn version(ctx: &TaskContext, arg: usize) -> Result {
             | UMCG_FEATURE_FADVISE
             | UMCG_FEATURE_DIRECT
             | UMCG_FEATURE_CRITICAL
-            | UMCG_FEATURE_SIGNALS)
+            | UMCG_FEATURE_SIGNALS
+            | UMCG_FEATURE_REFUSE)
             .into(),
         clock_offset: clock::namespace_offset_ns(ctx),
     };

@@ -136,7 +136,8 @@ struct umcg_task {
  * @watcher_tid: the thread to start when a worker is queued and no server is idle,
  *	or zero; the kernel takes the TID out by exchange
  * @refused_servers: a set like @idle_servers, of servers that would run none of the
- *	workers that @queued stands for: the kernel does not start them for these
+ *	workers in the lists of user space: the kernel ignores @queued when it puts such
+ *	a server into the set (UMCG_FEATURE_REFUSE)
  * @reserved: must be zero
  * @server_tid: the TID of each server, or zero; written by the kernel when the
  *	server registers, unregisters or exits
@@ -474,6 +475,12 @@ struct umcg_desched_args {
 
 /* UMCG_CTL_SIGNALS; held workers handle immediate signals. */
 #define UMCG_FEATURE_SIGNALS		(1ULL << 5)
+
+/*
+ * umcg_direct_group::refused_servers. A module without it registers no thread
+ * (EINVAL) while the word is not zero.
+ */
+#define UMCG_FEATURE_REFUSE		(1ULL << 6)
 
 /**
  * struct umcg_version_args - arguments of UMCG_IOC_VERSION
