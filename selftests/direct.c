@@ -176,16 +176,16 @@ TEST_F(direct, server_is_not_started_for_workers_that_it_refuses)
 	self->direct.words->flags |= UMCG_DIRECT_OVERTAKE;
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[0], 0));
 	ASSERT_TRUE(direct_start_idle_server(&self->direct, &self->servers[1], 1));
+	/* The second server would run what is queued below. */
+	self->direct.words->refused_servers = 1;
 	direct_worker_start(blocks, &self->direct, direct_reads);
 	ASSERT_TRUE(SOON(direct_blocks(blocks)));
 	self->direct.words->queued = 1;
-	/* The second server would run it. */
-	self->direct.words->refused_servers = 1;
 	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
 	ASSERT_TRUE(SOON(blocks->phase == 1 && direct_blocks(blocks)));
 	ASSERT_TRUE(SOON(direct_idle_servers(&self->direct) == 3));
 	EXPECT_EQ(0, self->servers[0].phase);
-	/* From here on it would run it, too. */
+	/* Now the first one would run it, too. */
 	self->direct.words->refused_servers = 0;
 	ASSERT_TRUE(direct_sends(self->pipes[2], 'x'));
 	ASSERT_TRUE(SOON(self->servers[0].phase == 1));

@@ -236,7 +236,28 @@ static void disturb(struct umcg_thread *self)
 	}
 }
 
-/* Is told that a worker is queued while all servers are busy, and has one give way. */
+/* A worker may be queued that an idle server is to run. */
+static void pass_on(struct umcg_thread *self)
+{
+	struct umcg_thread *other;
+
+	if (direct_has_work(&test->direct) && (other = direct_take_server(&test->direct)) &&
+	    server_wake(self, other, 0))
+		fault("a server in the set cannot be started");
+}
+
+/* Some servers are not started for workers in the list of user space, and then are again. */
+static void refuse_servers(struct umcg_thread *self)
+{
+	_Atomic uint64_t *refused = WORD64(test->direct.words->refused_servers);
+
+	atomic_store(refused, roll(1 << SERVERS));
+	sleep_ms(roll(5));
+	atomic_store(refused, 0);
+	pass_on(self);
+}
+
+/* Is started when a worker is queued while all servers are busy, and has one give way. */
 static void watch_queue(struct umcg_thread *self)
 {
 	_Atomic uint32_t *watcher = (_Atomic uint32_t *)&test->direct.words->watcher_tid;
@@ -258,19 +279,8 @@ static void watch_queue(struct umcg_thread *self)
 			test->watched++;
 		}
 		worker_kick(&test->workers[roll(WORKERS)]);
-		sleep_ms(roll(5));
+		refuse_servers(self);
 	}
-}
-
-/* Before it leaves, or with more than one worker: another one may be idle. */
-static void pass_on(struct umcg_thread *self)
-{
-	struct direct *direct = direct_of(self);
-	struct umcg_thread *other;
-
-	if (direct_has_work(direct) && (other = direct_take_server(direct)) &&
-	    server_wake(self, other, 0))
-		fault("a server in the set cannot be started");
 }
 
 /* A server that serves a while and leaves, again and again: the set, and workers, lose it. */

@@ -74,7 +74,7 @@ void op_move(struct attacker *self)
 	THROW(self, SYS_mremap, from, PAGE, PAGE, flags, to);
 }
 
-/* The words of a group in direct mode, which say what nobody relies on. */
+/* The words of a group in direct mode, on which the kernel must not rely. */
 static void scribble_group(struct attacker *self)
 {
 	volatile struct umcg_direct_group *group =
@@ -83,7 +83,7 @@ static void scribble_group(struct attacker *self)
 	const uint32_t tid = self->attack->attackers[below(&self->dice, ATTACKERS)].tid;
 	const unsigned int nr = bits % UMCG_DIRECT_SERVERS;
 
-	switch (below(&self->dice, 7)) {
+	switch (below(&self->dice, 8)) {
 	case 0:
 		group->idle_servers = bits;
 		break;
@@ -104,6 +104,9 @@ static void scribble_group(struct attacker *self)
 		break;
 	case 6:
 		group->running[nr] = tid;
+		break;
+	case 7:
+		group->refused_servers = bits;
 		break;
 	}
 }
