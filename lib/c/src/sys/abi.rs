@@ -11,7 +11,6 @@ pub(crate) use common::*;
 pub(crate) const TASK_USER_MASK: u64 = 0x3e000;
 
 pub(crate) const DIRECT_FIFO: u32 = 1;
-pub(crate) const DIRECT_OVERTAKE: u32 = 2;
 
 pub(crate) const CTL_SIGNALS: u32 = 0x80000;
 

@@ -8,7 +8,7 @@
     non_upper_case_globals,
     unreachable_pub,
     missing_docs,
-    reason = "generated, and only some of it is looked at"
+    reason = "generated, and only some of it is used"
 )]
 mod header {
     include!(env!("UMCG_HEADER"));
@@ -59,6 +59,7 @@ fn values_are_those_of_the_header() {
             u64::from(header::UMCG_IDLE_NODE_PENDING),
         ),
         (abi::SERVERS as u64, header::UMCG_DIRECT_SERVERS.into()),
+        (abi::SERVERS as u64, header::UMCG_DIRECT_RING.into()),
         (
             abi::DIRECT_OVERTAKE.into(),
             header::UMCG_DIRECT_OVERTAKE.into(),
@@ -221,7 +222,8 @@ fn fields_are_where_the_header_has_them() {
     assert_same_offsets!(DirectGroup, header::umcg_direct_group:
         size = size, flags = flags, idle_workers = idle_workers,
         idle_servers = idle_servers, ready_ends = ready_ends, queued = queued,
-        watcher_tid = watcher_tid, refused_servers = refused_servers, server_tid = server_tid, running = running,
+        watcher_tid = watcher_tid, refused_servers = refused_servers,
+        server_tid = server_tid, running = running,
         ready = ready);
     assert_same_offsets!(abi::VersionArgs, header::umcg_version_args:
         size = size, abi = abi, features = features, clock_offset = clock_offset);
