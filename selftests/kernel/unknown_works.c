@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Makes the task works of the running kernel look unknown to sys/task_work.c: while it is loaded,
- * the threads which that ends end with another list of works than the kernel's. Parameter kind: how
- * the list is wrong.
+ * the kernel threads that it creates exit with a wrong list of works. The parameter kind selects the
+ * fault.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -43,7 +43,7 @@ static struct callback_head *wrong_mark(void)
 	}
 }
 
-/* In do_exit(), behind exit_task_work() and before exit_notify(), in the task that exits. */
+/* In do_exit(), after exit_task_work() and before exit_notify(), in the task that exits. */
 static int task_exits(struct kprobe *probe, struct pt_regs *registers)
 {
 	if (!strcmp(current->comm, "umcg_works"))

@@ -5,7 +5,7 @@
 //! A server is RUNNING; or IDLE and in the set, where it waits for work; or IDLE and has a worker.
 //! The thread that takes it out of the set owns it, and gives it a worker or starts it. A worker
 //! that blocks, or waits, passes its server on to the first worker of the ring, or puts it into the
-//! set; so a server sleeps for as long as nobody is queued elsewhere.
+//! set; so a server sleeps for as long as no worker is queued elsewhere.
 //!
 //! The ring is filled where first come, first served will do: by the kernel, and from the list of
 //! the library. A worker is in it as one that the kernel may run at any moment: IDLE without any bit

@@ -4,8 +4,9 @@
 //! so does the kernel.
 //!
 //! A position is filled and popped by an exchange of its word, and counted in the ends after that,
-//! by the first thread to get there. All is sequentially consistent: a thread that queues a worker checks
-//! the set of servers after that, and one that puts a server into the set checks the ring after that.
+//! by the first thread to get there. All accesses are sequentially consistent: a thread that queues
+//! a worker checks the set of servers after that, and one that puts a server into the set checks the
+//! ring after that.
 
 use super::direct::DirectGroup;
 use crate::{
