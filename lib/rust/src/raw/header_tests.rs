@@ -100,6 +100,7 @@ fn values_are_those_of_the_header() {
             abi::FEATURE_CRITICAL,
             u64::from(header::UMCG_FEATURE_CRITICAL),
         ),
+        (abi::FEATURE_REFUSE, u64::from(header::UMCG_FEATURE_REFUSE)),
         (abi::FADVISE_WAIT as u64, header::UMCG_FADVISE_WAIT.into()),
         (
             abi::IOC_VERSION.into(),

@@ -42,6 +42,7 @@ pub(crate) const KICK_INSIST: u32 = 1;
 pub(crate) const ABI_VERSION: u32 = 2;
 pub(crate) const FEATURE_DIRECT: u64 = 1 << 3;
 pub(crate) const FEATURE_CRITICAL: u64 = 1 << 4;
+pub(crate) const FEATURE_REFUSE: u64 = 1 << 6;
 
 /// How many slots a process has.
 pub(crate) const SCHED_STATE_SLOTS: usize = 32768;

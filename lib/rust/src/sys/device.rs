@@ -15,11 +15,11 @@ use super::{
 use crate::raw::{direct::DirectGroup, record::Record};
 use core::ptr;
 
-const NEEDED: u64 = abi::FEATURE_DIRECT | abi::FEATURE_CRITICAL;
+const NEEDED: u64 = abi::FEATURE_DIRECT | abi::FEATURE_CRITICAL | abi::FEATURE_REFUSE;
 
 /// Opens the device, if that has not been done, and learns its clock. To be called before the first
 /// timestamp is made for a group: the process may be a child in another time namespace. Fails with
-/// `EPROTO` if the module speaks another ABI, or lacks direct mode.
+/// `EPROTO` if the module speaks another ABI, or lacks a feature that groups need.
 pub(crate) fn open() -> Result<(), Errno> {
     call(|descriptor| {
         let version = descriptor::version(descriptor)?;
