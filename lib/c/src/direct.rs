@@ -52,7 +52,7 @@ fn put_back(group: &Group, server: &Thread) -> bool {
 }
 
 /// The next worker of the ring that `claim` takes.
-fn next_ready(group: &Group, claim: impl Fn(&Thread) -> bool) -> Option<&'static Thread> {
+fn next_ready(group: &Group, claim: impl Fn(&'static Thread) -> bool) -> Option<&'static Thread> {
     while let Some(tid) = group.direct.pop_ready() {
         if let Some(worker) = switch::worker_of_tid(group, tid).filter(|worker| claim(worker)) {
             return Some(worker);
@@ -63,10 +63,9 @@ fn next_ready(group: &Group, claim: impl Fn(&Thread) -> bool) -> Option<&'static
 
 /// Runs the next worker of the ring under this server: all but the wake-up.
 fn run_next_ready(group: &Group, server: &'static Thread) -> Option<&'static Thread> {
-    let worker = next_ready(group, |worker| worker.task.claim_from(IDLE))?;
-
-    switch::run_under(group, worker, server);
-    Some(worker)
+    next_ready(group, |worker| {
+        worker.task.claim_from(IDLE) && switch::run_under(group, worker, server)
+    })
 }
 
 /// A worker that is LOCKED gives up its server, as the kernel does it for one that blocks: its next
@@ -160,14 +159,13 @@ pub(crate) fn run_waiting(
         return None;
     }
     let server = take_idle_server(group)?;
-    if !worker.task.claim_from(bits) {
+    if !worker.task.claim_from(bits) || !switch::run_under(group, worker, server) {
         if put_back(group, server) {
             // The caller goes on with the worker, whatever comes of this.
             let _ = start(me, server);
         }
         return None;
     }
-    switch::run_under(group, worker, server);
     Some(switch::wake(me, worker, 0))
 }
 
@@ -269,6 +267,7 @@ pub(crate) fn run(
 ) -> Result<(), Errno> {
     me.task.turn(RUNNING, IDLE);
     let Some(bits) = switch::claim_idle(worker) else {
+        members::end_taken(group, worker);
         me.task.turn(IDLE, RUNNING);
         is_back(group, me);
         return Err(Errno(libc::EAGAIN));
@@ -279,16 +278,19 @@ pub(crate) fn run(
         call(group, me);
     }
     me.task.set_next_tid(worker.tid());
-    switch::run_under(group, worker, me);
-
-    // As outside of direct mode; after a signal it comes back as soon as it can.
-    let mut result = switch::sleep_as_server(me);
-    while let Err(Errno(error @ (libc::EINTR | libc::ESRCH))) = result {
-        if error == libc::EINTR {
-            call_self(group, me);
-        }
-        me.task.set_next_tid(0);
+    let mut result = Ok(());
+    if switch::run_under(group, worker, me) {
+        // As outside of direct mode; after a signal it comes back as soon as it can.
         result = switch::sleep_as_server(me);
+        while let Err(Errno(error @ (libc::EINTR | libc::ESRCH))) = result {
+            if error == libc::EINTR {
+                call_self(group, me);
+            }
+            me.task.set_next_tid(0);
+            result = switch::sleep_as_server(me);
+        }
+    } else {
+        me.task.turn(IDLE, RUNNING);
     }
     is_back(group, me);
     result

@@ -4,7 +4,7 @@
 
 use crate::{
     raw::{
-        bits::NONE,
+        bits::{NONE, TAKEN},
         process::known_process,
         record::{is_same, Group, Kind, Lists, Thread},
     },
@@ -54,6 +54,13 @@ pub(crate) fn end_call(group: &Group, server: &Thread) {
     if server.is_called() {
         server.set_called(false);
         group.direct.end_call();
+    }
+}
+
+/// A worker that was taken, in direct mode, counts as queued until it is run, or has exited.
+pub(crate) fn end_taken(group: &Group, worker: &Thread) {
+    if worker.task.turn(NONE | TAKEN, NONE) {
+        group.direct.end_taken();
     }
 }
 

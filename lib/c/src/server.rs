@@ -121,15 +121,17 @@ pub(crate) fn run_worker(
         me.task.turn(IDLE, RUNNING);
         return Err(AGAIN);
     }
-    switch::run_under(group, worker, me);
-
-    // The worker need not be woken again after a signal. It may also have run and ended before the
-    // call (ESRCH); then it has started the server.
-    let mut result = switch::sleep_as_server(me);
-    while let Err(Errno(libc::EINTR | libc::ESRCH)) = result {
-        result = sleep_idle(me);
+    if switch::run_under(group, worker, me) {
+        // The worker need not be woken again after a signal. It may also have run and ended before
+        // the call (ESRCH); then it has started the server.
+        let mut result = switch::sleep_as_server(me);
+        while let Err(Errno(libc::EINTR | libc::ESRCH)) = result {
+            result = sleep_idle(me);
+        }
+        result?;
+    } else {
+        me.task.turn(IDLE, RUNNING);
     }
-    result?;
     let stopped = worker_that_stopped(group, me);
     if stopped.is_some_and(|worker| worker.task.is_preempted()) {
         pass_on_preempted(group, me);

@@ -90,7 +90,7 @@ pub(crate) fn claim_idle(worker: &Thread) -> Option<Bits> {
     loop {
         let bits = worker.bits();
 
-        if !bits.has_any(TAKEN | WAITS) {
+        if !bits.has_any(TAKEN | WAITS) || bits.is_gone() {
             return None;
         }
         if bits.has_any(LOCKED) {
@@ -101,9 +101,11 @@ pub(crate) fn claim_idle(worker: &Thread) -> Option<Bits> {
     }
 }
 
-/// Runs a claimed worker. The change of its state releases what is written before it.
+/// Runs a claimed worker. The change of its state releases what is written before it. Returns false
+/// if the worker is gone, killed since it was claimed: then the kernel does not start the server.
 #[inline(always)]
-pub(crate) fn run_under(group: &Group, worker: &'static Thread, server: &'static Thread) {
+#[must_use]
+pub(crate) fn run_under(group: &Group, worker: &'static Thread, server: &'static Thread) -> bool {
     worker.task.set_next_tid(server.tid());
     if group.is_direct() {
         // What the kernel wants to know besides. Only the server itself writes its next TID.
@@ -114,7 +116,7 @@ pub(crate) fn run_under(group: &Group, worker: &'static Thread, server: &'static
         server.task.set_next_tid(worker.tid());
         server.running.set(Some(worker));
     }
-    worker.task.turn_fast(RUNNING | LOCKED, RUNNING);
+    worker.task.turn_fast(RUNNING | LOCKED, RUNNING)
 }
 
 /// The server of a worker that is LOCKED, in direct mode: nobody if it is gone. What the worker says

@@ -220,6 +220,9 @@ pub(crate) fn swap(
         me.give_wakeup();
     }
     me.task.set_next_tid(next.tid());
-    switch::run_under(group, next, server);
+    if !switch::run_under(group, next, server) {
+        me.task.set_next_tid(server.tid());
+        server.task.turn(IDLE, RUNNING);
+    }
     give_way(group, me, timeout)
 }

@@ -59,7 +59,7 @@ bugs! {
         wait_against_wakes, "deadlock";
     claimed_worker_stays_locked:
         "c/src/switch.rs",
-        "worker.task.turn_fast(RUNNING | LOCKED, RUNNING);" => "",
+        "worker.task.turn_fast(RUNNING | LOCKED, RUNNING)" => "true",
         lists, "";
     woken_thread_sleeps_on:
         "c/src/switch.rs",
@@ -180,6 +180,39 @@ bugs! {
         "c/src/server.rs",
         "if (is_started || [[me.has_wakeup()]]) &&" => "false",
         server_against_wake_in_lists, "deadlock";
+
+    // Workers that are killed before they run.
+    server_sleeps_for_a_worker_that_is_gone:
+        "c/src/server.rs",
+        "if [[switch::run_under(group, worker, me)]] {" => "switch::run_under(group, worker, me) || true",
+        queued_worker_dies_in_lists, "deadlock";
+    server_in_direct_mode_sleeps_for_a_worker_that_is_gone:
+        "c/src/direct.rs",
+        "if [[switch::run_under(group, worker, me)]] {" => "switch::run_under(group, worker, me) || true",
+        queued_worker_dies_in_direct_mode, "deadlock";
+    worker_that_is_gone_is_claimed:
+        "c/src/switch.rs",
+        "if !bits.has_any(TAKEN | WAITS) || [[bits.is_gone()]] {" => "false",
+        queued_worker_dies_in_lists, "deadlock";
+    worker_that_is_gone_stays_taken:
+        "c/src/direct.rs",
+        "members::end_taken(group, worker);" => "",
+        queued_worker_dies_in_direct_mode, "a worker counts as queued";
+    server_is_given_to_a_worker_that_is_gone:
+        "c/src/direct.rs",
+        "worker.task.claim_from(IDLE) && [[switch::run_under(group, worker, server)]]" =>
+        "switch::run_under(group, worker, server) || true",
+        worker_of_the_ring_dies, "deadlock";
+    swap_with_a_worker_that_is_gone:
+        "c/src/worker.rs",
+        "if [[!switch::run_under(group, next, server)]] {" =>
+        "!switch::run_under(group, next, server) && false",
+        target_of_a_swap_dies_in_lists, "deadlock";
+    swap_with_a_worker_that_is_gone_in_direct_mode:
+        "c/src/worker.rs",
+        "if [[!switch::run_under(group, next, server)]] {" =>
+        "!switch::run_under(group, next, server) && false",
+        target_of_a_swap_dies_in_direct_mode, "deadlock";
 
     // Threads that leave.
     leaving_worker_keeps_its_server:

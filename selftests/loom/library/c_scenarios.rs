@@ -465,3 +465,114 @@ pub(crate) fn timeout_of_a_worker(bug: Bug) {
 fn worker_whose_timeout_expires_is_queued() {
     timeout_of_a_worker(None);
 }
+
+/// A worker is killed while a server takes it.
+fn queued_worker_dies(flags: u32) {
+    let scene = Scene::new(flags)
+        .with(S1, Kind::Server)
+        .with(W1, Kind::Worker)
+        .with_tasks(&[W2]);
+    let group = scene.group;
+
+    kernel::run(
+        scene,
+        [
+            (S1, |scene| scene.serves()),
+            (W1, |_| kernel::exits()),
+            (W2, |scene| scene.wakes(S1)),
+        ],
+    );
+    assert!(
+        group.direct.has_workers() || !group.direct.has_queued(),
+        "a worker counts as queued"
+    );
+}
+
+pub(crate) fn queued_worker_dies_in_direct_mode(bug: Bug) {
+    explore(2, bug, || queued_worker_dies(DIRECT));
+}
+
+pub(crate) fn queued_worker_dies_in_lists(bug: Bug) {
+    explore(2, bug, || queued_worker_dies(0));
+}
+
+#[test]
+fn server_forgets_a_queued_worker_that_dies_in_direct_mode() {
+    queued_worker_dies_in_direct_mode(None);
+}
+
+#[test]
+fn server_forgets_a_queued_worker_that_dies_in_the_lists() {
+    queued_worker_dies_in_lists(None);
+}
+
+/// A worker is killed while another one, which leaves, takes it from the ring.
+pub(crate) fn worker_of_the_ring_dies(bug: Bug) {
+    explore(2, bug, || {
+        kernel::run(
+            Scene::new(DIRECT | FIFO)
+                .with(S1, Kind::Server)
+                .with(W2, Kind::Worker)
+                .with(W1, Kind::Worker),
+            [
+                (S1, |scene| scene.serves()),
+                (W2, |scene| scene.leaves(1)),
+                (W1, |_| kernel::exits()),
+            ],
+        );
+    });
+}
+
+#[test]
+fn server_is_not_given_to_a_worker_that_dies_in_the_ring() {
+    worker_of_the_ring_dies(None);
+}
+
+/// A worker is killed while another one swaps with it.
+fn target_of_a_swap_dies(flags: u32) {
+    let scene = Scene::new(flags)
+        .with(S1, Kind::Server)
+        .with(W1, Kind::Worker)
+        .with(W2, Kind::Worker);
+
+    for worker in [W1, W2] {
+        let taken = kernel::as_thread(S1, || {
+            server::next_worker(scene.group, scene.of(S1), false, 0).unwrap()
+        });
+        assert_eq!(taken.tid(), worker);
+    }
+    kernel::run(
+        scene,
+        [
+            (S1, |scene| {
+                server::run_worker(scene.group, scene.me(), scene.of(W2)).unwrap();
+                scene.wakes(W2);
+                scene.serves();
+            }),
+            (W2, |scene| {
+                kernel::runs();
+                wait::swap(scene.me(), scene.of(W1), 0).unwrap();
+                scene.leaves(1);
+            }),
+            (W1, |_| kernel::exits()),
+        ],
+    );
+}
+
+pub(crate) fn target_of_a_swap_dies_in_direct_mode(bug: Bug) {
+    explore(2, bug, || target_of_a_swap_dies(DIRECT));
+}
+
+pub(crate) fn target_of_a_swap_dies_in_lists(bug: Bug) {
+    explore(2, bug, || target_of_a_swap_dies(0));
+}
+
+#[test]
+fn server_is_started_if_the_target_of_a_swap_dies_in_direct_mode() {
+    target_of_a_swap_dies_in_direct_mode(None);
+}
+
+#[test]
+fn server_is_started_if_the_target_of_a_swap_dies_in_lists() {
+    target_of_a_swap_dies_in_lists(None);
+}

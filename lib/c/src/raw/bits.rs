@@ -57,6 +57,11 @@ impl Bits {
         self.0 & others.0 != 0
     }
 
+    /// Whether the thread has exited: the kernel leaves the bits of the library.
+    pub(crate) const fn is_gone(self) -> bool {
+        self.0 & abi::TASK_STATE_MASK == abi::TASK_NONE
+    }
+
     pub(crate) const fn only(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
