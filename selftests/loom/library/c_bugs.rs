@@ -227,6 +227,10 @@ bugs! {
         "c/src/register.rs",
         "worker::start_own_server(me);" => "",
         lists, "deadlock";
+    thread_that_registers_names_its_last_server:
+        "rust/src/raw/task.rs",
+        "[[self.next_tid.store(0, Ordering::Relaxed);]] self.flags" => "",
+        direct_mode, "Errno(22)";
     member_stays:
         "c/src/register.rs",
         "[[members::leave(group, me);]] } /// Unregisters the caller." => "",

@@ -197,6 +197,11 @@ bugs! {
         ".store([[sections.wrapping_add(1)]], Ordering::Relaxed);" => "sections",
         kick_in_a_section, "preempted in a critical section";
 
+    kernel_honours_no_sections:
+        "rust/src/engine/worker.rs",
+        "abi::CTL_WORKER | abi::CTL_DIRECT | [[abi::CTL_CRITICAL]];" => "0",
+        kick_in_a_section, "preempted in a critical section";
+
     // Servers.
     server_runs_a_worker_and_stays_running:
         "rust/src/engine/server.rs",

@@ -10,12 +10,12 @@
 
 use crate::{
     module::{
+        abi::{UMCG_DIRECT_FIFO, UMCG_DIRECT_LEND, UMCG_DIRECT_OVERTAKE},
         direct::{self, GroupWords, Server},
         protocol::{self, Block, OnTimeout, Resume, SharedWord},
         state::{State, StateWord},
     },
     raw::{direct::DirectGroup, task::Task},
-    sys::abi,
 };
 use loom::{
     cell::UnsafeCell,
@@ -50,8 +50,19 @@ struct Registration {
     group: Option<&'static DirectGroup>,
     server_nr: u32,
     is_worker: bool,
-    overtakes: bool,
-    is_fifo: bool,
+    /// The flags of its group.
+    options: u32,
+    has_sections: bool,
+}
+
+impl Registration {
+    fn has_option(&self, option: u32) -> bool {
+        self.options & option != 0
+    }
+
+    fn is_in_section(&self) -> bool {
+        self.has_sections && self.words.is_in_section()
+    }
 }
 
 /// A thread of the process.
@@ -346,7 +357,7 @@ impl Kernel {
 impl Kernel {
     /// Starts a thread that may be IDLE. Returns false if it is gone.
     fn start(&self, tid: Tid) -> bool {
-        let Ok(server) = self.registered(tid) else {
+        let Some(server) = self.registered(tid).ok().filter(|server| !server.is_worker) else {
             return false;
         };
 
@@ -358,11 +369,13 @@ impl Kernel {
         true
     }
 
-    fn gives_up_server(&self, group: &GroupView, server: Server) {
+    fn gives_up_server(&self, words: &'static DirectGroup, server: Server) {
+        let group = &GroupView::of(words);
+
         if group.server_tid(server.nr).load() == server.tid {
             while let Some(next) = direct::pop_ready(group) {
                 group.set_running(server.nr, next);
-                if self.run_ready(group, next, server) {
+                if self.run_ready(words, next, server) {
                     return;
                 }
             }
@@ -374,8 +387,11 @@ impl Kernel {
     }
 
     /// Runs a worker of the ring.
-    fn run_ready(&self, _: &GroupView, tid: Tid, server: Server) -> bool {
-        let Ok(worker) = self.registered(tid) else {
+    fn run_ready(&self, group: &'static DirectGroup, tid: Tid, server: Server) -> bool {
+        let is_its = |worker: &Registration| {
+            worker.is_worker && worker.group.is_some_and(|its| std::ptr::eq(its, group))
+        };
+        let Some(worker) = self.registered(tid).ok().filter(is_its) else {
             return false;
         };
         let state = Word(worker.words.state_word());
@@ -408,7 +424,9 @@ impl Kernel {
         let own_server = own.words.named_tid();
 
         if !preempted {
-            if let Some(server) = direct::take_server_to_run_under(&group, own.overtakes) {
+            if let Some(server) =
+                direct::take_server_to_run_under(&group, own.has_option(UMCG_DIRECT_OVERTAKE))
+            {
                 own.words.set_server(server.tid, server.nr);
                 assert_eq!(
                     group.running(server.nr).0.fetch_add(0, Relaxed),
@@ -432,7 +450,7 @@ impl Kernel {
         }
         self.log(me, "is queued", 0);
         self.thread(me).idles.set(true);
-        if !(own.is_fifo && direct::queue_ready(&group, me)) {
+        if !(own.has_option(UMCG_DIRECT_FIFO) && direct::queue_ready(&group, me)) {
             let node = own.words.node_word();
             protocol::push_idle(
                 &Word(node),
@@ -480,7 +498,7 @@ impl Kernel {
 impl Kernel {
     fn verdict(&self, me: Tid, own: Registration) -> Resume {
         let thread = self.thread(me);
-        let goes_on = || own.words.is_in_section() && !thread.insisted.get();
+        let goes_on = || own.is_in_section() && !thread.insisted.get();
 
         protocol::resume(
             &Word(own.words.state_word()),

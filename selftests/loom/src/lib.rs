@@ -16,7 +16,7 @@
 #![cfg(test)]
 #![deny(warnings)]
 
-#[allow(dead_code)]
+#[allow(dead_code, non_camel_case_types)]
 mod abi {
     include!(env!("UMCG_BINDINGS"));
 }

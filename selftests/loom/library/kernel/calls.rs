@@ -3,6 +3,12 @@
 //! What the calling thread does: the calls of the module, and what happens to it without a call.
 
 use super::*;
+use crate::module::abi::{
+    UMCG_CTL_CRITICAL, UMCG_CTL_UNREGISTER, UMCG_CTL_WORKER, UMCG_WAIT_LOCK_ON_TIMEOUT,
+    UMCG_WAIT_WAKE_ONLY, UMCG_WAIT_WF_CURRENT_CPU,
+};
+
+const WAKE_ON_THIS_CPU: u32 = UMCG_WAIT_WAKE_ONLY | UMCG_WAIT_WF_CURRENT_CPU;
 
 /// The calls, of the calling thread.
 impl Kernel {
@@ -10,6 +16,15 @@ impl Kernel {
         let thread = self.thread(me);
 
         assert!(thread.registration.get().is_none(), "registered twice");
+        let state = StateWord::from_bits(own.words.state_word().load(Acquire));
+        let expected = if own.is_worker {
+            State::Blocked
+        } else {
+            State::Running
+        };
+        if !state.is_exactly(expected) || own.words.named_tid() != 0 {
+            return Err(libc::EINVAL);
+        }
         thread.registration.set(Some(own));
         thread.is_known.store(true, Release);
         thread.idles.set(false);
@@ -59,17 +74,34 @@ impl Kernel {
         let next = own.words.named_tid();
 
         self.log(me, "calls, with the next TID", next);
-        if flags & abi::WAIT_WAKE_ONLY != 0 {
-            return self.wake_named(next);
+        match flags {
+            0 if own.is_worker => self.worker_waits(me, own, next, has_timeout, OnTimeout::Queue),
+            0 => self.server_waits(me, own, next, has_timeout),
+            UMCG_WAIT_LOCK_ON_TIMEOUT if own.is_worker && has_timeout => {
+                self.worker_waits(me, own, next, true, OnTimeout::Lock)
+            }
+            UMCG_WAIT_WAKE_ONLY | WAKE_ON_THIS_CPU if next != 0 && !has_timeout => {
+                self.wake_named(next)
+            }
+            _ => Err(libc::EINVAL),
         }
-        if own.is_worker {
-            return self.worker_waits(me, own, next, flags, has_timeout);
-        }
+    }
+
+    fn server_waits(
+        &self,
+        me: Tid,
+        own: Registration,
+        next: Tid,
+        has_timeout: bool,
+    ) -> Result<(), i32> {
+        let state = Word(own.words.state_word());
+
         if next != 0 {
             self.wake_named(next)?;
         }
-        let state = Word(own.words.state_word());
-        let is_done = self.sleep_until(me, has_timeout, || !protocol::should_idle(&state));
+        let is_done = self.sleep_until(me, has_timeout, || {
+            !protocol::should_idle_or(&state, || panic!("a server waits with an invalid word"))
+        });
         if protocol::is_running(&state) {
             self.take_seat(me);
         }
@@ -81,15 +113,10 @@ impl Kernel {
         me: Tid,
         own: Registration,
         next: Tid,
-        flags: u32,
         has_timeout: bool,
+        then: OnTimeout,
     ) -> Result<(), i32> {
         let state = Word(own.words.state_word());
-        let then = if flags == 0 {
-            OnTimeout::Queue
-        } else {
-            OnTimeout::Lock
-        };
 
         if next != 0 {
             self.registered(next)?;
@@ -147,21 +174,20 @@ pub(crate) fn ctl(
 ) -> Result<(), i32> {
     let (kernel, me) = (kernel(), tid());
 
-    if flags & abi::CTL_UNREGISTER != 0 {
+    if flags & UMCG_CTL_UNREGISTER != 0 {
         return kernel.unregister(me);
     }
     // SAFETY: The address is that of words which stay until the execution ends.
     let words = unsafe { &*std::ptr::with_exposed_provenance::<Task>(words as usize) };
-    let options = direct.map_or(0, DirectGroup::options);
     kernel.register(
         me,
         Registration {
             words,
             group: direct,
             server_nr,
-            is_worker: flags & abi::CTL_WORKER != 0,
-            overtakes: options & words::OVERTAKE != 0,
-            is_fifo: options & words::FIFO != 0,
+            is_worker: flags & UMCG_CTL_WORKER != 0,
+            options: direct.map_or(0, DirectGroup::options),
+            has_sections: flags & UMCG_CTL_CRITICAL != 0,
         },
     )
 }
@@ -189,7 +215,6 @@ pub(crate) fn blocks() {
     let (kernel, me) = (kernel(), tid());
 
     kernel.falls_asleep(me);
-    kernel.thread(me).work.swap(true, SeqCst);
     kernel.returns_to_user(me);
 }
 
@@ -202,46 +227,53 @@ pub(crate) fn lends() {
 }
 
 impl Kernel {
-    fn worker(&self, me: Tid) -> (Registration, Server) {
-        let own = self.thread(me).registration.get().expect("no worker");
+    fn worker(&self, me: Tid) -> Registration {
+        let own = self.thread(me).registration.get();
+
+        own.filter(|own| own.is_worker).expect("no worker")
+    }
+
+    fn falls_asleep(&self, me: Tid) {
+        self.block_and(me, |own, server| match own.group {
+            Some(group) => self.gives_up_server(group, server),
+            None => {
+                self.start(server.tid);
+            }
+        });
+    }
+
+    fn lends_server(&self, me: Tid) {
+        let own = self.worker(me);
+        let group = GroupView::of(own.group.expect("not in direct mode"));
+
+        if !own.has_option(UMCG_DIRECT_LEND) || direct::has_work(&group) || own.is_in_section() {
+            return;
+        }
+        self.block_and(me, |_, server| {
+            let is_its = group.server_tid(server.nr).load() == server.tid;
+            if !is_its || !direct::put_back(&group, server.nr) {
+                self.start(server.tid);
+            }
+        });
+    }
+
+    fn block_and(&self, me: Tid, give_up: impl FnOnce(Registration, Server)) {
+        let own = self.worker(me);
+        // Read before the state changes, as in the module.
         let server = Server {
             nr: own.words.server_nr_word().load(Relaxed),
             tid: own.words.named_tid(),
         };
 
-        (own, server)
-    }
-
-    fn falls_asleep(&self, me: Tid) {
-        let (own, server) = self.worker(me);
-
         self.log(me, "blocks under", server.tid);
-        match protocol::block(&Word(own.words.state_word()), NOW) {
-            Block::Unreported => {}
-            Block::Reported => match own.group {
-                Some(group) => self.gives_up_server(&GroupView::of(group), server),
-                None => {
-                    self.start(server.tid);
-                }
-            },
-            Block::Broken => panic!("killed: its word changed while it ran"),
-        }
-    }
-
-    fn lends_server(&self, me: Tid) {
-        let (own, server) = self.worker(me);
-        let group = GroupView::of(own.group.expect("not in direct mode"));
-
-        if direct::has_work(&group) || own.words.is_in_section() {
+        if server.tid == 0 {
             return;
         }
         match protocol::block(&Word(own.words.state_word()), NOW) {
             Block::Unreported => {}
             Block::Reported => {
-                if !direct::put_back(&group, server.nr) {
-                    self.start(server.tid);
-                }
                 self.thread(me).work.swap(true, SeqCst);
+                give_up(own, server);
             }
             Block::Broken => panic!("killed: its word changed while it ran"),
         }
@@ -253,12 +285,7 @@ pub(crate) fn runs() {
     let (kernel, me) = (kernel(), tid());
 
     kernel.returns_to_user(me);
-    let own = kernel
-        .thread(me)
-        .registration
-        .get()
-        .filter(|own| own.is_worker);
-    let own = own.expect("no worker");
+    let own = kernel.worker(me);
     assert!(
         protocol::is_running(&Word(own.words.state_word())),
         "a worker is in user mode that does not run"

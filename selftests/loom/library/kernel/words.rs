@@ -12,10 +12,6 @@ use loom::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
-/// `UMCG_DIRECT_FIFO` and `UMCG_DIRECT_OVERTAKE`.
-pub(crate) const FIFO: u32 = 1;
-pub(crate) const OVERTAKE: u32 = 2;
-
 /// A word of a library.
 pub(crate) struct Word<'a, T>(pub(crate) &'a T);
 
