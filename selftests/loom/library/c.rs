@@ -14,21 +14,9 @@ mod module;
 // `build.rs` declares: atomic, direct, members, polling, raw, register, server, switch, sys, wait, worker.
 include!(concat!(env!("OUT_DIR"), "/c.rs"));
 
-macro_rules! bugs {
-    ($($name:ident: $file:literal, $right:literal => $wrong:literal, $scenario:ident, $found:literal;)*) => {
-        /// Bugs that loom has to find, or it would prove nothing.
-        mod found {
-            use super::c_scenarios;
+/// loom must find these bugs, or it would prove nothing.
+mod found {
+    use crate::{c_scenarios as scenarios, explore::bugs};
 
-            $(
-                #[test]
-                #[should_panic(expected = $found)]
-                fn $name() {
-                    c_scenarios::$scenario(Some(stringify!($name)));
-                }
-            )*
-        }
-    };
+    include!("c_bugs.rs");
 }
-
-include!("c_bugs.rs");

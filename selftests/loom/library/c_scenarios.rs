@@ -5,7 +5,7 @@
 
 pub(crate) use crate::raw::ring_steps::{two_pops, two_pushes};
 use crate::{
-    explore::{explore, Bug},
+    explore::{clean, explore, Bug},
     kernel::{self, Tid},
     raw::{
         process,
@@ -23,6 +23,8 @@ use loom::sync::atomic::{
 const S1: Tid = 1;
 const W1: Tid = 3;
 const W2: Tid = 4;
+/// No thread has this TID.
+const GONE: Tid = 7;
 
 const TIMED_OUT: Result<(), Errno> = Err(Errno(libc::ETIMEDOUT));
 
@@ -49,6 +51,11 @@ impl Scene {
         }
     }
 
+    /// The same, with a server.
+    fn served(flags: u32) -> Self {
+        Self::new(flags).with(S1, Kind::Server)
+    }
+
     /// This thread has registered. A worker runs under a server that was idle, or is queued.
     fn with(self, tid: Tid, kind: Kind) -> Self {
         let group = (kind != Kind::BasicTask).then_some(self.group);
@@ -62,6 +69,11 @@ impl Scene {
     fn with_tasks(self, tids: &[Tid]) -> Self {
         tids.iter()
             .fold(self, |scene, &tid| scene.with(tid, Kind::BasicTask))
+    }
+
+    /// Fills an empty ring with workers that are gone.
+    fn fills_ring(&self) -> bool {
+        self.group.direct.push_ready(GONE) && self.group.direct.push_ready(GONE)
     }
 
     fn of(&self, tid: Tid) -> &'static Thread {
@@ -118,11 +130,6 @@ pub(crate) fn wait_against_wakes(bug: Bug) {
     });
 }
 
-#[test]
-fn each_wake_up_ends_one_wait() {
-    wait_against_wakes(None);
-}
-
 /// A wait times out while the task is woken: then the wake-up is for the next wait.
 pub(crate) fn timeout_against_wake(bug: Bug) {
     explore(5, bug, || {
@@ -147,11 +154,6 @@ pub(crate) fn timeout_against_wake(bug: Bug) {
     });
 }
 
-#[test]
-fn wake_up_that_comes_with_the_timeout_is_not_lost() {
-    timeout_against_wake(None);
-}
-
 /// Two tasks swap with each other.
 pub(crate) fn swaps(bug: Bug) {
     explore(4, bug, || {
@@ -172,77 +174,49 @@ pub(crate) fn swaps(bug: Bug) {
     });
 }
 
-#[test]
-fn tasks_that_swap_wake_each_other() {
-    swaps(None);
-}
-
-pub(crate) fn worker_against_wake(bug: Bug) {
-    explore(2, bug, || waits_and_is_woken(DIRECT, 0));
-}
-
-pub(crate) fn worker_against_wake_through_lists(bug: Bug) {
-    explore(2, bug, || waits_and_is_woken(0, 0));
-}
-
-pub(crate) fn worker_with_timeout_against_wake(bug: Bug) {
-    explore(2, bug, || waits_and_is_woken(DIRECT, 1));
-}
-
-fn waits_and_is_woken(flags: u32, timeout: u64) {
-    let scene = Scene::new(flags)
-        .with(S1, Kind::Server)
-        .with(W1, Kind::Worker);
-    let worker: fn(&'static Scene) = match timeout {
-        0 => |scene| {
-            kernel::runs();
-            scene.waits(0).unwrap();
-            scene.leaves(1);
-        },
-        _ => |scene| {
-            kernel::runs();
-            if scene.waits(1) == TIMED_OUT {
-                kernel::runs();
-                scene.waits(0).unwrap();
-            }
-            scene.leaves(1);
-        },
-    };
-
+/// A worker waits, and is woken.
+fn wait_of_worker_against_wake<const TIMEOUT: u64>(flags: u32) {
     kernel::run(
-        scene.with_tasks(&[W2]),
+        Scene::served(flags)
+            .with(W1, Kind::Worker)
+            .with_tasks(&[W2]),
         [
-            (S1, |scene| scene.serves()),
-            (W1, worker),
+            (S1, Scene::serves),
+            (W1, |scene| {
+                kernel::runs();
+                scene
+                    .waits(TIMEOUT)
+                    .or_else(|error| {
+                        assert_eq!(Err(error), TIMED_OUT);
+                        kernel::runs();
+                        scene.waits(0)
+                    })
+                    .unwrap();
+                scene.leaves(1);
+            }),
             (W2, |scene| scene.wakes(W1)),
         ],
     );
 }
 
-#[test]
-fn worker_that_waits_is_woken() {
-    worker_against_wake(None);
+pub(crate) fn worker_against_wake(bug: Bug) {
+    explore(2, bug, || wait_of_worker_against_wake::<0>(DIRECT));
 }
 
-#[test]
-fn worker_that_waits_is_woken_through_lists() {
-    worker_against_wake_through_lists(None);
+pub(crate) fn worker_against_wake_through_lists(bug: Bug) {
+    explore(2, bug, || wait_of_worker_against_wake::<0>(0));
 }
 
-#[test]
-fn worker_whose_timeout_expires_is_woken_once() {
-    worker_with_timeout_against_wake(None);
+pub(crate) fn worker_with_timeout_against_wake(bug: Bug) {
+    explore(2, bug, || wait_of_worker_against_wake::<1>(DIRECT));
 }
 
 /// Two workers of one server, one of which blocks.
-fn block_and_leave(flags: u32) {
+fn block_and_leave(scene: Scene) {
     kernel::run(
-        Scene::new(flags)
-            .with(S1, Kind::Server)
-            .with(W1, Kind::Worker)
-            .with(W2, Kind::Worker),
+        scene.with(W1, Kind::Worker).with(W2, Kind::Worker),
         [
-            (S1, |scene| scene.serves()),
+            (S1, Scene::serves),
             (W1, |scene| {
                 kernel::runs();
                 kernel::blocks();
@@ -254,66 +228,33 @@ fn block_and_leave(flags: u32) {
 }
 
 pub(crate) fn direct_mode(bug: Bug) {
-    explore(2, bug, || block_and_leave(DIRECT));
+    explore(2, bug, || block_and_leave(Scene::served(DIRECT)));
 }
 
 pub(crate) fn ring(bug: Bug) {
-    explore(2, bug, || block_and_leave(DIRECT | FIFO));
+    explore(2, bug, || block_and_leave(Scene::served(DIRECT | FIFO)));
 }
 
 pub(crate) fn lists(bug: Bug) {
-    explore(2, bug, || block_and_leave(0));
-}
-
-#[test]
-fn no_worker_is_lost_in_direct_mode() {
-    direct_mode(None);
-}
-
-#[test]
-fn no_worker_is_lost_in_the_ring() {
-    ring(None);
-}
-
-#[test]
-fn no_worker_is_lost_in_the_lists() {
-    lists(None);
+    explore(2, bug, || block_and_leave(Scene::served(0)));
 }
 
 /// The ring is full: a worker that wakes is queued elsewhere.
 pub(crate) fn full_ring(bug: Bug) {
     explore(2, bug, || {
-        let scene = Scene::new(DIRECT | FIFO).with(S1, Kind::Server);
+        let scene = Scene::served(DIRECT | FIFO);
 
-        // Of threads that are gone.
-        assert!(scene.group.direct.push_ready(7) && scene.group.direct.push_ready(7));
-        assert!(!scene.group.direct.push_ready(7), "the ring is not full");
-        kernel::run(
-            scene.with(W1, Kind::Worker).with(W2, Kind::Worker),
-            [
-                (S1, |scene| scene.serves()),
-                (W1, |scene| {
-                    kernel::runs();
-                    kernel::blocks();
-                    scene.leaves(2);
-                }),
-                (W2, |scene| scene.leaves(2)),
-            ],
-        );
+        assert!(scene.fills_ring());
+        assert!(!scene.group.direct.push_ready(GONE), "the ring is not full");
+        block_and_leave(scene);
     });
-}
-
-#[test]
-fn no_worker_is_lost_when_the_ring_is_full() {
-    full_ring(None);
 }
 
 /// A worker leaves while it is woken, and its group is destroyed.
 pub(crate) fn end_against_wake(bug: Bug) {
     explore(1, bug, || {
         kernel::run(
-            Scene::new(DIRECT)
-                .with(S1, Kind::Server)
+            Scene::served(DIRECT)
                 .with(W1, Kind::Worker)
                 .with_tasks(&[W2]),
             [
@@ -333,16 +274,11 @@ pub(crate) fn end_against_wake(bug: Bug) {
     });
 }
 
-#[test]
-fn group_ends_while_its_worker_is_woken() {
-    end_against_wake(None);
-}
-
 /// A server is woken when it goes to sleep.
 fn serves_until_woken(flags: u32) {
     kernel::run(
-        Scene::new(flags).with(S1, Kind::Server).with_tasks(&[W2]),
-        [(S1, |scene| scene.serves()), (W2, |scene| scene.wakes(S1))],
+        Scene::served(flags).with_tasks(&[W2]),
+        [(S1, Scene::serves), (W2, |scene| scene.wakes(S1))],
     );
 }
 
@@ -354,23 +290,13 @@ pub(crate) fn server_against_wake_in_lists(bug: Bug) {
     explore(4, bug, || serves_until_woken(0));
 }
 
-#[test]
-fn server_that_is_woken_comes_back() {
-    server_against_wake(None);
-}
-
-#[test]
-fn server_that_waits_for_the_lists_is_woken() {
-    server_against_wake_in_lists(None);
-}
-
 /// A worker enters while the server goes to sleep.
 pub(crate) fn late_worker_in_direct_mode(bug: Bug) {
     explore(3, bug, || {
         kernel::run(
-            Scene::new(DIRECT).with(S1, Kind::Server),
+            Scene::served(DIRECT),
             [
-                (S1, |scene| scene.serves()),
+                (S1, Scene::serves),
                 (W1, |scene| {
                     scene.enters();
                     scene.leaves(1);
@@ -381,42 +307,27 @@ pub(crate) fn late_worker_in_direct_mode(bug: Bug) {
 }
 
 /// A worker enters while the server takes another one.
-fn late_worker(flags: u32) {
-    kernel::run(
-        Scene::new(flags)
-            .with(S1, Kind::Server)
-            .with(W1, Kind::Worker),
-        [
-            (W2, |scene| {
-                scene.enters();
-                scene.leaves(2);
-            }),
-            (S1, |scene| scene.serves()),
-            (W1, |scene| scene.leaves(2)),
-        ],
-    );
-}
-
 pub(crate) fn late_worker_in_lists(bug: Bug) {
-    explore(2, bug, || late_worker(0));
-}
-
-#[test]
-fn worker_that_enters_runs_in_direct_mode() {
-    late_worker_in_direct_mode(None);
-}
-
-#[test]
-fn worker_that_enters_runs_through_lists() {
-    late_worker_in_lists(None);
+    explore(2, bug, || {
+        kernel::run(
+            Scene::served(0).with(W1, Kind::Worker),
+            [
+                (W2, |scene| {
+                    scene.enters();
+                    scene.leaves(2);
+                }),
+                (S1, Scene::serves),
+                (W1, |scene| scene.leaves(2)),
+            ],
+        );
+    });
 }
 
 /// A worker is woken when the ring is full.
 pub(crate) fn wake_with_a_full_ring(bug: Bug) {
     explore(1, bug, || {
         kernel::run(
-            Scene::new(DIRECT | FIFO)
-                .with(S1, Kind::Server)
+            Scene::served(DIRECT | FIFO)
                 .with(W1, Kind::Worker)
                 .with_tasks(&[W2]),
             [
@@ -425,11 +336,9 @@ pub(crate) fn wake_with_a_full_ring(bug: Bug) {
                     scene.waits(0).unwrap();
                     scene.leaves(1);
                 }),
-                (S1, |scene| scene.serves()),
+                (S1, Scene::serves),
                 (W2, |scene| {
-                    // Of threads that are gone.
-                    scene.group.direct.push_ready(7);
-                    scene.group.direct.push_ready(7);
+                    scene.fills_ring();
                     scene.wakes(W1);
                 }),
             ],
@@ -437,20 +346,13 @@ pub(crate) fn wake_with_a_full_ring(bug: Bug) {
     });
 }
 
-#[test]
-fn worker_that_is_woken_when_the_ring_is_full_is_queued() {
-    wake_with_a_full_ring(None);
-}
-
 /// The timeout of a worker expires, and nobody wakes it.
 pub(crate) fn timeout_of_a_worker(bug: Bug) {
     explore(3, bug, || {
         kernel::run(
-            Scene::new(DIRECT)
-                .with(S1, Kind::Server)
-                .with(W1, Kind::Worker),
+            Scene::served(DIRECT).with(W1, Kind::Worker),
             [
-                (S1, |scene| scene.serves()),
+                (S1, Scene::serves),
                 (W1, |scene| {
                     kernel::runs();
                     assert_eq!(scene.waits(1), TIMED_OUT);
@@ -461,15 +363,9 @@ pub(crate) fn timeout_of_a_worker(bug: Bug) {
     });
 }
 
-#[test]
-fn worker_whose_timeout_expires_is_queued() {
-    timeout_of_a_worker(None);
-}
-
 /// A worker is killed while a server takes it.
 fn queued_worker_dies(flags: u32) {
-    let scene = Scene::new(flags)
-        .with(S1, Kind::Server)
+    let scene = Scene::served(flags)
         .with(W1, Kind::Worker)
         .with_tasks(&[W2]);
     let group = scene.group;
@@ -477,7 +373,7 @@ fn queued_worker_dies(flags: u32) {
     kernel::run(
         scene,
         [
-            (S1, |scene| scene.serves()),
+            (S1, Scene::serves),
             (W1, |_| kernel::exits()),
             (W2, |scene| scene.wakes(S1)),
         ],
@@ -496,26 +392,15 @@ pub(crate) fn queued_worker_dies_in_lists(bug: Bug) {
     explore(2, bug, || queued_worker_dies(0));
 }
 
-#[test]
-fn server_forgets_a_queued_worker_that_dies_in_direct_mode() {
-    queued_worker_dies_in_direct_mode(None);
-}
-
-#[test]
-fn server_forgets_a_queued_worker_that_dies_in_the_lists() {
-    queued_worker_dies_in_lists(None);
-}
-
 /// A worker is killed while another one, which leaves, takes it from the ring.
 pub(crate) fn worker_of_the_ring_dies(bug: Bug) {
     explore(2, bug, || {
         kernel::run(
-            Scene::new(DIRECT | FIFO)
-                .with(S1, Kind::Server)
+            Scene::served(DIRECT | FIFO)
                 .with(W2, Kind::Worker)
                 .with(W1, Kind::Worker),
             [
-                (S1, |scene| scene.serves()),
+                (S1, Scene::serves),
                 (W2, |scene| scene.leaves(1)),
                 (W1, |_| kernel::exits()),
             ],
@@ -523,15 +408,9 @@ pub(crate) fn worker_of_the_ring_dies(bug: Bug) {
     });
 }
 
-#[test]
-fn server_is_not_given_to_a_worker_that_dies_in_the_ring() {
-    worker_of_the_ring_dies(None);
-}
-
 /// A worker is killed while another one swaps with it.
 fn target_of_a_swap_dies(flags: u32) {
-    let scene = Scene::new(flags)
-        .with(S1, Kind::Server)
+    let scene = Scene::served(flags)
         .with(W1, Kind::Worker)
         .with(W2, Kind::Worker);
 
@@ -567,12 +446,27 @@ pub(crate) fn target_of_a_swap_dies_in_lists(bug: Bug) {
     explore(2, bug, || target_of_a_swap_dies(0));
 }
 
-#[test]
-fn server_is_started_if_the_target_of_a_swap_dies_in_direct_mode() {
-    target_of_a_swap_dies_in_direct_mode(None);
-}
-
-#[test]
-fn server_is_started_if_the_target_of_a_swap_dies_in_lists() {
-    target_of_a_swap_dies_in_lists(None);
+clean! {
+    each_wake_up_ends_one_wait: wait_against_wakes;
+    wake_up_that_comes_with_the_timeout_is_not_lost: timeout_against_wake;
+    tasks_that_swap_wake_each_other: swaps;
+    worker_that_waits_is_woken: worker_against_wake;
+    worker_that_waits_is_woken_through_lists: worker_against_wake_through_lists;
+    worker_whose_timeout_expires_is_woken_once: worker_with_timeout_against_wake;
+    no_worker_is_lost_in_direct_mode: direct_mode;
+    no_worker_is_lost_in_the_ring: ring;
+    no_worker_is_lost_in_the_lists: lists;
+    no_worker_is_lost_when_the_ring_is_full: full_ring;
+    group_ends_while_its_worker_is_woken: end_against_wake;
+    server_that_is_woken_comes_back: server_against_wake;
+    server_that_waits_for_the_lists_is_woken: server_against_wake_in_lists;
+    worker_that_enters_runs_in_direct_mode: late_worker_in_direct_mode;
+    worker_that_enters_runs_through_lists: late_worker_in_lists;
+    worker_that_is_woken_when_the_ring_is_full_is_queued: wake_with_a_full_ring;
+    worker_whose_timeout_expires_is_queued: timeout_of_a_worker;
+    server_forgets_a_queued_worker_that_dies_in_direct_mode: queued_worker_dies_in_direct_mode;
+    server_forgets_a_queued_worker_that_dies_in_the_lists: queued_worker_dies_in_lists;
+    server_is_not_given_to_a_worker_that_dies_in_the_ring: worker_of_the_ring_dies;
+    server_is_started_if_the_target_of_a_swap_dies_in_direct_mode: target_of_a_swap_dies_in_direct_mode;
+    server_is_started_if_the_target_of_a_swap_dies_in_lists: target_of_a_swap_dies_in_lists;
 }

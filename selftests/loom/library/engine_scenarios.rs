@@ -6,16 +6,17 @@
 use crate::{
     engine::{
         end::{self, Close},
-        server, ticker, worker,
+        server, worker,
     },
-    engine_scene::{closed, first_server, scene, second_server, Scene, NOBODY, S1, S2, W1, W2},
-    explore::{explore, Bug},
+    engine_scene::{
+        closed, first_server, scene, second_server, ticks, works, NOBODY, S1, S2, W1, W2,
+    },
+    explore::{clean, explore, Bug},
     kernel::{self, as_thread, Tid},
     policy::{fifo::Fifo, interface::Policy, token::IdleWorker},
     raw::{record::Reason, state::State},
     sys::{errno::Errno, futex},
 };
-use core::time::Duration;
 use loom::sync::atomic::Ordering::SeqCst;
 
 /// A worker enters, blocks, lends its server, and leaves; then its thread ends the group.
@@ -39,11 +40,6 @@ pub(crate) fn whole_life(bug: Bug) {
     });
 }
 
-#[test]
-fn server_serves_one_worker_and_ends_with_its_group() {
-    whole_life(None);
-}
-
 /// Two workers of one server, one of which blocks.
 pub(crate) fn two_workers(bug: Bug) {
     explore(2, bug, || {
@@ -51,18 +47,11 @@ pub(crate) fn two_workers(bug: Bug) {
             closed(1, 1, 2).with(W1),
             [
                 (S1, first_server),
-                (W1, |scene| {
-                    scene.works(|_| kernel::blocks());
-                }),
-                (W2, |scene| scene.works(|_| ())),
+                (W1, |scene| scene.works(|_| kernel::blocks())),
+                (W2, works),
             ],
         );
     });
-}
-
-#[test]
-fn no_worker_is_lost_when_another_one_blocks_or_leaves() {
-    two_workers(None);
 }
 
 /// Two workers of two servers, who have to run at the same time.
@@ -78,11 +67,6 @@ pub(crate) fn two_at_once(bug: Bug) {
             ],
         );
     });
-}
-
-#[test]
-fn two_servers_run_two_workers_at_once() {
-    two_at_once(None);
 }
 
 /// Runs workers under the second server only.
@@ -102,23 +86,11 @@ impl Policy for SecondOnly {
 /// The policy refuses the workers that one server takes in: another one has to run them.
 pub(crate) fn refusing_policy(bug: Bug) {
     explore(2, bug, || {
-        let refusing = scene(2, 2, 1, SecondOnly::default());
-
-        refusing.shared.members.close();
         kernel::run(
-            refusing,
-            [
-                (S2, second_server),
-                (W1, |scene| scene.works(|_| ())),
-                (S1, first_server),
-            ],
+            scene(2, 2, 1, SecondOnly::default()).closed(),
+            [(S2, second_server), (W1, works), (S1, first_server)],
         );
     });
-}
-
-#[test]
-fn worker_that_is_refused_to_one_server_runs_under_another_one() {
-    refusing_policy(None);
 }
 
 /// A worker yields to another one.
@@ -139,15 +111,10 @@ pub(crate) fn yielding(bug: Bug) {
                         );
                     });
                 }),
-                (W2, |scene| scene.works(|_| ())),
+                (W2, works),
             ],
         );
     });
-}
-
-#[test]
-fn worker_that_yields_lets_another_one_run() {
-    yielding(None);
 }
 
 /// A worker is kicked when it is about to block, or does.
@@ -170,11 +137,6 @@ pub(crate) fn kick_against_block(bug: Bug) {
             ],
         );
     });
-}
-
-#[test]
-fn worker_that_is_kicked_while_it_blocks_runs_on() {
-    kick_against_block(None);
 }
 
 /// A worker is kicked in a critical section, and another one waits for its place.
@@ -203,29 +165,20 @@ pub(crate) fn kick_in_a_section(bug: Bug) {
                         assert!(!record.task.state().is_preempted(), "the kick is forgotten");
                     })
                 }),
-                (W2, |scene| scene.works(|_| ())),
+                (W2, works),
             ],
         );
     });
 }
 
-#[test]
-fn worker_that_is_kicked_in_a_section_gives_way_behind_it() {
-    kick_in_a_section(None);
-}
-
 /// Kicks at the end of a slice, and has no more opinions.
 pub(crate) fn slices(bug: Bug) {
     explore(1, bug, || {
-        let scene = closed(1, 0, 2).with(W1).with(W2);
-
-        as_thread(S2, || ticker::register(&scene.shared).unwrap());
-        kernel::set_ticker(S2);
         kernel::run(
-            scene,
+            closed(1, 0, 2).with(W1).with(W2).with_ticker(),
             [
                 (S1, first_server),
-                (S2, |scene| ticker::tick(&scene.shared, Duration::ZERO)),
+                (S2, ticks),
                 (W1, |scene| {
                     scene.works(|_| {
                         scene.spins_until_begun(2);
@@ -238,23 +191,14 @@ pub(crate) fn slices(bug: Bug) {
     });
 }
 
-#[test]
-fn worker_that_spins_gives_way_at_the_end_of_its_slice() {
-    slices(None);
-}
-
 /// A worker is queued when the ticker goes to sleep.
 pub(crate) fn ticker_against_queue(bug: Bug) {
     explore(1, bug, || {
-        let scene = closed(1, 0, 2).with(W1);
-
-        as_thread(S2, || ticker::register(&scene.shared).unwrap());
-        kernel::set_ticker(S2);
         kernel::run(
-            scene,
+            closed(1, 0, 2).with(W1).with_ticker(),
             [
-                (S2, |scene| ticker::tick(&scene.shared, Duration::ZERO)),
-                (W2, |scene| scene.works(|_| ())),
+                (S2, ticks),
+                (W2, works),
                 (W1, |scene| scene.works(|_| scene.spins_until_begun(2))),
                 (S1, first_server),
             ],
@@ -262,34 +206,20 @@ pub(crate) fn ticker_against_queue(bug: Bug) {
     });
 }
 
-#[test]
-fn ticker_does_not_sleep_while_a_worker_is_queued() {
-    ticker_against_queue(None);
-}
-
 /// The ticker goes to sleep when the group ends.
 pub(crate) fn ticker_against_end(bug: Bug) {
     explore(3, bug, || {
-        let scene = scene(1, 1, 0, Fifo::new());
-
-        as_thread(S2, || ticker::register(&scene.shared).unwrap());
-        kernel::set_ticker(S2);
         kernel::run(
-            scene,
+            scene(1, 1, 0, Fifo::new()).with_ticker(),
             [
                 (S1, first_server),
-                (S2, |scene| ticker::tick(&scene.shared, Duration::ZERO)),
+                (S2, ticks),
                 (W1, |scene| {
                     end::close(&scene.shared, Close::IfEmpty).unwrap();
                 }),
             ],
         );
     });
-}
-
-#[test]
-fn ticker_ends_with_its_group() {
-    ticker_against_end(None);
 }
 
 /// A worker enters while the group is shut down: one of both fails.
@@ -318,11 +248,6 @@ pub(crate) fn enter_against_shutdown(bug: Bug) {
     });
 }
 
-#[test]
-fn worker_that_enters_while_the_group_is_shut_down_is_in_it_or_not() {
-    enter_against_shutdown(None);
-}
-
 /// The last handle goes while the last worker leaves: one of both ends the group.
 pub(crate) fn leave_against_close(bug: Bug) {
     explore(1, bug, || {
@@ -331,18 +256,13 @@ pub(crate) fn leave_against_close(bug: Bug) {
             [
                 (S1, first_server),
                 (S2, second_server),
-                (W1, |scene| scene.works(|_| ())),
+                (W1, works),
                 (W2, |scene| {
                     end::close(&scene.shared, Close::Always).unwrap();
                 }),
             ],
         );
     });
-}
-
-#[test]
-fn group_ends_when_the_last_worker_leaves_while_it_is_closed() {
-    leave_against_close(None);
 }
 
 /// A thread waits until the workers have left, as `Group::shutdown_timeout()` does.
@@ -352,7 +272,7 @@ pub(crate) fn wait_for_workers(bug: Bug) {
             scene(1, 0, 1, Fifo::new()).with(W1),
             [
                 (S1, first_server),
-                (W1, |scene| scene.works(|_| ())),
+                (W1, works),
                 (W2, |scene| {
                     while let Some((word, value)) = scene.shared.members.await_none() {
                         futex::wait(word, value, None);
@@ -362,11 +282,6 @@ pub(crate) fn wait_for_workers(bug: Bug) {
             ],
         );
     });
-}
-
-#[test]
-fn shutdown_waits_for_the_last_worker() {
-    wait_for_workers(None);
 }
 
 /// A worker ends where it is, and another one runs.
@@ -383,15 +298,10 @@ pub(crate) fn worker_dies(bug: Bug) {
                     worker::count_leave(&scene.shared);
                     end::close(&scene.shared, Close::Always).unwrap();
                 }),
-                (W2, |scene| scene.works(|_| ())),
+                (W2, works),
             ],
         );
     });
-}
-
-#[test]
-fn worker_that_dies_leaves_its_server_to_others() {
-    worker_dies(None);
 }
 
 /// A queued worker ends where it is.
@@ -411,34 +321,22 @@ pub(crate) fn queued_worker_dies(bug: Bug) {
     });
 }
 
-#[test]
-fn server_forgets_a_queued_worker_that_dies() {
-    queued_worker_dies(None);
-}
-
 /// The policy refuses a worker to the first server, which gives it to the second one, while another
 /// worker wakes and takes that.
 pub(crate) fn supply_against_wake(bug: Bug) {
     explore(1, bug, || {
-        let scene = scene(2, 2, 2, SecondOnly::default()).with(W1);
-
-        scene.shared.members.close();
-        scene.goes_idle(1);
         kernel::run(
-            Scene { awake: 1, ..scene },
+            scene(2, 2, 2, SecondOnly::default())
+                .with(W1)
+                .with_second_idle(),
             [
                 (S1, first_server),
                 (S2, second_server),
-                (W1, |scene| scene.works(|_| ())),
-                (W2, |scene| scene.works(|_| ())),
+                (W1, works),
+                (W2, works),
             ],
         );
     });
-}
-
-#[test]
-fn server_gets_one_worker_of_two_that_take_it() {
-    supply_against_wake(None);
 }
 
 /// A server that the policy has refused goes back to the set, while a worker is queued for it.
@@ -455,15 +353,10 @@ pub(crate) fn refused_before(bug: Bug) {
                 (S1, first_server),
                 (S2, second_server),
                 (W1, |scene| scene.works(|_| kernel::blocks())),
-                (W2, |scene| scene.works(|_| ())),
+                (W2, works),
             ],
         );
     });
-}
-
-#[test]
-fn server_that_was_refused_runs_a_worker_that_comes_later() {
-    refused_before(None);
 }
 
 /// Refuses one worker, to all.
@@ -487,35 +380,26 @@ impl Policy for AllBut {
 /// worker that stays queued, and the first one goes on with a worker that waits for the new one.
 pub(crate) fn refused_and_back(bug: Bug) {
     explore(1, bug, || {
-        let scene = scene(2, 2, 2, AllBut(NOBODY, Fifo::new(), Vec::new()))
-            .with(W1)
-            .with(NOBODY);
-
-        scene.shared.members.close();
-        scene.goes_idle(1);
         kernel::run(
-            Scene { awake: 1, ..scene },
+            scene(2, 2, 2, AllBut(NOBODY, Fifo::new(), Vec::new()))
+                .with(W1)
+                .with(NOBODY)
+                .with_second_idle(),
             [
                 (S1, first_server),
                 (S2, second_server),
                 (W1, |scene| scene.works(|_| scene.spins_until_begun(2))),
-                (W2, |scene| scene.works(|_| ())),
+                (W2, works),
             ],
         );
     });
 }
 
-#[test]
-fn server_that_is_refused_a_worker_gets_one_that_came_meanwhile() {
-    refused_and_back(None);
-}
-
 /// The policy leaves a worker queued, while the ticker sleeps.
 pub(crate) fn refused_worker_is_left(bug: Bug) {
     explore(3, bug, || {
-        let scene = scene(1, 1, 0, SecondOnly::default()).with(W1);
+        let scene = scene(1, 1, 0, SecondOnly::default()).with(W1).with_ticker();
 
-        as_thread(S2, || ticker::register(&scene.shared).unwrap());
         let ticker = scene.shared.ticker;
         assert!(ticker.task.change(State::RUNNING, State::IDLE, kernel::NOW));
         scene.shared.words.arm_watcher(S2);
@@ -533,7 +417,24 @@ pub(crate) fn refused_worker_is_left(bug: Bug) {
     });
 }
 
-#[test]
-fn ticker_is_started_for_a_worker_that_the_policy_leaves_queued() {
-    refused_worker_is_left(None);
+clean! {
+    server_serves_one_worker_and_ends_with_its_group: whole_life;
+    no_worker_is_lost_when_another_one_blocks_or_leaves: two_workers;
+    two_servers_run_two_workers_at_once: two_at_once;
+    worker_that_is_refused_to_one_server_runs_under_another_one: refusing_policy;
+    worker_that_yields_lets_another_one_run: yielding;
+    worker_that_is_kicked_while_it_blocks_runs_on: kick_against_block;
+    worker_that_is_kicked_in_a_section_gives_way_behind_it: kick_in_a_section;
+    worker_that_spins_gives_way_at_the_end_of_its_slice: slices;
+    ticker_does_not_sleep_while_a_worker_is_queued: ticker_against_queue;
+    ticker_ends_with_its_group: ticker_against_end;
+    worker_that_enters_while_the_group_is_shut_down_is_in_it_or_not: enter_against_shutdown;
+    group_ends_when_the_last_worker_leaves_while_it_is_closed: leave_against_close;
+    shutdown_waits_for_the_last_worker: wait_for_workers;
+    worker_that_dies_leaves_its_server_to_others: worker_dies;
+    server_forgets_a_queued_worker_that_dies: queued_worker_dies;
+    server_gets_one_worker_of_two_that_take_it: supply_against_wake;
+    server_that_was_refused_runs_a_worker_that_comes_later: refused_before;
+    server_that_is_refused_a_worker_gets_one_that_came_meanwhile: refused_and_back;
+    ticker_is_started_for_a_worker_that_the_policy_leaves_queued: refused_worker_is_left;
 }

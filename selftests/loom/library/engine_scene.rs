@@ -3,7 +3,7 @@
 //! What the scenarios of the crate `umcg` begin with: a group, and what its threads do.
 
 use crate::{
-    engine::{server, shared::Shared, worker},
+    engine::{server, shared::Shared, ticker, worker},
     kernel::{self, as_thread, Tid},
     policy::{fifo::Fifo, interface::Policy, token::IdleWorker},
     raw::{
@@ -12,6 +12,7 @@ use crate::{
         state::State,
     },
 };
+use core::time::Duration;
 use loom::{
     cell::UnsafeCell,
     sync::atomic::{AtomicU32, Ordering::SeqCst},
@@ -85,10 +86,7 @@ pub(crate) fn scene(
 
 /// The same; the group ends when these workers have left.
 pub(crate) fn closed(servers: u32, awake: u32, workers: u32) -> Scene {
-    let scene = scene(servers, awake, workers, Fifo::new());
-
-    scene.shared.members.close();
-    scene
+    scene(servers, awake, workers, Fifo::new()).closed()
 }
 
 pub(crate) fn first_server(scene: &Scene) {
@@ -99,7 +97,34 @@ pub(crate) fn second_server(scene: &Scene) {
     scene.serves(1);
 }
 
+pub(crate) fn ticks(scene: &Scene) {
+    ticker::tick(&scene.shared, Duration::ZERO);
+}
+
+pub(crate) fn works(scene: &Scene) {
+    scene.works(|_| ());
+}
+
 impl Scene {
+    /// The group ends when its workers have left.
+    pub(crate) fn closed(self) -> Self {
+        self.shared.members.close();
+        self
+    }
+
+    /// The same, and the second server sleeps in the set, although both were awake.
+    pub(crate) fn with_second_idle(self) -> Self {
+        self.goes_idle(1);
+        Self { awake: 1, ..self }.closed()
+    }
+
+    /// The thread `S2` is registered as the ticker.
+    pub(crate) fn with_ticker(self) -> Self {
+        as_thread(S2, || ticker::register(&self.shared).unwrap());
+        kernel::set_ticker(S2);
+        self
+    }
+
     /// This server sleeps in the set.
     pub(crate) fn goes_idle(&self, nr: u32) {
         let task = &self.shared.server(nr).task;

@@ -35,6 +35,33 @@ macro_rules! bug {
 }
 pub(crate) use bug;
 
+/// Tests of scenarios without a bug.
+macro_rules! clean {
+    ($($test:ident: $scenario:ident;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                $scenario(None);
+            }
+        )*
+    };
+}
+pub(crate) use clean;
+
+/// Tests of seeded bugs.
+macro_rules! bugs {
+    ($($name:ident: $file:literal, $right:literal => $wrong:literal, $scenario:ident, $found:literal;)*) => {
+        $(
+            #[test]
+            #[should_panic(expected = $found)]
+            fn $name() {
+                scenarios::$scenario(Some(stringify!($name)));
+            }
+        )*
+    };
+}
+pub(crate) use bugs;
+
 /// More preemptions than any scenario has.
 #[allow(dead_code, reason = "not every library has such small scenarios")]
 pub(crate) const WHOLE: usize = 100;

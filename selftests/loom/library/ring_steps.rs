@@ -4,17 +4,12 @@
 //! pop.
 
 use super::direct::DirectGroup;
-use crate::explore::{explore, Bug, WHOLE};
+use crate::explore::{clean, explore, Bug, WHOLE};
 use loom::{sync::Arc, thread};
 use std::vec::Vec;
 
 fn pop_all(ring: &DirectGroup) -> Vec<u32> {
     core::iter::from_fn(|| ring.pop_ready()).collect()
-}
-
-#[test]
-fn two_that_push_fill_two_places() {
-    two_pushes(None);
 }
 
 pub(crate) fn two_pushes(bug: Bug) {
@@ -32,11 +27,6 @@ pub(crate) fn two_pushes(bug: Bug) {
     });
 }
 
-#[test]
-fn two_that_pop_get_one_worker_each() {
-    two_pops(None);
-}
-
 pub(crate) fn two_pops(bug: Bug) {
     explore(WHOLE, bug, || {
         let ring = Arc::new(DirectGroup::default());
@@ -49,11 +39,6 @@ pub(crate) fn two_pops(bug: Bug) {
         assert_eq!(popped, [Some(1), Some(2)], "popped twice, or never");
         assert_eq!(ring.pop_ready(), None);
     });
-}
-
-#[test]
-fn worker_that_is_pushed_meanwhile_is_popped_now_or_later() {
-    push_against_pop(None);
 }
 
 pub(crate) fn push_against_pop(bug: Bug) {
@@ -72,4 +57,10 @@ pub(crate) fn push_against_pop(bug: Bug) {
         popped.sort_unstable();
         assert_eq!(popped, [1, 2], "popped twice, or never");
     });
+}
+
+clean! {
+    two_that_push_fill_two_places: two_pushes;
+    two_that_pop_get_one_worker_each: two_pops;
+    worker_that_is_pushed_meanwhile_is_popped_now_or_later: push_against_pop;
 }
