@@ -51,7 +51,7 @@ bugs! {
     state_is_changed_without_order:
         "c/src/raw/bits.rs",
         ".compare_exchange_weak(old, new, [[Ordering::SeqCst]], Ordering::Relaxed)" => "Ordering::Relaxed",
-        direct_mode, "";
+        direct_mode, "killed: its word says what cannot be";
     state_is_changed_by_two_steps:
         "c/src/raw/bits.rs",
         "match [[self .state .compare_exchange_weak(old, new, Ordering::SeqCst, Ordering::Relaxed)]]" =>
@@ -60,7 +60,7 @@ bugs! {
     claimed_worker_stays_locked:
         "c/src/switch.rs",
         "worker.task.turn_fast(RUNNING | LOCKED, RUNNING)" => "true",
-        lists, "";
+        lists, "deadlock";
     woken_thread_sleeps_on:
         "c/src/switch.rs",
         "let result = [[device::wait(abi::WAIT_WAKE_ONLY | flags, 0)]];" => "Ok(())",
@@ -68,7 +68,7 @@ bugs! {
     server_is_not_named:
         "c/src/switch.rs",
         "worker.task.set_next_tid(server.tid());" => "",
-        lists, "";
+        lists, "killed: its word says what cannot be";
 
     // Workers that wait.
     worker_waits_without_a_look:
@@ -138,7 +138,7 @@ bugs! {
     worker_is_dropped_when_the_ring_is_full:
         "c/src/direct.rs",
         "[[lists.return_idle(worker);]] return;" => "",
-        wake_with_a_full_ring, "";
+        wake_with_a_full_ring, "deadlock";
     place_is_filled_by_two:
         "c/src/raw/ring.rs",
         "[[self.word_of(tail).compare_exchange( word, place(tail, tid), Ordering::SeqCst, Ordering::SeqCst, )]]" =>
@@ -162,12 +162,12 @@ bugs! {
     list_is_taken_by_two_steps:
         "c/src/raw/idle.rs",
         "list.swap(0, Ordering::SeqCst)" =>
-        "let all = list.load(Ordering::SeqCst); list.store(0, Ordering::SeqCst); all",
-        late_worker_in_lists, "";
+        "let all = list.load(Ordering::SeqCst); list.swap(0, Ordering::SeqCst); all",
+        late_worker_in_lists, "deadlock";
     taken_workers_are_not_linked:
         "c/src/raw/idle.rs",
         "worker.next.set(first); first = Some(worker);" => "first = Some(worker);",
-        lists, "";
+        lists, "deadlock";
     server_is_not_announced:
         "c/src/polling.rs",
         "group.announce(server.tid());" => "",

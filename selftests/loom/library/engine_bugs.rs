@@ -26,11 +26,11 @@ bugs! {
     list_is_taken_without_acquire:
         "rust/src/raw/direct.rs",
         "self.idle_workers.swap(0, [[Ordering::SeqCst]])" => "Ordering::Relaxed",
-        two_workers, "";
+        two_workers, "deadlock";
     number_of_queued_workers_is_not_told:
         "rust/src/raw/direct.rs",
         "self.queued.store([[workers]], Ordering::SeqCst);" => "let _ = workers; 0",
-        refusing_policy, "";
+        refusing_policy, "deadlock";
     server_keeps_its_worker_in_the_set:
         "rust/src/raw/direct.rs",
         "of_server(&self.running, nr).store(0, Ordering::Relaxed);" => "",
@@ -40,7 +40,7 @@ bugs! {
         "self.idle_servers.fetch_or(servers, Ordering::SeqCst);" =>
         "let set = self.idle_servers.load(Ordering::SeqCst);
         self.idle_servers.store(set | servers, Ordering::SeqCst);",
-        two_at_once, "";
+        two_at_once, "deadlock";
     server_in_the_set_does_not_look:
         "rust/src/raw/direct.rs",
         "[[needed()]] && self.take_back(nr)" => "false",
@@ -48,7 +48,7 @@ bugs! {
     server_goes_on_that_another_thread_has:
         "rust/src/raw/direct.rs",
         "needed() && [[self.take_back(nr)]]" => "true",
-        two_workers, "";
+        two_workers, "a worker runs under a server that runs as well";
     server_looks_before_it_is_in_the_set:
         "rust/src/raw/direct.rs",
         "self.put(1 << nr); needed() && self.take_back(nr)" =>
@@ -62,13 +62,13 @@ bugs! {
         "let set = self.idle_servers.load(Ordering::SeqCst);
         self.idle_servers.store(set & !(1 << nr), Ordering::SeqCst);
         set & (1 << nr) != 0",
-        refusing_policy, "";
+        refusing_policy, "deadlock";
     server_is_taken_by_two:
         "rust/src/raw/direct.rs",
         "match [[self.idle_servers.compare_exchange( set, without, Ordering::SeqCst, Ordering::SeqCst, )]]" =>
         "self.idle_servers.store(without, Ordering::SeqCst);
         Ok::<u64, u64>(set)",
-        supply_against_wake, "";
+        supply_against_wake, "Causality violation";
     worker_under_a_server_is_not_told:
         "rust/src/raw/direct.rs",
         "of_server(&self.running, nr).store(tid, Ordering::Relaxed);" => "let _ = tid;",
@@ -97,23 +97,23 @@ bugs! {
     closed_group_takes_workers:
         "rust/src/raw/members.rs",
         "if [[word & CLOSED != 0]] {" => "false",
-        enter_against_shutdown, "";
+        enter_against_shutdown, "deadlock";
     two_enter_as_one:
         "rust/src/raw/members.rs",
         "match [[self .0 .compare_exchange(word, word + 1, Ordering::Relaxed, Ordering::Relaxed)]]" =>
         "self.0.store(word + 1, Ordering::Relaxed);
         Ok::<u32, u32>(word)",
-        enter_against_shutdown, "";
+        enter_against_shutdown, "deadlock";
     group_is_closed_by_two_steps:
         "rust/src/raw/members.rs",
         "match [[self .0 .compare_exchange(word, word | CLOSED, Ordering::SeqCst, Ordering::Relaxed)]]" =>
         "self.0.store(word | CLOSED, Ordering::SeqCst);
         Ok::<u32, u32>(word)",
-        enter_against_shutdown, "";
+        enter_against_shutdown, "closed with a worker in it";
     group_with_workers_is_closed:
         "rust/src/raw/members.rs",
         "while [[word & COUNT == 0]] {" => "true",
-        enter_against_shutdown, "";
+        enter_against_shutdown, "closed with a worker in it";
     leave_is_lost:
         "rust/src/raw/members.rs",
         "self.0.fetch_sub(1, Ordering::SeqCst) - 1" =>
@@ -132,11 +132,11 @@ bugs! {
     group_is_over_that_is_not_closed:
         "rust/src/raw/members.rs",
         "[[word & CLOSED != 0]] && word & COUNT == 0" => "true",
-        whole_life, "";
+        whole_life, "deadlock";
     group_is_over_that_has_workers:
         "rust/src/raw/members.rs",
         "word & CLOSED != 0 && [[word & COUNT == 0]]" => "true",
-        two_workers, "";
+        two_workers, "deadlock";
 
     // The lock of the scheduler.
     lock_is_taken_by_two:
@@ -144,7 +144,7 @@ bugs! {
         "let taken = [[self .word .compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed)]];" =>
         "self.word.store(TAKEN, Ordering::Relaxed);
         Ok::<u32, u32>(FREE)",
-        refusing_policy, "";
+        refusing_policy, "Causality violation";
     lock_wakes_nobody:
         "rust/src/raw/lock.rs",
         "futex::wake(&self.lock.word, 1);" => "",
@@ -152,13 +152,13 @@ bugs! {
     waiter_for_a_lock_does_not_say_so:
         "rust/src/raw/lock.rs",
         "while self.word.swap([[AWAITED]], Ordering::Acquire) != FREE {" => "TAKEN",
-        two_at_once, "";
+        two_at_once, "Model exceeded maximum number of branches";
 
     // The list of the kernel.
     taken_workers_are_not_linked:
         "rust/src/raw/list.rs",
         "record.link.set(first); first = Some(record);" => "first = Some(record);",
-        two_workers, "";
+        two_workers, "deadlock";
     link_that_is_not_written_is_followed:
         "rust/src/raw/task.rs",
         "abi::IDLE_NODE_PENDING => [[thread::yield_cpu()]]," => "return 0",
@@ -168,17 +168,17 @@ bugs! {
     state_is_changed_without_release:
         "rust/src/raw/task.rs",
         ".compare_exchange(word, new, [[Ordering::AcqRel]], Ordering::Relaxed)" => "Ordering::Relaxed",
-        whole_life, "";
+        whole_life, "killed: its word says what cannot be";
     state_is_changed_by_two_steps:
         "rust/src/raw/task.rs",
         "match [[self .state .compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed)]]" =>
         "self.state.store(new, Ordering::Release);
         Ok::<u64, u64>(word)",
-        kick_against_block, "";
+        kick_against_block, "deadlock";
     preempted_worker_is_not_claimed:
         "rust/src/raw/task.rs",
         "|| [[self.change(State::IDLE.preempted(), claimed, now_ns)]]" => "false",
-        kick_against_block, "";
+        kick_against_block, "deadlock";
     claimed_worker_stays_locked:
         "rust/src/raw/task.rs",
         "self.change(locked, State::RUNNING, now_ns)
@@ -187,7 +187,7 @@ bugs! {
     leaving_worker_is_not_locked:
         "rust/src/engine/worker.rs",
         "record.task.lock_self(thread::monotonic_ns());" => "",
-        whole_life, "";
+        whole_life, "a worker that runs unregisters, and its server sleeps";
     kick_in_a_section_is_forgotten:
         "rust/src/raw/task.rs",
         "self.end_section() == 0 && [[self.is_to_give_way()]]" => "false",
@@ -207,11 +207,11 @@ bugs! {
         "rust/src/engine/server.rs",
         "task.change(State::RUNNING, State::IDLE, thread::monotonic_ns()); task.set_next_tid(worker.tid());" =>
         "task.set_next_tid(worker.tid());",
-        whole_life, "";
+        whole_life, "a worker runs under a server that runs as well";
     server_gives_and_does_not_sleep:
         "rust/src/engine/server.rs",
         "return; } [[sleep(self.record);]]" => "",
-        two_workers, "";
+        two_workers, "deadlock";
     server_sleeps_for_a_worker_that_is_gone:
         "rust/src/engine/server.rs",
         "if [[!self.give(self.nr, worker)]] {" => "!self.give(self.nr, worker) && false",
@@ -228,7 +228,7 @@ bugs! {
         "rust/src/engine/server.rs",
         "[[task.change(State::RUNNING, State::IDLE, thread::monotonic_ns());]] task.set_next_tid(0); //" =>
         "",
-        two_workers, "";
+        two_workers, "Model exceeded maximum number of branches";
     others_get_no_workers:
         "rust/src/engine/server.rs",
         "server.supply_others();" => "",
@@ -254,7 +254,7 @@ bugs! {
     queued_workers_are_not_taken_in:
         "rust/src/engine/shared.rs",
         "let mut scheduler = self.scheduler.lock(); [[self.take_in(&mut scheduler);]]" => "",
-        two_workers, "";
+        two_workers, "Model exceeded maximum number of branches";
 
     refused_servers_stay_so:
         "rust/src/engine/shared.rs",
@@ -317,7 +317,7 @@ bugs! {
     ticker_does_not_look_for_work:
         "rust/src/engine/ticker.rs",
         "let is_needed = [[shared.words.has_work()]] || shared.members.is_over();" => "false",
-        ticker_against_queue, "";
+        ticker_against_queue, "deadlock";
     ticker_does_not_look_for_the_end:
         "rust/src/engine/ticker.rs",
         "let is_needed = shared.words.has_work() || [[shared.members.is_over()]];" => "false",
@@ -325,5 +325,5 @@ bugs! {
     ticker_sleeps_while_it_runs:
         "rust/src/engine/ticker.rs",
         "task.change(State::RUNNING, State::IDLE, thread::monotonic_ns());" => "",
-        ticker_against_end, "";
+        ticker_against_end, "Model exceeded maximum number of branches";
 }
