@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the sources of the libraries ready for loom, in the output folder: each seeded bug goes
-//! where its text is, behind a switch, and a few lines become what loom can have. All else stays as
-//! it is. A text that is not there once, and no more, ends the build.
+//! Prepares the sources of the libraries for loom, in the output folder: each seeded bug is put
+//! beside its text, behind a switch, and a few lines become what loom supports. The rest stays as
+//! it is, except for the libraries' own tests. The build fails if a text is not there exactly once.
 
 use std::{
     env, fs,
@@ -22,8 +22,8 @@ macro_rules! bugs {
 const ENGINE_BUGS: &[Bug] = include!("library/engine_bugs.rs");
 const C_BUGS: &[Bug] = include!("library/c_bugs.rs");
 
-/// What atomics of loom cannot be: constants, and alive in the next execution. Groups have two
-/// servers and two places in the ring.
+/// Atomics of loom cannot be constants, nor outlive an execution. Groups have two servers, and
+/// rings two places.
 const EDITS: &[Edit] = &[
     (
         "rust/src/sys/abi.rs",
@@ -70,7 +70,7 @@ const EDITS: &[Edit] = &[
         "pub(crate) const fn new() -> Self {",
         "pub(crate) fn new() -> Self {",
     ),
-    // Sizes are others here.
+    // Sizes differ here.
     (
         "rust/src/raw/record.rs",
         "const _: () = assert!(SIZE / core::mem::size_of::<Record>() == 21);",
@@ -85,8 +85,7 @@ const EDITS: &[Edit] = &[
     ("rust/src/engine/mod.rs", "pub(crate) mod basic;", ""),
     ("c/src/raw/mod.rs", "pub(crate) mod process;", ""),
     ("c/src/raw/mod.rs", "pub(crate) mod tids;", ""),
-    // An exchange: loom does not bring the stores of two threads into one order, of which one is
-    // part of an exchange.
+    // An exchange: loom does not order a store and an exchange of two threads.
     (
         "c/src/raw/record.rs",
         "self.idle_server_tid.store(tid, Ordering::SeqCst);",
@@ -126,7 +125,7 @@ fn main() {
     }
     for (file, old, new) in EDITS {
         let path = out.join(file);
-        let mut source = fs::read_to_string(&path).unwrap();
+        let mut source = read(&path);
         source.replace_range(place(&source, old, file), new);
         write(&path, &source);
     }
@@ -136,14 +135,14 @@ fn main() {
     files.dedup();
     for file in files {
         let path = out.join(file);
-        let source = fs::read_to_string(&path).unwrap();
+        let source = read(&path);
         let mut hooks: Vec<_> = bugs
             .iter()
             .filter(|bug| bug.1 == file)
             .map(|&&(name, _, right, wrong)| Hook {
                 name,
                 wrong,
-                place: place(&source, right, name),
+                place: place(&source, right, &format!("{name} in {file}")),
             })
             .collect();
         hooks.sort_by_key(|hook| (hook.place.start, std::cmp::Reverse(hook.place.end)));
@@ -229,10 +228,13 @@ fn copy(from: &Path, to: &Path) {
             copy(&path, &to);
         } else {
             // Their own tests are for the system's threads.
-            let text = fs::read_to_string(&path).unwrap();
-            write(&to, &text.replace("#[cfg(test)]", "#[cfg(any())]"));
+            write(&to, &read(&path).replace("#[cfg(test)]", "#[cfg(any())]"));
         }
     }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn write(path: &Path, text: &str) {
@@ -246,7 +248,7 @@ struct Hook {
     place: Range<usize>,
 }
 
-/// This part of the source, with all bugs that are in it behind switches. They come in order.
+/// This part of the source, with all of its bugs, in order, behind switches.
 fn hooked(source: &str, part: Range<usize>, mut hooks: &[Hook]) -> String {
     let mut text = String::new();
     let mut at = part.start;
@@ -258,7 +260,7 @@ fn hooked(source: &str, part: Range<usize>, mut hooks: &[Hook]) -> String {
             others[..within]
                 .iter()
                 .all(|other| other.place.end <= place.end),
-            "{}: another bug is half in its place",
+            "{}: its text overlaps that of another bug",
             hook.name
         );
         let right = hooked(source, place.clone(), &others[..within]);
@@ -274,7 +276,8 @@ fn hooked(source: &str, part: Range<usize>, mut hooks: &[Hook]) -> String {
     text + &source[at..part.end]
 }
 
-/// Where the source has what is in `[[ ]]` of this text, or all of the text: it has that once.
+/// The place of this text, or of what is in its `[[ ]]`. Panics unless the source has the text
+/// exactly once.
 fn place(source: &str, text: &str, name: &str) -> Range<usize> {
     let (before, text, after) = match text.split_once("[[") {
         None => ("", text, ""),
@@ -285,18 +288,20 @@ fn place(source: &str, text: &str, name: &str) -> Range<usize> {
     };
     let whole = format!("{before}{text}{after}");
     let is_there = |&at: &usize| length(&source[at..], &whole).is_some();
-    let mut places = (0..source.len())
+    let places: Vec<_> = (0..source.len())
         .filter(|&at| source.is_char_boundary(at))
-        .filter(is_there);
-    let (Some(at), None) = (places.next(), places.next()) else {
-        panic!("{name}: its file has this not once: {whole}");
+        .filter(is_there)
+        .collect();
+    let [at] = places[..] else {
+        panic!("{name}: found {} times, not once: {whole}", places.len());
     };
 
     let begin = at + length(&source[at..], before).unwrap();
     begin..begin + length(&source[begin..], text).unwrap()
 }
 
-/// How much of the source the text matches from its beginning on. White space matches white space.
+/// The length of the part of the source that begins it and matches the text: white space matches
+/// white space.
 fn length(source: &str, text: &str) -> Option<usize> {
     let mut rest = source;
     let mut text = text;
@@ -316,9 +321,9 @@ fn length(source: &str, text: &str) -> Option<usize> {
     Some(source.len() - rest.len())
 }
 
-/// Adds what is to see the fields of the words.
+/// Adds modules of the models to a module, whose private fields they use.
 fn add_models(module: &Path, models: &Path, names: &[&str]) {
-    let mut text = fs::read_to_string(module).unwrap();
+    let mut text = read(module);
 
     for name in names {
         let path = models.join(format!("{name}.rs"));
@@ -327,7 +332,7 @@ fn add_models(module: &Path, models: &Path, names: &[&str]) {
     write(module, &text);
 }
 
-/// A module `sys`: those of the models, and others.
+/// The text of a module `sys`: modules of the models, and others of the library.
 fn modules(prefix: &str, models: &Path, names: &[&str], others: &str) -> String {
     let others = others.replace("mod ", "pub(crate) mod ");
     let mine = names.iter().map(|name| {
@@ -338,7 +343,7 @@ fn modules(prefix: &str, models: &Path, names: &[&str], others: &str) -> String 
     mine.chain([others]).collect()
 }
 
-/// What the root of a program declares.
+/// The declarations of the modules of a program.
 fn root(sources: &Path, modules: &[&str]) -> String {
     let declare = |module: &&str| {
         let path = sources.join(format!("{module}.rs"));

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The library's half, in the same manner: lib/c/src. Each inline is called after
+ * The library's half, in the same manner: lib/c/src. Each inline is named after
  * the function that its comment names first; the Makefile checks that there is
- * one. What only who has the mutex of the group looks at takes no step
- * of its own; the lock comes with the step behind it, the unlock with the one
- * before.
+ * one. State that is accessed only under the mutex of the group takes no step of
+ * its own; the lock comes with the step behind it, the unlock with the one before.
  */
 
 inline lock_group()
@@ -96,8 +95,8 @@ inline end_waiting(server)
 
 /*
  * polling::server_to_start() with polling::unannounce() and record::announce(),
- * the unlock that follows it, and switch::wake_started(). Says in `is_back` whether it was the caller that was
- * waiting and runs now.
+ * the unlock that follows it, and switch::wake_started(). Sets `is_back` if the
+ * caller was the waiting server, and runs now.
  */
 inline server_to_start()
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! That an adaptive mutex has one owner at a time, who sees what the last one did, and that no
-//! thread sleeps while it is free, in every order of the steps.
+//! An adaptive mutex has one owner at a time, which sees the writes of the last one, and no thread
+//! sleeps while it is free: in every order of the steps.
 
 use super::{Ordering, Owner, Word};
 use loom::{
@@ -10,10 +10,10 @@ use loom::{
     thread,
 };
 
-/// A mutex with a futex of which no wake-up is spurious, and what it protects.
+/// A mutex with a futex that has no spurious wake-ups, and the value that it protects.
 struct Model {
     word: Word,
-    /// How many wake-ups have been made for those who sleep.
+    /// Wake-ups of sleeping threads, and these threads.
     futex: Mutex<Futex>,
     changed: Condvar,
     value: UnsafeCell<u32>,
@@ -27,7 +27,7 @@ struct Futex {
 
 // SAFETY: The value is used by the owner of the mutex, which the model checks.
 unsafe impl Sync for Model {}
-// SAFETY: As a value that is used by one thread at a time it may be another one each time.
+// SAFETY: Nothing in it belongs to a thread.
 unsafe impl Send for Model {}
 
 impl Model {
@@ -86,7 +86,7 @@ impl Model {
     }
 
     fn add(&self) {
-        // SAFETY: The caller has the mutex, which is what loom checks.
+        // SAFETY: The caller holds the mutex, which is what loom checks.
         self.value.with_mut(|value| unsafe { *value += 1 });
     }
 
@@ -124,7 +124,7 @@ fn run(patience: &'static [u32]) {
         for thread in threads {
             added += thread.join().unwrap();
         }
-        // SAFETY: All others have ended.
+        // SAFETY: The other threads have ended.
         assert_eq!(model.value.with(|value| unsafe { *value }), added);
         assert!(model.word.owner().is_none());
     });
@@ -142,7 +142,7 @@ fn three_threads_lock_in_turn_and_none_sleeps_for_good() {
     run(&[NEVER, NEVER, NEVER]);
 }
 
-/// One that has been woken gives up: the mutex may have been taken again meanwhile.
+/// A woken thread gives up: the mutex may have been taken again meanwhile.
 #[test]
 fn thread_that_gives_up_leaves_no_other_one_asleep() {
     run(&[NEVER, NEVER, 1]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! That no wake-up is lost, and each ends one wait, in every order of the steps.
+//! No wake-up is lost, and each ends one wait: in every order of the steps.
 
 use super::*;
 use loom::{
@@ -12,16 +12,16 @@ use loom::{
 struct Model {
     task: Task,
     wakeups: Wakeups,
-    /// What is written before the wake-up.
+    /// Written before the wake-up.
     value: UnsafeCell<u32>,
-    /// That of the kernel, under which a thread goes to sleep.
+    /// The lock of the kernel under which a thread goes to sleep.
     kernel: Mutex<()>,
     wakes: Condvar,
 }
 
 // SAFETY: The value is used by one thread before it wakes the other one, which the model checks.
 unsafe impl Sync for Model {}
-// SAFETY: What it has may be used by any thread.
+// SAFETY: Nothing in it belongs to a thread.
 unsafe impl Send for Model {}
 
 fn model() -> Arc<Model> {
@@ -48,7 +48,7 @@ impl Model {
             return end(&self.task, 1600);
         }
         let mut kernel = self.kernel.lock().unwrap();
-        // Relaxed: the lock orders it, as that of the kernel does.
+        // Relaxed: the lock orders it, as in the kernel.
         while State::of(self.task.state_word().load(Ordering::Relaxed)) != State::RUNNING {
             kernel = self.wakes.wait(kernel).unwrap();
         }
@@ -77,13 +77,13 @@ fn waiting_task_is_woken() {
         let model = model();
         let other = Arc::clone(&model);
         let wakes = thread::spawn(move || {
-            // SAFETY: The other thread looks at it when it is woken.
+            // SAFETY: The other thread reads it after it was woken.
             other.value.with_mut(|value| unsafe { *value = 7 });
             other.wake();
         });
 
         assert!(model.wait(false));
-        // SAFETY: The other thread has written it before.
+        // SAFETY: The other thread has written it before the wake-up.
         assert_eq!(model.value.with(|value| unsafe { *value }), 7);
         wakes.join().unwrap();
         assert!(!model.wakeups.take(), "one wake-up has ended no wait");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! libumcg and the module under loom, as one program. As `engine.rs`, with the files of `lib/c/src`.
+//! libumcg and the module under loom, as one program. As `engine.rs`, with the files of
+//! `lib/c/src`.
 
 #![cfg(test)]
 #![deny(warnings)]

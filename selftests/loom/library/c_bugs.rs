@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Bugs of libumcg, in the manner of `engine_bugs.rs`.
+// Bugs of libumcg, in the format of `engine_bugs.rs`.
 bugs! {
     // Remembered wake-ups.
     wake_ups_merge:
@@ -16,7 +16,7 @@ bugs! {
         "c/src/wait.rs",
         "[[if task.bits() != IDLE | WAITS || !task.take_wakeup() { return false; }]]" => "return false;",
         wait_against_wakes, "deadlock";
-    wait_without_a_look:
+    wait_without_a_check:
         "c/src/wait.rs",
         "before this check. if [[me.take_wakeup()]] {" => "false",
         wait_against_wakes, "deadlock";
@@ -34,15 +34,15 @@ bugs! {
         "c/src/wait.rs",
         "fence(Ordering::Acquire);" => "",
         timeout_against_wake, "the waker is not seen";
-    state_of_a_waiting_task_is_all_that_changes:
+    waiting_task_sleeps_on:
         "c/src/wait.rs",
         "_ => [[switch::wake(me, target, 0)]]," => "Ok(())",
         wait_against_wakes, "deadlock";
-    look_at_the_state_has_no_barrier:
+    check_of_the_state_has_no_barrier:
         "c/src/raw/bits.rs",
         "pub(crate) fn bits(&self) -> Bits { [[before_look();]]" => "",
         wait_against_wakes, "deadlock";
-    look_for_wake_ups_has_no_barrier:
+    check_for_wake_ups_has_no_barrier:
         "c/src/raw/record.rs",
         "pub(crate) fn take_wakeup(&self) -> bool { [[before_look();]]" => "",
         wait_against_wakes, "deadlock";
@@ -51,7 +51,7 @@ bugs! {
     state_is_changed_without_order:
         "c/src/raw/bits.rs",
         ".compare_exchange_weak(old, new, [[Ordering::SeqCst]], Ordering::Relaxed)" => "Ordering::Relaxed",
-        direct_mode, "killed: its word says what cannot be";
+        direct_mode, "killed: its word is invalid";
     state_is_changed_by_two_steps:
         "c/src/raw/bits.rs",
         "match [[self .state .compare_exchange_weak(old, new, Ordering::SeqCst, Ordering::Relaxed)]]" =>
@@ -68,14 +68,14 @@ bugs! {
     server_is_not_named:
         "c/src/switch.rs",
         "worker.task.set_next_tid(server.tid());" => "",
-        lists, "killed: its word says what cannot be";
+        lists, "killed: its word is invalid";
 
     // Workers that wait.
-    worker_waits_without_a_look:
+    worker_waits_without_a_check:
         "c/src/worker.rs",
         "if [[me.take_wakeup()]] { if switch::go_on" => "false",
         worker_against_wake, "deadlock";
-    worker_is_woken_without_a_look:
+    worker_is_woken_without_a_check:
         "c/src/worker.rs",
         "[[if !waits(worker.bits()) || !worker.take_wakeup() { return Ok(()); }]]" => "return Ok(());",
         worker_against_wake, "deadlock";
@@ -101,7 +101,7 @@ bugs! {
         "c/src/direct.rs",
         "([[put_back(group, server)]] && server.task.turn(IDLE, RUNNING)).then_some(server)" => "false",
         worker_against_wake, "deadlock";
-    server_is_put_back_without_a_look:
+    server_is_put_back_without_a_check:
         "c/src/direct.rs",
         ".put_unless(server.server_nr(), || [[group.direct.has_queued()]])" => "false",
         direct_mode, "deadlock";
@@ -109,15 +109,15 @@ bugs! {
         "c/src/direct.rs",
         "[[take_idle_server(group)]].map_or(Ok(()), |server| start(me, server))" => "None",
         worker_against_wake, "deadlock";
-    queued_worker_is_not_told:
+    queued_worker_is_not_passed_on:
         "c/src/direct.rs",
         "lists.append_idle(worker); [[pass_list_on(group, &mut lists);]]" => "",
         worker_against_wake, "deadlock";
-    server_waits_without_a_look_for_workers:
+    server_waits_without_a_check_for_workers:
         "c/src/direct.rs",
         "[[group.direct.has_workers()]] || me.has_wakeup()" => "false",
         late_worker_in_direct_mode, "deadlock";
-    server_waits_without_a_look_for_wake_ups:
+    server_waits_without_a_check_for_wake_ups:
         "c/src/direct.rs",
         "group.direct.has_workers() || [[me.has_wakeup()]]" => "false",
         server_against_wake, "deadlock";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the module `raw` of libumcg: what `layout.rs` needs besides.
+//! In the module `raw` of libumcg: the rest of `layout.rs`.
 
 use super::lock::Lock;
 

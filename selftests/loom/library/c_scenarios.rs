@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Scenarios of libumcg. At the end all threads have ended; loom finds a deadlock if one sleeps for
-//! ever.
+//! Scenarios of libumcg. At the end all threads have ended; loom reports a deadlock if one sleeps
+//! for ever.
 
 pub(crate) use crate::raw::ring_steps::{two_pops, two_pushes};
 use crate::{
@@ -28,11 +28,11 @@ const GONE: Tid = 7;
 
 const TIMED_OUT: Result<(), Errno> = Err(Errno(libc::ETIMEDOUT));
 
-/// What the threads of a scenario share.
+/// Shared by the threads of a scenario.
 struct Scene {
     group: &'static Group,
     threads: [&'static Thread; 4],
-    /// How many workers have left.
+    /// The number of workers that have left.
     left: AtomicU32,
     /// Written by a waker before it wakes.
     written: AtomicU32,
@@ -102,7 +102,7 @@ impl Scene {
         register::register(self.me(), Kind::Worker, Some(self.group), 0).unwrap();
     }
 
-    /// The calling worker leaves. The last one of so many wakes the first server.
+    /// The calling worker leaves. The last one of this number wakes the first server.
     fn leaves(&self, workers: u32) {
         kernel::runs();
         register::unregister(self.me()).unwrap();
@@ -346,7 +346,7 @@ pub(crate) fn wake_with_a_full_ring(bug: Bug) {
     });
 }
 
-/// The timeout of a worker expires, and nobody wakes it.
+/// The timeout of a worker expires, and no thread wakes it.
 pub(crate) fn timeout_of_a_worker(bug: Bug) {
     explore(3, bug, || {
         kernel::run(
@@ -458,7 +458,7 @@ clean! {
     no_worker_is_lost_in_the_lists: lists;
     no_worker_is_lost_when_the_ring_is_full: full_ring;
     group_ends_while_its_worker_is_woken: end_against_wake;
-    server_that_is_woken_comes_back: server_against_wake;
+    woken_server_returns: server_against_wake;
     server_that_waits_for_the_lists_is_woken: server_against_wake_in_lists;
     worker_that_enters_runs_in_direct_mode: late_worker_in_direct_mode;
     worker_that_enters_runs_through_lists: late_worker_in_lists;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// Bugs of the crate `umcg`: the file, what is right in it and what is wrong, the scenario that finds
-// it, and how. Of a text with `[[ ]]` only that part is replaced.
+// Bugs of the crate `umcg`: the file, the right text in it, the wrong one, the scenario that finds
+// the bug, and the failure. Of a text with `[[ ]]` only that part is replaced.
 bugs! {
     // The words of a group.
-    look_for_work_skips_the_kernels_list:
+    check_for_work_skips_the_kernels_list:
         "rust/src/raw/direct.rs",
         "[[self.has_new_workers()]] || self.queued.load(Ordering::SeqCst) != 0" => "false",
         two_workers, "deadlock";
-    look_for_work_skips_the_queue:
+    check_for_work_skips_the_queue:
         "rust/src/raw/direct.rs",
         "self.has_new_workers() || [[self.queued.load(Ordering::SeqCst) != 0]]" => "false",
         two_workers, "deadlock";
-    look_for_work_has_no_barrier:
+    check_for_work_has_no_barrier:
         "rust/src/raw/direct.rs",
         "pub(crate) fn has_new_workers(&self) -> bool { [[before_look();]]" => "",
         two_workers, "deadlock";
@@ -27,7 +27,7 @@ bugs! {
         "rust/src/raw/direct.rs",
         "self.idle_workers.swap(0, [[Ordering::SeqCst]])" => "Ordering::Relaxed",
         two_workers, "deadlock";
-    number_of_queued_workers_is_not_told:
+    number_of_queued_workers_is_not_published:
         "rust/src/raw/direct.rs",
         "self.queued.store([[workers]], Ordering::SeqCst);" => "let _ = workers; 0",
         refusing_policy, "deadlock";
@@ -41,15 +41,15 @@ bugs! {
         "let set = self.idle_servers.load(Ordering::SeqCst);
         self.idle_servers.store(set | servers, Ordering::SeqCst);",
         two_at_once, "deadlock";
-    server_in_the_set_does_not_look:
+    server_in_the_set_does_not_check:
         "rust/src/raw/direct.rs",
         "[[needed()]] && self.take_back(nr)" => "false",
         two_workers, "deadlock";
-    server_goes_on_that_another_thread_has:
+    server_that_was_taken_continues:
         "rust/src/raw/direct.rs",
         "needed() && [[self.take_back(nr)]]" => "true",
-        two_workers, "a worker runs under a server that runs as well";
-    server_looks_before_it_is_in_the_set:
+        two_workers, "a worker runs under a server that is RUNNING, too";
+    server_checks_before_it_is_in_the_set:
         "rust/src/raw/direct.rs",
         "self.put(1 << nr); needed() && self.take_back(nr)" =>
         "let is_needed = needed();
@@ -69,7 +69,7 @@ bugs! {
         "self.idle_servers.store(without, Ordering::SeqCst);
         Ok::<u64, u64>(set)",
         supply_against_wake, "Causality violation";
-    worker_under_a_server_is_not_told:
+    worker_under_a_server_is_not_published:
         "rust/src/raw/direct.rs",
         "of_server(&self.running, nr).store(tid, Ordering::Relaxed);" => "let _ = tid;",
         slices, "deadlock";
@@ -88,7 +88,7 @@ bugs! {
         "rust/src/raw/offers.rs",
         "self.0.fetch_add(1, Ordering::SeqCst);" => "",
         refusing_policy, "deadlock";
-    offers_are_not_looked_at:
+    offers_are_not_checked:
         "rust/src/engine/server.rs",
         "|| [[shared.offers.changed_since(seen)]] || shared.members.is_over()" => "false",
         refusing_policy, "deadlock";
@@ -125,15 +125,15 @@ bugs! {
         "rust/src/raw/members.rs",
         "awaited: [[word & (AWAITED | COUNT) == AWAITED]]," => "false",
         wait_for_workers, "deadlock";
-    who_waits_for_workers_does_not_say_so:
+    waiter_for_workers_is_not_marked:
         "rust/src/raw/members.rs",
         "self.0.fetch_or(AWAITED, Ordering::Acquire) | AWAITED" => "self.0.load(Ordering::Acquire)",
         wait_for_workers, "deadlock";
-    group_is_over_that_is_not_closed:
+    open_group_is_over:
         "rust/src/raw/members.rs",
         "[[word & CLOSED != 0]] && word & COUNT == 0" => "true",
         whole_life, "deadlock";
-    group_is_over_that_has_workers:
+    group_with_workers_is_over:
         "rust/src/raw/members.rs",
         "word & CLOSED != 0 && [[word & COUNT == 0]]" => "true",
         two_workers, "deadlock";
@@ -149,7 +149,7 @@ bugs! {
         "rust/src/raw/lock.rs",
         "futex::wake(&self.lock.word, 1);" => "",
         two_at_once, "deadlock";
-    waiter_for_a_lock_does_not_say_so:
+    waiter_for_a_lock_is_not_marked:
         "rust/src/raw/lock.rs",
         "while self.word.swap([[AWAITED]], Ordering::Acquire) != FREE {" => "TAKEN",
         two_at_once, "Model exceeded maximum number of branches";
@@ -168,7 +168,7 @@ bugs! {
     state_is_changed_without_release:
         "rust/src/raw/task.rs",
         ".compare_exchange(word, new, [[Ordering::AcqRel]], Ordering::Relaxed)" => "Ordering::Relaxed",
-        whole_life, "killed: its word says what cannot be";
+        whole_life, "killed: its word is invalid";
     state_is_changed_by_two_steps:
         "rust/src/raw/task.rs",
         "match [[self .state .compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed)]]" =>
@@ -207,7 +207,7 @@ bugs! {
         "rust/src/engine/server.rs",
         "task.change(State::RUNNING, State::IDLE, thread::monotonic_ns()); task.set_next_tid(worker.tid());" =>
         "task.set_next_tid(worker.tid());",
-        whole_life, "a worker runs under a server that runs as well";
+        whole_life, "a worker runs under a server that is RUNNING, too";
     server_gives_and_does_not_sleep:
         "rust/src/engine/server.rs",
         "return; } [[sleep(self.record);]]" => "",
@@ -216,11 +216,11 @@ bugs! {
         "rust/src/engine/server.rs",
         "if [[!self.give(self.nr, worker)]] {" => "!self.give(self.nr, worker) && false",
         queued_worker_dies, "deadlock";
-    idle_server_does_not_look_for_workers:
+    idle_server_does_not_check_for_workers:
         "rust/src/engine/server.rs",
         "let is_needed = || { [[shared.words.has_new_workers()]] ||" => "false",
         whole_life, "deadlock";
-    idle_server_does_not_look_for_the_end:
+    idle_server_does_not_check_for_the_end:
         "rust/src/engine/server.rs",
         "shared.offers.changed_since(seen) || [[shared.members.is_over()]]" => "false",
         leave_against_close, "deadlock";
@@ -250,7 +250,7 @@ bugs! {
         "Err(Errno(libc::ESRCH)) => [[record.task.set_next_tid(0)]]," => "",
         whole_life, "Model exceeded maximum number of branches";
 
-    // What is shared.
+    // The shared state.
     queued_workers_are_not_taken_in:
         "rust/src/engine/shared.rs",
         "let mut scheduler = self.scheduler.lock(); [[self.take_in(&mut scheduler);]]" => "",
@@ -260,7 +260,7 @@ bugs! {
         "rust/src/engine/shared.rs",
         "scheduler.offer(worker, worker.reason()); } [[self.words.refuse_no_server();]]" => "",
         refused_before, "deadlock";
-    server_that_refuses_does_not_look_again:
+    server_that_refuses_does_not_check_again:
         "rust/src/engine/server.rs",
         "if [[shared.words.has_new_workers()]] { shared.offer_new_workers(); }" => "false",
         refused_and_back, "deadlock";
@@ -276,11 +276,11 @@ bugs! {
         "rust/src/engine/worker.rs",
         "[[give_up_server(shared, record);]] end::unregister();" => "",
         whole_life, "deadlock";
-    leaving_worker_does_not_look_for_the_end:
+    leaving_worker_does_not_check_for_the_end:
         "rust/src/engine/worker.rs",
         "let is_needed = || shared.words.has_work() || [[shared.members.is_over()]];" => "false",
         two_workers, "deadlock";
-    leaving_worker_does_not_look_for_work:
+    leaving_worker_does_not_check_for_work:
         "rust/src/engine/worker.rs",
         "let is_needed = || [[shared.words.has_work()]] || shared.members.is_over();" => "false",
         two_workers, "deadlock";
@@ -314,11 +314,11 @@ bugs! {
         whole_life, "deadlock";
 
     // The ticker.
-    ticker_does_not_look_for_work:
+    ticker_does_not_check_for_work:
         "rust/src/engine/ticker.rs",
         "let is_needed = [[shared.words.has_work()]] || shared.members.is_over();" => "false",
         ticker_against_queue, "deadlock";
-    ticker_does_not_look_for_the_end:
+    ticker_does_not_check_for_the_end:
         "rust/src/engine/ticker.rs",
         "let is_needed = shared.words.has_work() || [[shared.members.is_over()]];" => "false",
         ticker_against_end, "deadlock";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Scenarios of the crate `umcg`: groups live from their first worker to their end. At the end all
-//! threads have ended; loom finds a deadlock if one sleeps for ever.
+//! Scenarios of the crate `umcg`: groups from their first worker to their end. At the end all
+//! threads have ended; loom reports a deadlock if one sleeps for ever.
 
 use crate::{
     engine::{
@@ -54,7 +54,7 @@ pub(crate) fn two_workers(bug: Bug) {
     });
 }
 
-/// Two workers of two servers, who have to run at the same time.
+/// Two workers of two servers, which have to run at the same time.
 pub(crate) fn two_at_once(bug: Bug) {
     explore(1, bug, || {
         kernel::run(
@@ -171,7 +171,7 @@ pub(crate) fn kick_in_a_section(bug: Bug) {
     });
 }
 
-/// Kicks at the end of a slice, and has no more opinions.
+/// The ticker kicks a worker at the end of its slice.
 pub(crate) fn slices(bug: Bug) {
     explore(1, bug, || {
         kernel::run(
@@ -182,7 +182,7 @@ pub(crate) fn slices(bug: Bug) {
                 (W1, |scene| {
                     scene.works(|_| {
                         scene.spins_until_begun(2);
-                        scene.says_so();
+                        scene.counts_begin();
                     })
                 }),
                 (W2, |scene| scene.works(|_| scene.spins_until_begun(3))),
@@ -248,7 +248,7 @@ pub(crate) fn enter_against_shutdown(bug: Bug) {
     });
 }
 
-/// The last handle goes while the last worker leaves: one of both ends the group.
+/// The last handle is dropped while the last worker leaves: one of both ends the group.
 pub(crate) fn leave_against_close(bug: Bug) {
     explore(1, bug, || {
         kernel::run(
@@ -284,7 +284,7 @@ pub(crate) fn wait_for_workers(bug: Bug) {
     });
 }
 
-/// A worker ends where it is, and another one runs.
+/// A worker exits without leaving, and another one runs.
 pub(crate) fn worker_dies(bug: Bug) {
     explore(2, bug, || {
         kernel::run(
@@ -294,7 +294,7 @@ pub(crate) fn worker_dies(bug: Bug) {
                 (W1, |scene| {
                     scene.enters();
                     kernel::exits();
-                    // So that the group can end.
+                    // Lets the group end.
                     worker::count_leave(&scene.shared);
                     end::close(&scene.shared, Close::Always).unwrap();
                 }),
@@ -304,7 +304,7 @@ pub(crate) fn worker_dies(bug: Bug) {
     });
 }
 
-/// A queued worker ends where it is.
+/// A queued worker exits.
 pub(crate) fn queued_worker_dies(bug: Bug) {
     explore(3, bug, || {
         kernel::run(
@@ -359,7 +359,7 @@ pub(crate) fn refused_before(bug: Bug) {
     });
 }
 
-/// Refuses one worker, to all.
+/// Runs one worker under no server.
 struct AllBut(Tid, Fifo, Vec<IdleWorker>);
 
 impl Policy for AllBut {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the scenarios of the crate `umcg` begin with: a group, and what its threads do.
+//! The groups that the scenarios of the crate `umcg` begin with, and the steps of their threads.
 
 use crate::{
     engine::{server, shared::Shared, ticker, worker},
@@ -19,15 +19,15 @@ use loom::{
 };
 use std::cell::RefCell;
 
-/// Servers have the numbers that are their TIDs less one.
+/// The number of a server is its TID less one.
 pub(crate) const S1: Tid = 1;
 pub(crate) const S2: Tid = 2;
 pub(crate) const W1: Tid = 3;
 pub(crate) const W2: Tid = 4;
-/// A worker that is queued, and has no thread to run.
+/// A queued worker without a thread.
 pub(crate) const NOBODY: Tid = 5;
 
-/// What the threads of a scenario share.
+/// Shared by the threads of a scenario.
 pub(crate) struct Scene {
     pub(crate) shared: Shared,
     /// How many servers are awake at the beginning.
@@ -38,8 +38,8 @@ pub(crate) struct Scene {
     pub(crate) begun: AtomicU32,
 }
 
-/// First come, first served. loom complains if two threads ask at a time, or if one need not see what
-/// the other has done.
+/// Calls a policy. loom reports a race if two threads do so at the same time, or if one might not
+/// see the writes of the other.
 struct Checked<P>(P, UnsafeCell<()>);
 
 // SAFETY: loom runs all its threads on one of the system's.
@@ -57,8 +57,8 @@ impl<P: Policy> Policy for Checked<P> {
     }
 }
 
-/// A group. All its servers but the first ones, which are `awake`, sleep in the set. So many workers
-/// are counted.
+/// A group. The first `awake` servers are awake, the others sleep in the set. It counts this number
+/// of workers.
 pub(crate) fn scene(
     servers: u32,
     awake: u32,
@@ -125,7 +125,7 @@ impl Scene {
         self
     }
 
-    /// This server sleeps in the set.
+    /// This server goes to sleep in the set.
     pub(crate) fn goes_idle(&self, nr: u32) {
         let task = &self.shared.server(nr).task;
 
@@ -153,16 +153,16 @@ impl Scene {
     /// The calling worker runs.
     pub(crate) fn begins(&self) {
         kernel::runs();
-        self.says_so();
+        self.counts_begin();
     }
 
-    pub(crate) fn says_so(&self) {
+    pub(crate) fn counts_begin(&self) {
         self.begun.fetch_add(1, SeqCst);
         kernel::kernel().nudge(W1);
         kernel::kernel().nudge(W2);
     }
 
-    /// The calling thread, which is counted, becomes a worker, if it is none.
+    /// The calling thread, which is counted, becomes a worker unless it is one.
     pub(crate) fn enters(&self) -> &'static Record {
         let me = kernel::tid();
         let entered = self.entered.borrow();
@@ -176,7 +176,7 @@ impl Scene {
         record
     }
 
-    /// The calling thread is a worker for this long.
+    /// The calling thread is a worker while it executes `body`.
     pub(crate) fn works(&self, body: impl FnOnce(&'static Record)) {
         let record = self.enters();
 
@@ -185,7 +185,7 @@ impl Scene {
         worker::leave(&self.shared, record);
     }
 
-    /// The calling worker runs until so many have begun, and does nothing for that.
+    /// The calling worker spins until this number of workers have begun.
     pub(crate) fn spins_until_begun(&self, workers: u32) {
         while self.begun.load(SeqCst) < workers {
             kernel::spins();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Executions of a scenario, and the seeded bug of it.
+//! The executions of a scenario, and its seeded bug.
 
 use crate::kernel;
 use loom::model::Builder;
@@ -21,13 +21,13 @@ std::thread_local! {
     static BUG: Cell<Bug> = const { Cell::new(None) };
 }
 
-/// Whether this is the bug of the model that runs. `build.rs` puts it where the bug is seeded.
+/// Whether the current model has this bug. `build.rs` inserts the call where the bug is seeded.
 pub(crate) fn has(bug: &str) -> bool {
     BUG.get() == Some(bug)
 }
 
 #[allow(unused_macros)]
-/// What is there in place of the code in which a bug is seeded.
+/// Replaces the code in which a bug is seeded.
 macro_rules! bug {
     ($name:literal, { $($wrong:tt)* }, { $($right:tt)* }) => {
         if crate::explore::has($name) { $($wrong)* } else { $($right)* }
@@ -64,12 +64,12 @@ macro_rules! bugs {
 }
 pub(crate) use bugs;
 
-/// More preemptions than any scenario has.
+/// More preemptions than a scenario of these steps can have.
 #[allow(dead_code, reason = "not every library has such small scenarios")]
 pub(crate) const WHOLE: usize = 100;
 
-/// Runs a scenario in every order in which at most so many times a thread is interrupted by another
-/// one although it could go on, and with every value that a read may return.
+/// Runs a scenario in every order with at most this number of preemptions, switches from a thread
+/// that could continue, and with every value that a read may return.
 pub(crate) fn explore(preemptions: usize, bug: Bug, scenario: fn()) {
     let executions = Arc::new(AtomicU64::new(0));
     let count = executions.clone();

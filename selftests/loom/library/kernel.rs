@@ -3,10 +3,10 @@
 //! The module below a library, and the kernel below that: the callers of `umcg/protocol.rs` and
 //! `umcg/direct.rs`, over the words that the library has registered.
 //!
-//! Signals are left out. What would kill the process fails the model, and so does a thread that
-//! sleeps for ever: loom finds a deadlock then.
+//! Signals are left out. The model fails where the process would be killed, and if a thread sleeps
+//! for ever: loom reports a deadlock.
 //!
-//! A worker runs user code where a scenario calls [`runs`]; it is there that interrupts reach it.
+//! A worker executes user code where a scenario calls [`runs`]; interrupts reach it there.
 
 use crate::{
     module::{
@@ -37,13 +37,13 @@ use words::{GroupView, Word};
 
 pub(crate) type Tid = u32;
 
-/// So many TIDs a scenario has at most. loom has one thread less: one is for a worker that never runs.
+/// The number of TIDs. loom supports one thread less; the last one is of a worker that never runs.
 const THREADS: usize = 5;
 
-/// The clock stands still: the worst that it can do to timestamps.
+/// The clock stands still: the worst case for timestamps.
 pub(crate) const NOW: u64 = 0;
 
-/// What a thread has registered.
+/// The registration of a thread.
 #[derive(Clone, Copy)]
 struct Registration {
     words: &'static Task,
@@ -69,28 +69,28 @@ impl Registration {
 struct Thread {
     /// Whether it is marked as asleep: `task_struct::__state`.
     asleep: AtomicBool,
-    /// Where to wake it. Set before it first sleeps.
+    /// For wake-ups. Set before it first sleeps.
     handle: OnceCell<thread::Thread>,
-    /// Where to nudge it while it is parked for that. loom does not expect it elsewhere.
+    /// For nudges, while it is parked for one: loom does not expect them elsewhere.
     parked: RefCell<Option<thread::Thread>>,
-    /// Whether task work waits for its return to user mode.
+    /// Whether task work is queued for its return to user mode.
     work: AtomicBool,
     registration: Cell<Option<Registration>>,
-    /// Whether it has registered: the lookup by its TID.
+    /// Whether the lookup by its TID finds it.
     is_known: AtomicBool,
-    /// Whether what a worker waits for in user mode may have happened, or it was kicked.
+    /// Whether the event that a worker waits for in user mode may have happened, or it was kicked.
     is_nudged: AtomicBool,
     /// Whether it is legitimately idle, see `umcg/worker.rs`.
     idles: Cell<bool>,
-    /// Whether it is to give way in a critical section as well.
+    /// Whether it is preempted in a critical section as well.
     insisted: Cell<bool>,
-    /// Of a server: used in user mode by the server, or by the worker under it. loom complains if
-    /// both are there at a time, or if one need not see what the other has done.
+    /// Of a server: used in user mode by the server, or by the worker under it. loom reports a race
+    /// if both are in user mode at the same time, or if one might not see the writes of the other.
     seat: UnsafeCell<()>,
 }
 
 impl Thread {
-    /// To be called right after the look that says that the thread is to sleep.
+    /// Called right after the check on which the thread sleeps.
     fn park(&self) {
         self.parked.replace(Some(thread::current()));
         thread::park();
@@ -108,19 +108,19 @@ impl Thread {
 pub(crate) struct Kernel {
     threads: [Thread; THREADS],
     tids: RefCell<Vec<(ThreadId, Tid)>>,
-    /// Who sleeps on which futex.
+    /// The futex words, by address, and the threads that sleep on them.
     futexes: RefCell<Vec<(usize, thread::Thread)>>,
     /// See [`of_process`].
     process: Cell<Option<&'static dyn Any>>,
-    /// What has happened: who did what to whom.
+    /// The events: the acting thread, what it did, the other thread.
     log: RefCell<Vec<(Tid, &'static str, Tid)>>,
     /// The thread that ends slices; see [`futex_wait`].
     ticker: Cell<Option<Tid>>,
-    /// Whether the scenario is prepared: a worker that is to sleep goes on; see [`prepares`].
+    /// Whether the scenario is being prepared: a worker does not sleep yet; see [`prepares`].
     is_setup: Cell<bool>,
     /// Memory that libraries never free.
     memory: RefCell<Vec<Box<dyn Any>>>,
-    /// What uses that memory.
+    /// The users of that memory.
     scenes: RefCell<Vec<Box<dyn Any>>>,
 }
 
@@ -129,7 +129,7 @@ std::thread_local! {
     static KERNEL: Cell<Option<&'static Kernel>> = const { Cell::new(None) };
 }
 
-/// The one of this execution.
+/// The kernel of this execution.
 pub(crate) fn kernel() -> &'static Kernel {
     KERNEL.get().expect("there is no execution")
 }
@@ -159,7 +159,8 @@ pub(crate) fn begin() {
         scenes: RefCell::default(),
     };
 
-    // One that a bug has left behind stays: its objects are those of an execution that is over.
+    // After a seeded bug the last one is leaked: its objects belong to an execution that has
+    // failed.
     KERNEL.set(Some(Box::leak(Box::new(kernel))));
 }
 
@@ -172,13 +173,13 @@ pub(crate) fn end() {
     drop(unsafe { Box::from_raw(std::ptr::from_ref(kernel).cast_mut()) });
 }
 
-/// What has happened in an execution that has failed, one line for each event.
+/// The events of an execution that has failed, one line each.
 pub(crate) fn story() -> String {
     let log = KERNEL.get().map(|kernel| kernel.log.take());
     let lines = log.into_iter().flatten();
 
     lines
-        .map(|(who, what, whom)| format!("{who}: {what} {whom}\n"))
+        .map(|(me, what, other)| format!("{me}: {what} {other}\n"))
         .collect()
 }
 
@@ -206,7 +207,7 @@ pub(crate) fn as_thread<R>(tid: Tid, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The same before the threads begin. A worker that is to sleep does so when its thread begins with
+/// The same before the threads begin. A worker that has to sleep does so when its thread calls
 /// [`runs`].
 pub(crate) fn prepares<R>(tid: Tid, work: impl FnOnce() -> R) -> R {
     kernel().is_setup.set(true);
@@ -215,12 +216,12 @@ pub(crate) fn prepares<R>(tid: Tid, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// This thread is the one that ends slices.
+/// This thread ends slices.
 pub(crate) fn set_ticker(tid: Tid) {
     kernel().ticker.set(Some(tid));
 }
 
-/// Runs what these threads do, at the same time, until all have done it.
+/// Runs the functions of these threads concurrently, until all have returned.
 pub(crate) fn run<T: 'static, const N: usize>(shared: T, threads: [(Tid, fn(&'static T)); N]) {
     let shared = share(shared);
     let ((first_tid, first), others) = (threads[0], &threads[1..]);
@@ -236,18 +237,18 @@ pub(crate) fn run<T: 'static, const N: usize>(shared: T, threads: [(Tid, fn(&'st
     }
 }
 
-/// Keeps what the threads of a scenario share until the execution ends. If that fails it stays for
-/// ever: there is no execution then in which it could be dropped.
+/// Keeps the data that the threads of a scenario share until the execution ends. It is leaked if
+/// the execution fails, because it cannot be dropped outside of one.
 pub(crate) fn share<T: 'static>(value: T) -> &'static T {
     let value = Box::new(value);
     let address = std::ptr::from_ref(&*value);
 
     kernel().scenes.borrow_mut().push(value);
-    // SAFETY: As in `keep()`.
+    // SAFETY: The box is dropped in `end()`, when the threads have ended.
     unsafe { &*address }
 }
 
-/// What there is once in a process.
+/// A value that exists once in a process.
 #[allow(dead_code, reason = "the crate has no such thing")]
 pub(crate) fn of_process<T: 'static>(new: impl FnOnce() -> T) -> &'static T {
     let process = &kernel().process;
@@ -266,7 +267,7 @@ pub(crate) fn keep<T: 'static>(values: Box<[T]>) -> &'static [T] {
     let address = std::ptr::from_ref(&*values);
 
     kernel().memory.borrow_mut().push(Box::new(values));
-    // SAFETY: The memory is freed when the execution has ended, which nothing of it survives.
+    // SAFETY: The box is dropped in `end()`, after all its users.
     unsafe { &*address }
 }
 
@@ -286,7 +287,7 @@ impl Kernel {
             .ok_or(libc::ESRCH)
     }
 
-    /// `try_to_wake_up()`: a full barrier, then a look at the state of the target.
+    /// `try_to_wake_up()`: a full barrier, then a check of the state of the target.
     fn wake(&self, tid: Tid) {
         let target = self.thread(tid);
 
@@ -301,8 +302,8 @@ impl Kernel {
         }
     }
 
-    fn log(&self, me: Tid, what: &'static str, whom: Tid) {
-        self.log.borrow_mut().push((me, what, whom));
+    fn log(&self, me: Tid, what: &'static str, other: Tid) {
+        self.log.borrow_mut().push((me, what, other));
     }
 
     /// Time passes for the ticker.
@@ -318,16 +319,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// `set_current_state()`: the mark, and a full barrier. An exchange, since loom does not bring
-    /// the stores of two threads into one order by itself.
+    /// `set_current_state()`: the mark, and a full barrier. An exchange, since loom does not
+    /// order the stores of two threads.
     fn mark_asleep(thread: &Thread) {
         thread.handle.get_or_init(thread::current);
         thread.asleep.swap(true, Relaxed);
         fence(SeqCst);
     }
 
-    /// Sleeps until it is `done`; returns false if the timeout has expired before. That is as soon
-    /// as the thread sleeps: for the others it is any moment, as they may be anywhere by then.
+    /// Sleeps until it is `done`; returns false if the timeout has expired before. It expires as
+    /// soon as the thread sleeps: for the others that is any moment, as they may be anywhere by
+    /// then.
     fn sleep_until(&self, me: Tid, has_timeout: bool, done: impl Fn() -> bool) -> bool {
         let thread = self.thread(me);
         let mut expired = false;
@@ -494,7 +496,7 @@ impl Kernel {
     }
 }
 
-/// `umcg/worker.rs`: what happens to workers without a call.
+/// `umcg/worker.rs`: events of workers outside of calls.
 impl Kernel {
     fn verdict(&self, me: Tid, own: Registration) -> Resume {
         let thread = self.thread(me);
@@ -513,7 +515,7 @@ impl Kernel {
         loop {
             match self.verdict(me, own) {
                 Resume::Run => break,
-                // Its own thread sleeps, when it begins.
+                // Its thread sleeps in `runs()`.
                 Resume::Hold if self.is_setup.get() => {
                     self.thread(me).work.swap(true, SeqCst);
                     return;
@@ -523,7 +525,7 @@ impl Kernel {
                 }
                 // If the word has changed, it is evaluated again.
                 Resume::Queue { seen, preempted } => self.queue(me, own, seen, preempted),
-                Resume::Broken => panic!("killed: its word says what cannot be"),
+                Resume::Broken => panic!("killed: its word is invalid"),
             }
         }
         self.thread(me).idles.set(false);

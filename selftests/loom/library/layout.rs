@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the module `raw` of a library: where its words are. Zeroed memory is made, rather than
-//! mapped: the atomics of loom are not words.
+//! In the module `raw` of a library: its words, for the kernel. Zeroed values are constructed
+//! rather than mapped, because the atomics of loom are not words.
 
 use super::{direct::DirectGroup, task::Task};
 use crate::atomic::{
@@ -78,7 +78,7 @@ impl Default for Task {
     }
 }
 
-/// As the module reads and writes them.
+/// The words as the module accesses them.
 impl Task {
     pub(crate) fn state_word(&self) -> &AtomicU64 {
         &self.state
@@ -106,7 +106,8 @@ impl Task {
         let address = self.idle_node.load(Acquire) as usize;
 
         assert!(address > 1, "a worker is on a list already");
-        // SAFETY: The library has exposed it, and keeps it until the execution ends.
+        // SAFETY: The library has exposed the head of the list, and keeps it until the execution
+        // ends.
         unsafe { &*core::ptr::with_exposed_provenance(address) }
     }
 
@@ -114,7 +115,8 @@ impl Task {
     pub(crate) fn idle_server(&self) -> &'static AtomicU32 {
         let address = self.idle_server_tid_ptr.load(Acquire) as usize;
 
-        // SAFETY: As for the list.
+        // SAFETY: The library has exposed the word of its group, and keeps it until the execution
+        // ends.
         unsafe { &*core::ptr::with_exposed_provenance(address) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The protocol as the module has it.
+//! The module's protocol.
 
 #![allow(dead_code)]
 

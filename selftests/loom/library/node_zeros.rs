@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the module `node` of the crate: zeros.
+//! In the module `node` of the crate: zeroed values.
 
 use super::{AtomicU32, AtomicU64, Link, Node};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `lib/c/src/raw/process.rs`: unused records and groups are new ones, and there are
+//! Replaces `lib/c/src/raw/process.rs`: unused records and groups are new ones, and there are
 //! no more TIDs than threads.
 
 use super::{
@@ -41,7 +41,7 @@ impl Process {
         memory::map_forever().map(|page| &page[0])
     }
 
-    /// It may be that of another thread from now on; a model does not get that far.
+    /// Another thread may use it from now on, which no scenario does.
     pub(crate) fn give_thread(&self, _: &'static Thread) {}
 
     pub(crate) fn take_group(&self) -> Result<&'static Group, Errno> {

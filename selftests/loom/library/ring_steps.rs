@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! That each worker in the ring is popped once, in every order of the steps of those who push and
-//! pop.
+//! Each worker in the ring is popped once: in every order of the steps of pushing and popping
+//! threads.
 
 use super::direct::DirectGroup;
 use crate::explore::{clean, explore, Bug, WHOLE};

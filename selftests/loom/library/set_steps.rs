@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! That no worker stays queued while a server sleeps, in every order of the steps of both.
+//! No worker stays queued while a server sleeps: in every order of the steps of both.
 
 use super::direct::DirectGroup;
 use crate::{
@@ -16,7 +16,8 @@ const SERVER: u32 = 1;
 const NODE: u64 = 64;
 
 impl DirectGroup {
-    /// What the kernel does when the worker of the server blocks. Returns whether it starts it.
+    /// The kernel's steps when the worker of the server blocks. Returns whether it starts the
+    /// server.
     fn kernel_puts_back(&self) -> bool {
         self.put(1 << SERVER);
         let is_needed = self.has_new_workers()
@@ -25,7 +26,7 @@ impl DirectGroup {
         is_needed && self.take_back(SERVER)
     }
 
-    /// What the kernel does when a worker is queued. Returns whether it starts a server.
+    /// The kernel's steps when a worker is queued. Returns whether it starts a server.
     fn kernel_queues(&self) -> bool {
         self.idle_workers.swap(NODE, Ordering::SeqCst);
         self.take_server(0).is_some()
@@ -46,7 +47,7 @@ fn server_does_not_sleep_while_the_kernel_has_queued_a_worker() {
         let kernel = thread::spawn(move || kernel.kernel_queues());
         let sleeps = server_goes_idle(&group, || group.has_new_workers());
         let started = kernel.join().unwrap();
-        // Awake, or to be started, but never neither.
+        // It is awake, or is started.
         assert!(
             !sleeps || started,
             "a worker is queued while the server sleeps"
@@ -65,12 +66,12 @@ fn leaving_worker_gives_its_server_to_one_that_is_queued() {
         let started_by_kernel = kernel.join().unwrap();
         assert!(
             started_by_leaver ^ started_by_kernel,
-            "the server is started by nobody, or twice"
+            "the server is not started, or twice"
         );
     });
 }
 
-/// What is under the lock of the scheduler: how many workers the policy has.
+/// The number of workers that the policy has is under the lock of the scheduler.
 struct Scheduler {
     group: DirectGroup,
     offers: Offers,
@@ -78,7 +79,8 @@ struct Scheduler {
 }
 
 impl Scheduler {
-    /// As `Shared::next_worker()`: takes a worker, or says when there was none.
+    /// As `Shared::next_worker()`: takes a worker, or returns the offers that were seen when there
+    /// was none.
     fn next_worker(&self) -> Option<Seen> {
         let mut workers = self.workers.lock().unwrap();
 
@@ -107,7 +109,7 @@ fn server_does_not_sleep_while_another_one_has_a_worker_too_many() {
             // The kernel queues two workers, of which this server takes one.
             other.group.idle_workers.swap(NODE, Ordering::SeqCst);
             other.next_worker();
-            // And supplies others.
+            // It supplies others.
             other.group.queued() != 0 && other.group.take_server(0).is_some()
         });
         let sleeps = shared.next_worker().is_some_and(|seen| {
@@ -138,10 +140,7 @@ fn server_that_has_refused_others_does_not_sleep_while_a_worker_is_offered() {
         group.set_queued(2);
         let supplied = group.take_server(group.refused_servers()).is_some();
         let started = kernel.join().unwrap();
-        assert!(
-            started ^ supplied,
-            "the server is started by nobody, or twice"
-        );
+        assert!(started ^ supplied, "the server is not started, or twice");
     });
 }
 
@@ -180,7 +179,7 @@ fn last_worker_of_a_closed_group_leaves_no_server_asleep() {
         let started_by_closer = closer.join().unwrap();
         assert!(
             started_by_leaver ^ started_by_closer,
-            "the server is started by nobody, or twice"
+            "the server is not started, or twice"
         );
     });
 }
@@ -192,17 +191,14 @@ fn ticker_does_not_sleep_while_a_worker_is_queued() {
         let server = Arc::clone(&group);
 
         let server = thread::spawn(move || {
-            // It cannot run all that it has taken in.
+            // It cannot run all workers that it has taken in.
             server.set_queued(1);
             server.queued() != 0 && server.take_watcher()
         });
         group.arm_watcher(7);
         let goes_on = group.has_work() && group.take_watcher();
         let started = server.join().unwrap();
-        assert!(
-            goes_on ^ started,
-            "the ticker is started by nobody, or twice"
-        );
+        assert!(goes_on ^ started, "the ticker is not started, or twice");
     });
 }
 

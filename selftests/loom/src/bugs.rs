@@ -45,7 +45,7 @@ pub(crate) enum Bug {
     WatcherIsForgotten,
     /// The watcher does not check for workers after it has published its TID.
     WatcherDoesNotLook,
-    /// A task that takes a server while others are queued does not look for the watcher.
+    /// A task that takes a server while others are queued does not check for the watcher.
     WatcherIsPassedOver,
     /// A server that leaves does not pass on that it was taken.
     StartDiesWithServer,

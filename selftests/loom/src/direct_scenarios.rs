@@ -139,8 +139,8 @@ fn a_worker_of_the_ring_runs_under_one_of_two_servers() {
     explore(|| two_pops(None));
 }
 
-/// A server that refuses what user space has queued is put back, while user space queues a worker that
-/// it does not refuse.
+/// A server that refuses the workers that user space has queued is put back, while user space queues
+/// one that it does not refuse.
 pub(crate) fn put_back_against_offer(bug: Option<Bug>) {
     let group = Group::new(&[], &[], false);
     group.queued.0.store_relaxed(1);

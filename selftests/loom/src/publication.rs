@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a change of a word publishes, and where its reader tries several times.
+//! What a reader that tries several times sees of the writes before a change of a word.
 
 use crate::{
     abi::*,
@@ -20,7 +20,8 @@ use loom::{
 const BEFORE: u64 = 1;
 const NOW: u64 = 2;
 
-/// The exchange of the worker may fail because of that of the server, and has seen its word then.
+/// The exchange of the worker may fail because the server has changed the word, and then it has to see
+/// what the server wrote before.
 #[test]
 fn a_worker_that_dies_while_it_is_run_names_the_server_that_runs_it() {
     explore(|| {
@@ -38,7 +39,7 @@ fn a_worker_that_dies_while_it_is_run_names_the_server_that_runs_it() {
         let named = protocol::leave(state, 0, || next_tid.load_relaxed() as u32);
         assert!(
             named.is_none_or(|tid| u64::from(tid) == NOW),
-            "the server before is started"
+            "the previous server is started"
         );
         server.join().unwrap();
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the calling thread does: the calls of the module, and what happens to it without a call.
+//! The steps of the calling thread: the calls of the module, and its other events.
 
 use super::*;
 use crate::module::abi::{
@@ -10,7 +10,7 @@ use crate::module::abi::{
 
 const WAKE_ON_THIS_CPU: u32 = UMCG_WAIT_WAKE_ONLY | UMCG_WAIT_WF_CURRENT_CPU;
 
-/// The calls, of the calling thread.
+/// The calls.
 impl Kernel {
     fn register(&self, me: Tid, own: Registration) -> Result<(), i32> {
         let thread = self.thread(me);
@@ -159,7 +159,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// A server is back in user mode, or a worker under it is there.
+    /// A server has returned to user mode, or a worker under it is there.
     fn take_seat(&self, server: Tid) {
         self.thread(server).seat.with_mut(|_| ());
     }
@@ -177,7 +177,7 @@ pub(crate) fn ctl(
     if flags & UMCG_CTL_UNREGISTER != 0 {
         return kernel.unregister(me);
     }
-    // SAFETY: The address is that of words which stay until the execution ends.
+    // SAFETY: The library passes the address of words that it keeps until the execution ends.
     let words = unsafe { &*std::ptr::with_exposed_provenance::<Task>(words as usize) };
     kernel.register(
         me,
@@ -210,7 +210,7 @@ pub(crate) fn kick(tid: Tid, insists: bool) -> Result<(), i32> {
     result
 }
 
-/// The calling worker blocks in the kernel, and what it has waited for happens.
+/// The calling worker blocks in the kernel, and wakes.
 pub(crate) fn blocks() {
     let (kernel, me) = (kernel(), tid());
 
@@ -218,7 +218,7 @@ pub(crate) fn blocks() {
     kernel.returns_to_user(me);
 }
 
-/// The scheduler preempts the calling worker, which lends its server.
+/// The scheduler preempts the calling worker, which lends its server if its group does so.
 pub(crate) fn lends() {
     let (kernel, me) = (kernel(), tid());
 
@@ -288,7 +288,7 @@ pub(crate) fn runs() {
     let own = kernel.worker(me);
     assert!(
         protocol::is_running(&Word(own.words.state_word())),
-        "a worker is in user mode that does not run"
+        "a worker is in user mode that is not RUNNING"
     );
     let server = own.words.named_tid();
     kernel.log(me, "runs under", server);
@@ -297,12 +297,12 @@ pub(crate) fn runs() {
     let state = server.words.state_word().fetch_add(0, Relaxed);
     assert!(
         StateWord::from_bits(state).is(State::Idle),
-        "a worker runs under a server that runs as well"
+        "a worker runs under a server that is RUNNING, too"
     );
 }
 
-/// The calling worker is in user mode, and waits there without a call: until it is kicked, or
-/// another thread calls [`Kernel::nudge`].
+/// The calling worker spins in user mode until it is kicked, or another thread calls
+/// [`Kernel::nudge`].
 pub(crate) fn spins() {
     let (kernel, me) = (kernel(), tid());
     let thread = kernel.thread(me);
@@ -316,7 +316,7 @@ pub(crate) fn spins() {
 }
 
 impl Kernel {
-    /// What a worker waits for in user mode may have happened.
+    /// The event that a worker waits for in user mode may have happened.
     pub(crate) fn nudge(&self, tid: Tid) {
         let thread = self.thread(tid);
 
@@ -340,21 +340,22 @@ pub(crate) fn exits() {
     }
 }
 
-/// Sleeps if the futex has this value. With a timeout that is the ticker, which the time lets go on
-/// when a worker has been in user mode for long, or a thread has left: before that no slice ends.
+/// Sleeps if the futex has this value. Only the ticker has a timeout, which expires when a worker
+/// has been in user mode for long, or a thread has left: no slice ends before that.
 pub(crate) fn futex_wait(word: &loom::sync::atomic::AtomicU32, value: u32, has_timeout: bool) {
     let address = std::ptr::from_ref(word).addr();
 
     let kernel = kernel();
     if has_timeout {
-        let thread = kernel.thread(kernel.ticker.get().expect("who has a timeout?"));
+        let thread = kernel.thread(kernel.ticker.get().expect("a timeout without a ticker"));
 
         while word.fetch_add(0, Relaxed) == value && !thread.is_nudged.swap(false, SeqCst) {
             thread.park();
         }
         return;
     }
-    // The look and the entry are one step, under the lock of the bucket: so the latest value counts.
+    // The check and the entry are one step under the lock of the bucket: so it reads the latest
+    // value.
     if word.fetch_add(0, Relaxed) == value {
         kernel
             .futexes
@@ -366,12 +367,12 @@ pub(crate) fn futex_wait(word: &loom::sync::atomic::AtomicU32, value: u32, has_t
     }
 }
 
-/// Wakes up to so many threads that sleep on the futex.
+/// Wakes at most this number of threads that sleep on the futex.
 pub(crate) fn futex_wake(word: &loom::sync::atomic::AtomicU32, threads: i32) {
     let address = std::ptr::from_ref(word).addr();
     let kernel = kernel();
 
-    kernel.log(tid(), "wakes who sleeps on a word", 0);
+    kernel.log(tid(), "wakes sleepers on a word", 0);
     kernel.time_passes();
     for _ in 0..threads {
         let mut futexes = kernel.futexes.borrow_mut();

@@ -17,8 +17,8 @@ pub(crate) struct Word<'a, T>(pub(crate) &'a T);
 
 macro_rules! shared_word {
     ($atomic:ty, $value:ty) => {
-        /// Fully ordered is: between two full barriers. loom knows sequential consistency for
-        /// barriers only.
+        /// A fully ordered operation is one between two full barriers: loom implements sequential
+        /// consistency for barriers only.
         impl SharedWord<$value> for Word<'_, $atomic> {
             fn load(&self) -> $value {
                 self.0.load(Acquire)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `lib/c/src/sys/device.rs`.
+//! Replaces `lib/c/src/sys/device.rs`.
 
 use super::errno::Errno;
 use crate::{kernel, raw::direct::DirectGroup};

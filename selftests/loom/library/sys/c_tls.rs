@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `lib/c/src/sys/tls.rs`: scenarios name the record of the calling thread.
+//! Replaces `lib/c/src/sys/tls.rs`: scenarios name the record of the calling thread.
 
 pub(crate) fn record() -> usize {
     0

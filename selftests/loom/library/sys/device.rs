@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `lib/rust/src/sys/device.rs`.
+//! Replaces `lib/rust/src/sys/device.rs`.
 
 use super::{abi, errno::Errno, memory::Wiped};
 use crate::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `lib/rust/src/sys/futex.rs`.
+//! Replaces `lib/rust/src/sys/futex.rs`.
 
 use crate::{atomic::AtomicU32, kernel};
 use core::time::Duration;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `lib/rust/src/sys/thread.rs`.
+//! Replaces `lib/rust/src/sys/thread.rs`.
 
 use crate::kernel;
 
