@@ -72,6 +72,10 @@ fn worker_that_forks_is_none_in_the_child() {
     let copy = group.clone();
 
     let status = in_child(move || {
+        assert!(!umcg::is_worker());
+        assert!(umcg::handle().is_none());
+        assert_eq!(umcg::set_class(1), Err(Error::NotEntered));
+        assert_eq!(umcg::set_relative_deadline(None), Err(Error::NotEntered));
         belongs_to_the_parent(&copy);
         umcg::yield_now();
         drop(section);

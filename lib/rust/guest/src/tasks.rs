@@ -32,6 +32,7 @@ fixture!(FIXTURE, "tasks":
     thread_is_one_thing_at_a_time,
     task_leaves_with_its_thread,
     tasks_stay_with_the_parent,
+    worker_that_forks_wakes_no_task_in_the_child,
 );
 
 /// A thread that is a task and runs something.
@@ -166,6 +167,13 @@ fn thread_that_is_no_task_cannot_wake_one() {
     // Nothing was counted.
     let result = own.wait_timeout(Duration::from_millis(1));
     assert_eq!(result, Err(Error::TimedOut));
+    let (other, thread) = spawn(|own| own.wait());
+    drop(own);
+    assert_eq!(other.wake(), Err(Error::NotEntered));
+    let own = task::register().unwrap();
+    other.wake().unwrap();
+    thread.join().unwrap().unwrap();
+    drop(own);
 }
 
 fn worker_wakes_a_task() {
@@ -337,4 +345,23 @@ fn tasks_stay_with_the_parent() {
     other.wake().unwrap();
     thread.join().unwrap().unwrap();
     drop(own);
+}
+
+fn worker_that_forks_wakes_no_task_in_the_child() {
+    let group = Group::builder().servers(1).build().unwrap();
+    let worker = group.enter().unwrap();
+
+    let status = in_child(|| {
+        let (task, thread) = spawn(|own| own.wait());
+        wait_until_it_waits(&task);
+        assert_eq!(task.wake(), Err(Error::NotEntered));
+        // That has not lost a wake-up.
+        let own = task::register().unwrap();
+        task.wake().unwrap();
+        thread.join().unwrap().unwrap();
+        drop(own);
+    });
+    assert!(status.success(), "{status}");
+    drop(worker);
+    group.shutdown().unwrap();
 }

@@ -144,10 +144,22 @@ fn forget_parent(member: &RefCell<Option<Member>>) {
     }
 }
 
-/// The worker that the calling thread is.
+/// The worker that the calling thread is, or was when its process was forked.
 #[inline]
-pub(crate) fn current() -> Option<Current> {
+pub(super) fn current_or_forked() -> Option<Current> {
     CURRENT.get()
+}
+
+/// The worker that the calling thread is.
+pub(crate) fn current() -> Option<Current> {
+    let current = CURRENT.get()?;
+    let is_forked = MEMBER.with(|member| match member.try_borrow().as_deref() {
+        Ok(Some(member)) => member.shared.is_forked(),
+        // It is about to leave, and a handler of a signal interrupts it.
+        _ => false,
+    });
+
+    (!is_forked).then_some(current)
 }
 
 impl Current {
@@ -213,7 +225,7 @@ pub fn leave() -> Result<(), Error> {
 
 /// Whether the calling thread is a worker.
 pub fn is_worker() -> bool {
-    CURRENT.get().is_some()
+    current().is_some()
 }
 
 /// Sets the class of the calling worker, for policies that look at it: it counts when the worker is
@@ -223,7 +235,7 @@ pub fn is_worker() -> bool {
 ///
 /// [`Error::NotEntered`] if it is no worker.
 pub fn set_class(class: u8) -> Result<(), Error> {
-    let current = CURRENT.get().ok_or(Error::NotEntered)?;
+    let current = current().ok_or(Error::NotEntered)?;
 
     current.record.set_class(class);
     Ok(())
@@ -238,7 +250,7 @@ pub struct WorkerHandle {
 
 /// The calling worker, or none if it is no worker.
 pub fn handle() -> Option<WorkerHandle> {
-    let record = CURRENT.get()?.record;
+    let record = current()?.record;
 
     Some(WorkerHandle {
         record,

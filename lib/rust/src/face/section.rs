@@ -2,7 +2,7 @@
 
 //! Critical sections.
 
-use super::current::{current, Current};
+use super::current::{current_or_forked, Current};
 use crate::engine::worker;
 use std::marker::PhantomData;
 
@@ -35,7 +35,7 @@ pub struct NoPreempt {
 /// ```
 #[inline]
 pub fn no_preempt() -> NoPreempt {
-    let worker = current();
+    let worker = current_or_forked();
 
     if let Some(worker) = worker {
         worker::enter_section(worker.record);
@@ -50,7 +50,7 @@ pub fn no_preempt() -> NoPreempt {
 /// as those of another language. As [`no_preempt()`] it does nothing in a thread that is no worker.
 #[inline]
 pub fn begin_section() {
-    if let Some(worker) = current() {
+    if let Some(worker) = current_or_forked() {
         worker::enter_section(worker.record);
     }
 }
@@ -63,7 +63,7 @@ pub fn begin_section() {
 /// ends takes all others with it.
 #[inline]
 pub fn end_section() {
-    if let Some(worker) = current() {
+    if let Some(worker) = current_or_forked() {
         worker::leave_loose_section(worker.record);
     }
 }
