@@ -4,28 +4,19 @@
 
 use std::{arch::asm, io, mem};
 
-/// `struct sched_attr` of the kernel, its first version.
-#[repr(C)]
-#[derive(Default)]
-struct Attributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime: u64,
-    deadline: u64,
-    period: u64,
+fn no_attributes() -> libc::sched_attr {
+    // SAFETY: A structure of numbers, for which zero is a value.
+    unsafe { mem::zeroed() }
 }
 
 /// Sets how long the slices of the calling thread, and of those that it starts later, are: for
 /// SCHED_OTHER it is sched_runtime, which is kept from 0.1 to 100 ms. Zero: as the kernel likes.
 pub fn set(ns: u64) -> io::Result<()> {
-    let attributes = Attributes {
-        size: mem::size_of::<Attributes>() as u32,
-        policy: libc::SCHED_OTHER as u32,
-        runtime: ns,
-        ..Attributes::default()
+    let attributes = libc::sched_attr {
+        size: mem::size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_runtime: ns,
+        ..no_attributes()
     };
 
     // SAFETY: The kernel reads as many bytes of `attributes` as its first field says, its size.
@@ -39,8 +30,8 @@ pub fn set(ns: u64) -> io::Result<()> {
 
 /// The slice of a process, in nanoseconds.
 pub fn of(process: u32) -> io::Result<u64> {
-    let mut attributes = Attributes::default();
-    let size = mem::size_of::<Attributes>();
+    let mut attributes = no_attributes();
+    let size = mem::size_of::<libc::sched_attr>();
 
     // SAFETY: The kernel writes at most `size` bytes to `attributes`, which are its size.
     let result = unsafe {
@@ -53,7 +44,7 @@ pub fn of(process: u32) -> io::Result<u64> {
         )
     };
     if result == 0 {
-        Ok(attributes.runtime)
+        Ok(attributes.sched_runtime)
     } else {
         Err(io::Error::last_os_error())
     }

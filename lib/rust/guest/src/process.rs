@@ -28,6 +28,7 @@ fixture!(FIXTURE, "process":
     worker_executes_a_program,
     worker_handles_a_signal,
     servers_block_all_signals,
+    servers_and_the_ticker_have_short_slices,
     closed_descriptor_is_opened_again,
     descriptor_is_closed_while_others_use_it,
     slices_are_of_one_clock_in_a_time_namespace,
@@ -189,6 +190,35 @@ fn servers_block_all_signals() {
             .iter()
             .all(|signal| blocked & (1 << (signal - 1)) != 0));
     }
+    group.shutdown().unwrap();
+}
+
+/// The slice of a thread, in nanoseconds; zero on kernels that do not report it.
+fn slice_of(tid: u32) -> u64 {
+    // SAFETY: A structure of numbers, for which zero is a value.
+    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
+    let size = size_of_val(&attributes);
+
+    // SAFETY: The call writes at most `size` bytes to the structure.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, tid, &raw mut attributes, size, 0) };
+    assert_eq!(result, 0);
+    attributes.sched_runtime
+}
+
+fn servers_and_the_ticker_have_short_slices() {
+    const SHORTEST: u64 = 100_000;
+    let own = slice_of(0);
+    if own == 0 {
+        return;
+    }
+    let group = group();
+
+    assert!(own > SHORTEST);
+    // Two servers and the ticker.
+    let slices: Vec<_> = threads_called("umcg-").into_iter().map(slice_of).collect();
+    assert_eq!(slices, [SHORTEST; 3]);
+    assert_eq!(group.spawn(|| slice_of(0)).unwrap().join().unwrap(), own);
     group.shutdown().unwrap();
 }
 
