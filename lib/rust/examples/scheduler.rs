@@ -2,8 +2,8 @@
 
 //! A custom policy: earliest deadline first.
 //!
-//! Each worker says until when it has to be done; the policy keeps that with the worker. When a
-//! slice ends, a worker gives way to those with an earlier deadline only.
+//! The policy stores the deadline of a worker with the worker. At the end of a slice a worker gives
+//! way only to workers with earlier deadlines.
 
 use std::{
     error::Error,

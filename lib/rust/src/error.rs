@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What can go wrong.
+//! Errors.
 
 use crate::sys::errno::Errno;
 use core::fmt;
@@ -10,19 +10,19 @@ use core::fmt;
 #[non_exhaustive]
 pub enum Error {
     /// `/dev/umcg` cannot be opened, with this error number: `ENOENT` if the module is not loaded,
-    /// `EACCES` or `EPERM` if this user may not.
+    /// `EACCES` or `EPERM` if the user has no permission.
     Unavailable(i32),
     /// The module lacks direct mode or critical sections, or has another ABI.
     Unsupported,
     /// The thread is a worker or a task already, or registered by another library.
     AlreadyEntered,
-    /// The thread is no worker; or neither that nor a task.
+    /// The thread is not a worker; or neither a worker nor a task.
     NotEntered,
     /// The group takes no more workers: it has been shut down, or all its handles are gone.
     ShutDown,
-    /// The group, or the task, is that of the parent: the process is a child of `fork()`.
+    /// The group or the task belongs to the parent process: this one is a child of `fork()`.
     Forked,
-    /// The task is one no longer: it has unregistered, or its thread has ended.
+    /// The task has been unregistered, or its thread has ended.
     Gone,
     /// A task cannot swap to itself.
     SameTask,
@@ -32,9 +32,9 @@ pub enum Error {
     OutOfMemory,
     /// The system, or the module, allows no more threads.
     TooManyThreads,
-    /// The thread has as many [notifications](crate::sched::Notification) as it may have.
+    /// The thread has the most [notifications](crate::sched::Notification) that it can have.
     TooManyNotifications,
-    /// Something else, by its error number.
+    /// Another error, by its number.
     Os(i32),
 }
 
@@ -74,11 +74,11 @@ impl fmt::Display for Error {
             Self::Unavailable(_) => "/dev/umcg cannot be opened",
             Self::Unsupported => "the module umcg is too old, or too new",
             Self::AlreadyEntered => "the thread is registered already",
-            Self::NotEntered => "the thread is no worker",
+            Self::NotEntered => "the thread is not a worker",
             Self::ShutDown => "the group takes no more workers",
-            Self::Forked => "the group is that of the parent process",
+            Self::Forked => "the group or the task belongs to the parent process",
             Self::Gone => "the task is gone",
-            Self::SameTask => "the task is the calling one",
+            Self::SameTask => "the task is the calling thread",
             Self::TimedOut => "the timeout has expired",
             Self::OutOfMemory => "not enough memory, or memory that may be locked",
             Self::TooManyThreads => "too many threads",

@@ -4,8 +4,8 @@
 //!
 //! A [`Group`] has *servers* and *workers*. Workers are threads of the program, with ordinary
 //! stacks, locks, system calls and page faults. As many of them run at a time as the group has
-//! servers. When one blocks, for whatever reason, the next one runs: the kernel sees to that. When
-//! it could go on it waits for its turn, as a [policy] decides.
+//! servers. When a worker blocks, for whatever reason, the kernel has the next one run. When it is
+//! woken it waits for its turn, as a [policy] decides.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -24,10 +24,10 @@
 //! # }
 //! ```
 //!
-//! # Threads that others make
+//! # Threads of runtimes
 //!
-//! [`Group::enter()`] makes the calling thread a worker: one of a runtime or of a pool, for example
-//! in the hooks that Tokio and rayon have for the start and the end of their threads.
+//! [`Group::enter()`] makes the calling thread a worker: a thread of a runtime or a pool, for
+//! example in the hooks that Tokio and rayon have for the start and the end of their threads.
 //!
 //! ```no_run
 //! # fn start(_: impl Fn()) {}
@@ -39,35 +39,35 @@
 //!
 //! # Slices
 //!
-//! While workers are queued, one that has run for a [slice](Builder::slice) gives way, unless it is
-//! in a [critical section](no_preempt). While none is queued there are no slices, and nothing
-//! ticks.
+//! While workers are queued, a worker that has run for a [slice](Builder::slice) is preempted,
+//! unless it is in a [critical section](no_preempt). While none is queued there are no slices, and
+//! no timer runs.
 //!
 //! # Without a group
 //!
-//! Any thread can use the rest of the module: [`sched`] tells whether a thread is on a CPU, and a
-//! thread that it was descheduled; the mutex of [`sync`] spins only while its owner runs; [`task`]
-//! is a switch from one thread to another.
+//! Any thread can use the rest of the module: [`sched`] shows whether a thread is on a CPU, and
+//! notifies a thread that it was descheduled; waiters for the mutex of [`sync`] spin only while its
+//! owner runs; [`task`] switches from one thread to another.
 //!
 //! # What happens when
 //!
 //! - **A worker panics**: it leaves the group, and [`JoinHandle::join()`] returns the panic.
-//! - **A thread ends that has entered**: it leaves, after the destructors of thread-local storage:
-//!   these may block, as a worker. Those of `pthread_key_create()` may run after that, as any thread.
+//! - **A thread ends that has entered**: it leaves after the destructors of thread-local storage,
+//!   which may block as a worker. Those of `pthread_key_create()` may run after it has left.
 //! - **A thread ends by the bare system call**, without destructors: its place in the group stays
-//!   taken, so that [`Group::shutdown()`] fails. The kernel has its server go on.
+//!   taken, so that [`Group::shutdown()`] fails. Its server continues.
 //! - **`fork()`**: the group stays with the parent. In the child every call about it fails with
-//!   [`Error::Forked`], and its only thread is no worker. The child can make new groups.
+//!   [`Error::Forked`], and the only thread is not a worker. The child can make new groups.
 //! - **`exec`**: the new program starts without groups.
-//! - **Signals**: servers block them all. A worker that waits for its turn runs a handler when it
-//!   is its turn. No function of this crate may be called in a handler.
+//! - **Signals**: servers block all of them. A worker that waits for its turn runs a handler when a
+//!   server runs it. No function of this crate may be called in a handler.
 //! - **A program closes the descriptor of `/dev/umcg`**: the next call opens it again.
 //! - **`RLIMIT_MEMLOCK`**: the kernel pins one page for a group, and one for each 21 threads.
 //!
 //! # Limits
 //!
 //! Linux on x86_64 and arm64, with the module loaded. A group has at most [64
-//! servers](Builder::servers). Real-time priorities of workers mean nothing to the order in which
+//! servers](Builder::servers). Real-time priorities of workers do not affect the order in which
 //! they run.
 
 #![cfg_attr(not(feature = "std"), no_std)]

@@ -2,12 +2,13 @@
 
 //! Tasks that wait, wake each other, and swap, without a group.
 //!
-//! [`register()`] makes the calling thread a task. It can wait until another one wakes it, or wake
-//! another one and wait in a single step, on the same CPU: a switch between two threads without a
-//! scheduler's choice in between.
+//! [`register()`] makes the calling thread a task. It can wait until another task wakes it, or
+//! swap: wake another task and wait, in one system call. The other one then runs at once on the
+//! same CPU.
 //!
-//! A wake-up for a task that does not wait is kept for its next wait: each ends one wait, and none is
-//! lost. What a thread has done before it wakes a task is seen by the task when its wait has ended.
+//! A wake-up for a task that does not wait is kept for its next wait: each ends one wait, and none
+//! is lost. A wake-up synchronizes with the end of the wait: the woken task sees all that the
+//! waking thread did before.
 //!
 //! ```no_run
 //! use std::{sync::mpsc, thread};
@@ -39,14 +40,13 @@
 //!
 //! # What happens when
 //!
-//! - **A task ends**, or its [`Registered`] is dropped: to wake it fails with [`Error::Gone`]. Its
-//!   handles stay what they are, and never speak of another thread.
+//! - **A task ends**, or its [`Registered`] is dropped: waking it fails with [`Error::Gone`]. Its
+//!   handles never refer to another thread.
 //! - **A [`Registered`] is leaked**: the thread stays a task until it ends.
 //! - **`fork()`**: tasks stay with the parent. In the child calls about them fail with
-//!   [`Error::Forked`]; its thread can register anew when it has dropped what it has of them.
+//!   [`Error::Forked`]. The child's thread can register itself.
 //! - **A signal** does not end a wait.
-//! - **Workers of groups** are no tasks, but can wake tasks. They wait by whatever blocks, as
-//!   [`std::thread::park()`].
+//! - **Workers of groups** are not tasks, but can wake tasks.
 
 use crate::{
     engine::basic::{Basic, Caller},
@@ -76,15 +76,16 @@ struct Own {
     stamp: u32,
 }
 
-/// A task, for all threads of its process.
+/// A handle of a task, for all threads of its process.
 #[derive(Clone)]
 pub struct Task(Arc<Basic>);
 
-/// That the calling thread is a task: see [`register()`]. When this is dropped it is one no longer.
+/// The registration of the calling thread as a task: see [`register()`]. Dropping it unregisters
+/// the thread.
 #[must_use = "the thread is a task until this is dropped"]
 pub struct Registered {
     basic: Arc<Basic>,
-    /// It is about the thread that has it.
+    /// It belongs to the thread.
     not_send: PhantomData<*const ()>,
 }
 
@@ -92,10 +93,10 @@ pub struct Registered {
 ///
 /// # Errors
 ///
-/// - [`Error::Unavailable`], [`Error::Unsupported`]: the module is not loaded, or no good.
+/// - [`Error::Unavailable`], [`Error::Unsupported`]: the module is not loaded, or is incompatible.
 /// - [`Error::AlreadyEntered`]: the thread is a task or a worker.
 /// - [`Error::TooManyThreads`]: the module allows no more.
-/// - [`Error::OutOfMemory`]: as it says.
+/// - [`Error::OutOfMemory`].
 pub fn register() -> Result<Registered, Error> {
     device::open().map_err(Error::of_device)?;
     let basic = Arc::new(Basic::register()?);
@@ -111,7 +112,7 @@ pub fn register() -> Result<Registered, Error> {
 }
 
 /// The time of CLOCK_REALTIME that corresponds to a deadline, in nanoseconds; zero if it is too far
-/// in the future to be one.
+/// in the future.
 fn realtime_of(deadline: Instant) -> u64 {
     let rest = deadline.saturating_duration_since(Instant::now());
     let now = SystemTime::now()
@@ -129,29 +130,28 @@ impl Registered {
         Task(Arc::clone(&self.basic))
     }
 
-    /// Waits until another thread wakes this task. If one has done so since the last wait, returns at
-    /// once.
+    /// Waits until another thread wakes this task. Returns at once if a wake-up is pending.
     ///
     /// # Errors
     ///
-    /// [`Error::Forked`]; [`Error::Unavailable`] if the device has been closed, and cannot be opened
-    /// again.
+    /// [`Error::Forked`]; [`Error::Unavailable`] if the device has been closed, and cannot be
+    /// opened again.
     pub fn wait(&self) -> Result<(), Error> {
         self.wait_until(None, None)
     }
 
-    /// The same, but no longer than the timeout.
+    /// The same, with a timeout.
     ///
-    /// The kernel measures by CLOCK_REALTIME: if that is set back meanwhile, it takes longer.
+    /// The kernel measures it by CLOCK_REALTIME: if that is set back meanwhile, it takes longer.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if it has expired, and those of [`Registered::wait()`].
+    /// [`Error::TimedOut`] if the timeout has expired, and those of [`Registered::wait()`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Error> {
         self.wait_until(None, Instant::now().checked_add(timeout))
     }
 
-    /// The same, but not after the deadline.
+    /// The same, with a deadline.
     ///
     /// # Errors
     ///
@@ -160,26 +160,27 @@ impl Registered {
         self.wait_until(None, Some(deadline))
     }
 
-    /// Wakes another task, and waits. If the other one waits it runs at once, on this CPU.
+    /// Wakes another task, and waits. If the other task waits, it runs at once, on this CPU.
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`]: the other one is a task no longer, and this one has not waited.
-    /// [`Error::SameTask`]: it is this one. And those of [`Registered::wait()`].
+    /// [`Error::Gone`]: the other task is unregistered, and this one has not waited.
+    /// [`Error::SameTask`]: it is this task. And those of [`Registered::wait()`].
     pub fn swap(&self, next: &Task) -> Result<(), Error> {
         self.wait_until(Some(next), None)
     }
 
-    /// The same, but waits no longer than the timeout.
+    /// The same, with a timeout for the wait.
     ///
     /// # Errors
     ///
-    /// As of [`Registered::swap()`]; [`Error::TimedOut`] if it has expired: the other one was woken.
+    /// As of [`Registered::swap()`]; [`Error::TimedOut`] if the timeout has expired: the other task
+    /// was woken.
     pub fn swap_timeout(&self, next: &Task, timeout: Duration) -> Result<(), Error> {
         self.wait_until(Some(next), Instant::now().checked_add(timeout))
     }
 
-    /// The same, but waits not after the deadline.
+    /// The same, with a deadline for the wait.
     ///
     /// # Errors
     ///
@@ -204,7 +205,7 @@ impl Registered {
                 Err(Errno(libc::ETIMEDOUT)) if deadline.is_none_or(|end| Instant::now() >= end) => {
                     return Err(Error::TimedOut);
                 }
-                // The clock has been set forward. The other one was woken.
+                // The clock has been set forward. The other task was woken.
                 Err(Errno(libc::ETIMEDOUT)) => next = None,
                 Err(Errno(number)) => return Err(Error::Unavailable(number)),
                 Ok(()) => return Ok(()),
@@ -221,14 +222,14 @@ impl Drop for Registered {
         }
         // The thread of a child is not the one that has registered.
         if !self.basic.is_forked() && self.basic.unregister().is_err() {
-            // The kernel may use the words still.
+            // The kernel may still use the words.
             mem::forget(Arc::clone(&self.basic));
         }
     }
 }
 
 impl Task {
-    /// Fails if its thread is gone, or that of another process.
+    /// Fails if it is unregistered, or belongs to another process.
     fn check(&self) -> Result<(), Error> {
         if self.0.is_forked() {
             return Err(Error::Forked);
@@ -239,21 +240,21 @@ impl Task {
         Ok(())
     }
 
-    /// Wakes this task: ends its wait, or the next one if it does not wait. For tasks and for workers
-    /// of groups.
+    /// Wakes this task: ends its wait, or its next wait if it does not wait. Can be called by tasks
+    /// and by workers of groups.
     ///
     /// # Errors
     ///
     /// - [`Error::NotEntered`]: the calling thread is neither a task nor a worker.
-    /// - [`Error::Gone`]: this one is a task no longer.
+    /// - [`Error::Gone`]: this task is unregistered.
     /// - [`Error::Forked`].
     /// - [`Error::Unavailable`]: the device has been closed, and cannot be opened again.
     pub fn wake(&self) -> Result<(), Error> {
         self.wake_with(0)
     }
 
-    /// The same, for a caller that is about to wait: the task is to run on this CPU. Workers wake it
-    /// as [`Task::wake()`] does.
+    /// The same, for a caller that is about to wait: the kernel runs the task on this CPU if it
+    /// can. For workers this is [`Task::wake()`].
     ///
     /// # Errors
     ///
@@ -264,7 +265,7 @@ impl Task {
 
     fn wake_with(&self, flags: u32) -> Result<(), Error> {
         self.check()?;
-        // This task is one of this process.
+        // This task belongs to this process, so the caller's registration has to have its stamp.
         let own = OWN.get().filter(|own| own.stamp == self.0.stamp());
         let (caller, flags) = match (own, current()) {
             (Some(own), _) => (Caller::Basic(own.record), flags),

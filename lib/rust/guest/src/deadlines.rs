@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The policy of deadlines, by the order in which workers run.
+//! The policy `EarliestDeadline`, by the order in which workers run.
 
 use crate::harness::{fixture, is_held, sleeps_in, wait_until, Pipe};
 use std::{
@@ -18,7 +18,7 @@ use umcg::{
 
 fixture!(FIXTURE, "deadlines":
     earliest_deadline_runs_first,
-    absolute_deadlines_are_those_that_workers_set,
+    workers_set_absolute_deadlines,
     deadline_counts_from_the_wake_up,
     slice_ends_for_an_earlier_deadline,
     slice_does_not_end_for_a_later_deadline,
@@ -26,7 +26,7 @@ fixture!(FIXTURE, "deadlines":
     deadlines_are_for_workers,
 );
 
-/// So far apart that no delay of a guest matters.
+/// Far longer than any delay of a guest.
 const STEP: Duration = Duration::from_secs(1000);
 
 fn group(policy: impl Policy + 'static) -> Group {
@@ -38,7 +38,7 @@ fn group(policy: impl Policy + 'static) -> Group {
         .unwrap()
 }
 
-/// A worker that keeps the only server until it is told.
+/// A worker that keeps the only server until the gate is opened.
 struct Gate {
     opens: Arc<AtomicBool>,
     worker: JoinHandle<()>,
@@ -70,10 +70,10 @@ impl Gate {
     }
 }
 
-/// What workers have done, in this order.
+/// The numbers of workers, in the order in which they have run.
 type Order = Arc<Mutex<Vec<u32>>>;
 
-/// The order in which workers with these options run that were queued in that of the list.
+/// Queues workers with these options in the order of the list. Returns the order in which they run.
 fn order_of(policy: EarliestDeadline, all: &[Options]) -> Vec<u32> {
     let group = group(policy);
     let order = Order::default();
@@ -121,7 +121,7 @@ fn workers_without_a_deadline_run_last() {
     assert_eq!(order_of(with_default, &all), [3, 0, 2, 1]);
 }
 
-/// Workers that block, and run again in an order that is looked at.
+/// Workers that block, and are recorded in the order in which they run again.
 struct Sleepers {
     group: Group,
     order: Order,
@@ -137,7 +137,7 @@ impl Sleepers {
         }
     }
 
-    /// One that runs something before it blocks.
+    /// Adds one that calls `first` before it blocks.
     fn add(&mut self, options: Options, first: impl FnOnce() + Send + 'static) {
         let (order, pipe) = (Arc::clone(&self.order), Arc::new(Pipe::new()));
         let (reads, number) = (Arc::clone(&pipe), self.workers.len() as u32);
@@ -158,7 +158,7 @@ impl Sleepers {
         self.workers.push((pipe, worker));
     }
 
-    /// Wakes them in this order while none can run, and returns in which one they do.
+    /// Wakes them in this order while none can run. Returns the order in which they run.
     fn wake(self, numbers: &[usize]) -> Vec<u32> {
         let gate = Gate::new(&self.group);
 
@@ -177,7 +177,7 @@ impl Sleepers {
     }
 }
 
-fn absolute_deadlines_are_those_that_workers_set() {
+fn workers_set_absolute_deadlines() {
     let mut sleepers = Sleepers::new();
     let now = Instant::now();
 
@@ -188,7 +188,7 @@ fn absolute_deadlines_are_those_that_workers_set() {
         } else {
             now + STEP * steps
         };
-        // What they are made with counts no longer.
+        // Replaced by the absolute one.
         sleepers.add(Options::new().deadline(STEP * 9), move || {
             umcg::set_deadline(time).unwrap();
         });
@@ -199,11 +199,11 @@ fn absolute_deadlines_are_those_that_workers_set() {
 fn deadline_counts_from_the_wake_up() {
     let mut sleepers = Sleepers::new();
 
-    // All the same, so it matters when they wake.
+    // Equal relative deadlines, so the order of the wake-ups decides.
     for _ in 0..4 {
         sleepers.add(Options::new().deadline(STEP), || {});
     }
-    // One that has changed its mind.
+    // One that removes its deadline.
     sleepers.add(Options::new().deadline(STEP), || {
         umcg::set_relative_deadline(None).unwrap();
     });
@@ -235,7 +235,7 @@ fn slice_ends_for_an_earlier_deadline() {
     group.shutdown().unwrap();
 }
 
-/// Counts what becomes of slices.
+/// Counts the ends of slices, and those that preempt the worker.
 struct Counts {
     policy: EarliestDeadline,
     ends: Arc<AtomicU32>,

@@ -238,7 +238,7 @@ pub fn own_tid() -> u32 {
     unsafe { libc::gettid() as u32 }
 }
 
-/// Runs something in a child, and returns how that has ended.
+/// Runs something in a child, and returns its exit status.
 pub fn in_child(body: impl FnOnce()) -> ExitStatus {
     // SAFETY: The child has one thread, and the tests that call this hold no lock.
     let child = unsafe { libc::fork() };

@@ -20,17 +20,17 @@ use umcg::{
 };
 
 fixture!(FIXTURE, "mutexes":
-    threads_have_the_mutex_one_at_a_time,
-    workers_have_the_mutex_one_at_a_time,
-    thread_spins_while_the_owner_runs,
-    thread_sleeps_while_the_owner_sleeps,
-    slice_does_not_end_while_a_worker_has_the_mutex,
-    worker_that_leaves_keeps_the_mutex,
+    one_thread_at_a_time_holds_the_mutex,
+    one_worker_at_a_time_holds_the_mutex,
+    waiter_spins_while_the_owner_runs,
+    waiter_sleeps_while_the_owner_sleeps,
+    slice_does_not_end_while_a_worker_holds_the_mutex,
+    worker_that_leaves_still_holds_the_mutex,
     mutex_of_a_thread_that_has_ended_stays_locked,
-    child_has_the_mutex_of_the_thread_that_forks,
+    child_holds_the_mutex_of_the_forking_thread,
 );
 
-/// Threads that count under a mutex, and do something meanwhile once in a while.
+/// Threads count under a mutex, and call `meanwhile` while they hold it.
 fn count(
     threads: u64,
     rounds: u64,
@@ -52,11 +52,11 @@ fn count(
             *done.lock() += 1;
         }));
     }
-    wait_until("all have counted", || *done.lock() == threads);
+    wait_until("all threads have counted", || *done.lock() == threads);
     assert_eq!(*counter.lock(), threads * rounds);
 }
 
-fn threads_have_the_mutex_one_at_a_time() {
+fn one_thread_at_a_time_holds_the_mutex() {
     count(
         6,
         2000,
@@ -69,7 +69,7 @@ fn threads_have_the_mutex_one_at_a_time() {
     );
 }
 
-fn workers_have_the_mutex_one_at_a_time() {
+fn one_worker_at_a_time_holds_the_mutex() {
     let group = Group::builder()
         .servers(2)
         .slice(Duration::from_millis(1))
@@ -90,7 +90,7 @@ fn workers_have_the_mutex_one_at_a_time() {
     group.shutdown_timeout(Duration::MAX).unwrap();
 }
 
-/// How often the thread has gone to sleep.
+/// How often a thread has slept.
 fn sleeps_of(tid: u32) -> u32 {
     let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
 
@@ -101,24 +101,27 @@ fn sleeps_of(tid: u32) -> u32 {
         .unwrap()
 }
 
-/// What a thread needs that locks each time that it is told, and says when it is about to.
+/// Shared with a thread that locks a mutex once in each round.
 #[derive(Default)]
 struct Turns {
     mutex: Mutex<()>,
-    told: AtomicU32,
+    /// The round that the thread may begin.
+    round: AtomicU32,
+    /// The round in which the thread is about to lock the mutex.
     about_to: AtomicU32,
+    /// The last round that the thread has finished.
     done: AtomicU32,
 }
 
 impl Turns {
     fn take(&self, rounds: u32) {
         for round in 1..=rounds {
-            spin_until(|| self.told.load(SeqCst) == round);
+            spin_until(|| self.round.load(SeqCst) == round);
             self.about_to.store(round, SeqCst);
             drop(self.mutex.lock());
             self.done.store(round, SeqCst);
         }
-        spin_until(|| self.told.load(SeqCst) > rounds);
+        spin_until(|| self.round.load(SeqCst) > rounds);
     }
 }
 
@@ -128,9 +131,9 @@ fn spin_until(is_true: impl Fn() -> bool) {
     }
 }
 
-/// The owner keeps the mutex for some microseconds, in which the other thread comes to wait. If that
-/// slept, it would do so in nearly every round.
-fn thread_spins_while_the_owner_runs() {
+/// The owner holds the mutex for some microseconds, in which the waiter starts to wait. If waiters
+/// slept at once, this one would do so in nearly every round.
+fn waiter_spins_while_the_owner_runs() {
     const ROUNDS: u32 = 200;
     const HELD: Duration = Duration::from_micros(20);
     if thread::available_parallelism().unwrap().get() < 2 {
@@ -153,7 +156,7 @@ fn thread_spins_while_the_owner_runs() {
     for round in 1..=ROUNDS {
         let guard = turns.mutex.lock();
         let before = sleeps_of(tid);
-        turns.told.store(round, SeqCst);
+        turns.round.store(round, SeqCst);
         spin_until(|| turns.about_to.load(SeqCst) == round);
         let begin = Instant::now();
         spin_until(|| begin.elapsed() > HELD);
@@ -161,13 +164,13 @@ fn thread_spins_while_the_owner_runs() {
         spin_until(|| turns.done.load(SeqCst) == round);
         without += u32::from(sleeps_of(tid) == before);
     }
-    turns.told.store(ROUNDS + 1, SeqCst);
+    turns.round.store(ROUNDS + 1, SeqCst);
     thread.join().unwrap();
     println!("# {without} of {ROUNDS} without a sleep");
     assert!(without > ROUNDS / 4, "{without} of {ROUNDS}");
 }
 
-fn thread_sleeps_while_the_owner_sleeps() {
+fn waiter_sleeps_while_the_owner_sleeps() {
     let (mutex, pipe) = (Arc::new(Mutex::new(())), Arc::new(Pipe::new()));
     let (owned, reads) = (Arc::clone(&mutex), Arc::clone(&pipe));
 
@@ -175,15 +178,13 @@ fn thread_sleeps_while_the_owner_sleeps() {
         let _guard = owned.lock();
         reads.read();
     });
-    wait_until("the owner has the mutex", || mutex.is_locked());
+    wait_until("the owner holds the mutex", || mutex.is_locked());
     let waiter = {
         let mutex = Arc::clone(&mutex);
         let builder = thread::Builder::new().name("waiter".to_owned());
         builder.spawn(move || drop(mutex.lock())).unwrap()
     };
-    wait_until("the other one sleeps", || {
-        sleeps_in("waiter", libc::SYS_futex)
-    });
+    wait_until("the waiter sleeps", || sleeps_in("waiter", libc::SYS_futex));
     pipe.write(0);
     owner.join().unwrap();
     waiter.join().unwrap();
@@ -211,7 +212,7 @@ impl Policy for Counts {
     }
 }
 
-fn slice_does_not_end_while_a_worker_has_the_mutex() {
+fn slice_does_not_end_while_a_worker_holds_the_mutex() {
     let policy = Counts::default();
     let deferred = Arc::clone(&policy.deferred);
     let group = Group::builder()
@@ -240,7 +241,7 @@ fn slice_does_not_end_while_a_worker_has_the_mutex() {
     group.shutdown().unwrap();
 }
 
-fn worker_that_leaves_keeps_the_mutex() {
+fn worker_that_leaves_still_holds_the_mutex() {
     let group = Group::builder().servers(1).build().unwrap();
     let mutex = Mutex::new(());
 
@@ -273,19 +274,17 @@ fn mutex_of_a_thread_that_has_ended_stays_locked() {
         let lock = move || mutex.try_lock_for(Duration::from_secs(2)).is_some();
         builder.spawn(lock).unwrap()
     };
-    // It does not spin for that thread, nor for one that has got its slot since.
-    wait_until("the other one sleeps", || {
-        sleeps_in("waiter", libc::SYS_futex)
-    });
+    // It does not spin for the thread that has ended, nor for another one with the same slot.
+    wait_until("the waiter sleeps", || sleeps_in("waiter", libc::SYS_futex));
     assert!(!waiter.join().unwrap());
 }
 
-fn child_has_the_mutex_of_the_thread_that_forks() {
+fn child_holds_the_mutex_of_the_forking_thread() {
     let mutex = Arc::new(Mutex::new(5));
     let guard = mutex.lock();
     let copy = Arc::clone(&mutex);
 
-    // A guard borrows its mutex, so the child has to end it by the copy of this one.
+    // The closure owns the guard, which is dropped in both processes.
     let status = in_child(|| {
         assert!(copy.try_lock_for(Duration::from_millis(5)).is_none());
         let free = Mutex::new(0);
@@ -296,6 +295,6 @@ fn child_has_the_mutex_of_the_thread_that_forks() {
         assert_eq!(*copy.try_lock().unwrap(), 5);
     });
     assert!(status.success(), "{status}");
-    // The closure has had the guard, and is gone here, too.
+    // The closure, with the guard, has been dropped here, too.
     assert_eq!(*mutex.try_lock().unwrap(), 5);
 }

@@ -29,8 +29,8 @@ fixture!(FIXTURE, "policies":
     worker_runs_on_the_server_that_the_policy_wants,
     idle_server_gets_its_worker_from_another_one,
     slice_ends_for_a_worker_of_a_lower_class,
-    woken_worker_runs_at_once_beside_those_that_compute,
-    woken_worker_is_queued_if_the_policy_wants_to_be_asked,
+    woken_worker_runs_at_once_beside_computing_workers,
+    woken_worker_is_queued_if_the_policy_does_not_let_it_overtake,
     group_goes_on_when_its_policy_has_panicked,
 );
 
@@ -97,7 +97,7 @@ fn each_policy_runs_all_workers() {
     }
 }
 
-/// First come, first served, and counts what it is told.
+/// First come, first served; counts its calls.
 #[derive(Default)]
 struct Counts {
     new: AtomicU32,
@@ -220,7 +220,7 @@ fn policy_hears_of_blocked_workers() {
     group.shutdown().unwrap();
 }
 
-/// All servers are busy when it is queued: the policy hears of it nevertheless.
+/// It is offered to the policy although all servers are busy when it is queued.
 fn slice_ends_for_a_worker_of_a_lower_class() {
     let group = group(1, Priorities::new());
     let (runs, over) = (
@@ -315,7 +315,7 @@ fn worker_runs_on_the_server_that_the_policy_wants() {
     group.shutdown().unwrap();
 }
 
-/// Runs workers on the second server only, and none as long as it is told to hold them.
+/// Runs workers on the second server only, and none as long as it has to hold them.
 struct Second {
     queue: Queue,
     holds: Arc<AtomicBool>,
@@ -442,15 +442,15 @@ fn group_goes_on_when_its_policy_has_panicked() {
     }
 }
 
-/// Feedback with one server and a spare one, and what it was told.
+/// Feedback with one server and a spare one. Records the reasons with which it is called.
 struct Spare {
     feedback: Feedback,
     overtakes: bool,
-    told: Arc<Told>,
+    seen: Arc<Seen>,
 }
 
 #[derive(Default)]
-struct Told {
+struct Seen {
     /// By classes.
     yielded: [AtomicBool; COMPUTING],
     woken: AtomicU32,
@@ -461,8 +461,8 @@ const COMPUTING: usize = 3;
 impl Policy for Spare {
     fn wake(&mut self, worker: IdleWorker, reason: Reason) {
         match reason {
-            Reason::Yielded => self.told.yielded[usize::from(worker.class())].store(true, SeqCst),
-            Reason::Woken => _ = self.told.woken.fetch_add(1, SeqCst),
+            Reason::Yielded => self.seen.yielded[usize::from(worker.class())].store(true, SeqCst),
+            Reason::Woken => _ = self.seen.woken.fetch_add(1, SeqCst),
             Reason::New | Reason::Preempted => {}
         }
         self.feedback.wake(worker, reason);
@@ -478,16 +478,16 @@ impl Policy for Spare {
 }
 
 /// Wakes a worker while others compute, which do not give way before it has run. Returns how often
-/// the policy was told of a worker that had woken since then.
+/// the policy was offered a woken worker since then.
 fn wake_beside_others(overtakes: bool) -> u32 {
-    let told = Arc::new(Told::default());
+    let seen = Arc::new(Seen::default());
     let group = Group::builder()
         .servers(2)
         .slice(Duration::ZERO)
         .policy(Spare {
             feedback: Feedback::with_spare(1),
             overtakes,
-            told: Arc::clone(&told),
+            seen: Arc::clone(&seen),
         })
         .build()
         .unwrap();
@@ -531,26 +531,26 @@ fn wake_beside_others(overtakes: bool) -> u32 {
             group.spawn_with(&options, body).unwrap()
         })
         .collect();
-    // From then on the spare server has none of them.
+    // After that the spare server runs none of them.
     wait_until("all have yielded", || {
-        told.yielded.iter().all(|yielded| yielded.load(SeqCst))
+        seen.yielded.iter().all(|yielded| yielded.load(SeqCst))
     });
     stays.store(true, SeqCst);
     wait_until("one computes", || computes.load(SeqCst));
 
-    let before = told.woken.load(SeqCst);
+    let before = seen.woken.load(SeqCst);
     pipe.write(0);
     wait_until("the reader runs", || has_run.load(SeqCst));
-    let woken = told.woken.load(SeqCst) - before;
+    let woken = seen.woken.load(SeqCst) - before;
     join_all(others.into_iter().chain([wakes]));
     group.shutdown().unwrap();
     woken
 }
 
-fn woken_worker_runs_at_once_beside_those_that_compute() {
-    assert_eq!(wake_beside_others(true), 0, "the policy was asked");
+fn woken_worker_runs_at_once_beside_computing_workers() {
+    assert_eq!(wake_beside_others(true), 0, "it was offered to the policy");
 }
 
-fn woken_worker_is_queued_if_the_policy_wants_to_be_asked() {
+fn woken_worker_is_queued_if_the_policy_does_not_let_it_overtake() {
     assert_eq!(wake_beside_others(false), 1);
 }

@@ -22,7 +22,7 @@ use umcg::{
 
 fixture!(FIXTURE, "process":
     group_stays_with_the_parent,
-    worker_that_forks_is_none_in_the_child,
+    worker_that_forks_is_not_a_worker_in_the_child,
     child_makes_a_group_of_its_own,
     worker_starts_a_program,
     worker_executes_a_program,
@@ -66,7 +66,7 @@ fn group_stays_with_the_parent() {
     group.shutdown().unwrap();
 }
 
-fn worker_that_forks_is_none_in_the_child() {
+fn worker_that_forks_is_not_a_worker_in_the_child() {
     let group = group();
     let own = group.enter().unwrap();
     let section = umcg::no_preempt();

@@ -37,7 +37,7 @@ struct Asked {
     preempted: AtomicU32,
 }
 
-/// First come, first served; slices end as it is said.
+/// First come, first served, with this decision at the end of slices.
 struct Asks {
     fifo: Fifo,
     asked: Arc<Asked>,

@@ -18,21 +18,21 @@ use umcg::{
 };
 
 fixture!(FIXTURE, "slots":
-    thread_that_asks_is_on_a_cpu,
+    calling_thread_is_on_a_cpu,
     thread_has_one_slot,
-    slot_tells_that_its_thread_sleeps,
-    slot_tells_that_its_thread_has_ended,
-    slot_tells_that_a_worker_waits_for_a_server,
+    slot_shows_that_its_thread_sleeps,
+    slot_shows_that_its_thread_has_ended,
+    slot_shows_that_a_worker_waits_for_a_server,
     threads_have_virtual_cpus,
     slots_of_the_parent_are_on_no_cpu_in_a_child,
     word_is_written_when_the_thread_has_slept,
     time_is_when_the_thread_has_slept,
     thread_has_eight_notifications,
-    leaked_notification_harms_nobody,
+    leaked_notification_does_no_harm,
     notifications_stay_with_the_parent,
 );
 
-fn thread_that_asks_is_on_a_cpu() {
+fn calling_thread_is_on_a_cpu() {
     let slot = Slot::of_this_thread().unwrap();
 
     for _ in 0..1000 {
@@ -94,10 +94,10 @@ impl Sleeper {
     }
 }
 
-fn slot_tells_that_its_thread_sleeps() {
+fn slot_shows_that_its_thread_sleeps() {
     let sleeper = Sleeper::new();
 
-    wait_until("its slot says that it sleeps", || {
+    wait_until("its slot shows that it sleeps", || {
         sleeper.state() == Some(State::Blocked)
     });
     assert!(!sleeper.slot.on_cpu());
@@ -106,18 +106,18 @@ fn slot_tells_that_its_thread_sleeps() {
     sleeper.thread.join().unwrap();
 }
 
-fn slot_tells_that_its_thread_has_ended() {
+fn slot_shows_that_its_thread_has_ended() {
     let sleeper = Sleeper::new();
 
     sleeper.pipe.write(0);
-    wait_until("its slot says that it has ended", || {
+    wait_until("its slot shows that it has ended", || {
         sleeper.state() == Some(State::Exited)
     });
     assert!(!sleeper.slot.on_cpu());
     sleeper.thread.join().unwrap();
 }
 
-fn slot_tells_that_a_worker_waits_for_a_server() {
+fn slot_shows_that_a_worker_waits_for_a_server() {
     let group = Group::builder()
         .servers(1)
         .slice(Duration::ZERO)
@@ -237,7 +237,7 @@ fn thread_has_eight_notifications() {
     assert_eq!(one_more().map(drop), Ok(()));
 }
 
-fn leaked_notification_harms_nobody() {
+fn leaked_notification_does_no_harm() {
     for _ in 0..20 {
         thread::spawn(|| {
             mem::forget(Notification::new(Event::Descheduled, 1).unwrap());

@@ -22,20 +22,20 @@ use umcg::{
 fixture!(FIXTURE, "tasks":
     tasks_swap_in_turn,
     each_wakeup_ends_one_wait,
-    wait_gives_up_when_its_timeout_expires,
+    wait_ends_when_its_timeout_expires,
     woken_swap_beats_its_timeout,
     task_that_is_gone_cannot_be_woken,
-    thread_that_is_no_task_cannot_wake_one,
+    thread_that_is_not_a_task_cannot_wake_one,
     worker_wakes_a_task,
     slice_ends_of_a_worker_that_wakes_tasks,
     signal_does_not_end_a_wait,
-    thread_is_one_thing_at_a_time,
+    thread_is_not_a_task_and_a_worker_at_once,
     task_leaves_with_its_thread,
     tasks_stay_with_the_parent,
-    worker_that_forks_wakes_no_task_in_the_child,
+    worker_that_forks_cannot_wake_tasks_in_the_child,
 );
 
-/// A thread that is a task and runs something.
+/// Starts a thread that is a task.
 fn spawn<T: Send + 'static>(
     body: impl FnOnce(&Registered) -> T + Send + 'static,
 ) -> (Task, thread::JoinHandle<T>) {
@@ -101,12 +101,12 @@ fn each_wakeup_ends_one_wait() {
     }
     assert_eq!(thread.join().unwrap(), Err(Error::TimedOut));
     assert_eq!(waited.load(SeqCst), 6);
-    // As does one's own.
+    // As does that of the task itself.
     own.task().wake().unwrap();
     own.wait().unwrap();
 }
 
-fn wait_gives_up_when_its_timeout_expires() {
+fn wait_ends_when_its_timeout_expires() {
     let own = task::register().unwrap();
     let timeout = Duration::from_millis(20);
     let (other, thread) = spawn(move |own| own.wait());
@@ -148,7 +148,7 @@ fn task_that_is_gone_cannot_be_woken() {
         thread.join().unwrap();
         assert_eq!(other.wake(), Err(Error::Gone));
         assert_eq!(own.swap(&other), Err(Error::Gone));
-        // Nor is another task that of the old handle.
+        // The old handle does not refer to another task.
         let (new, thread) = spawn(|own| own.wait());
         assert_ne!(new, other);
         assert_eq!(other.wake(), Err(Error::Gone));
@@ -158,7 +158,7 @@ fn task_that_is_gone_cannot_be_woken() {
     assert_eq!(own.swap(&own.task()), Err(Error::SameTask));
 }
 
-fn thread_that_is_no_task_cannot_wake_one() {
+fn thread_that_is_not_a_task_cannot_wake_one() {
     let own = task::register().unwrap();
     let task = own.task();
 
@@ -199,7 +199,7 @@ fn worker_wakes_a_task() {
     group.shutdown().unwrap();
 }
 
-/// First come, first served, and slices do not end, but are counted.
+/// First come, first served; counts the ends of slices, and lets the worker continue.
 #[derive(Default)]
 struct Slices {
     fifo: Fifo,
@@ -221,7 +221,7 @@ impl Policy for Slices {
     }
 }
 
-/// To wake a task it is locked for a moment, but the time that it runs goes on.
+/// A worker is locked while it wakes a task, which must not begin a new slice.
 fn slice_ends_of_a_worker_that_wakes_tasks() {
     let policy = Slices::default();
     let count = Arc::clone(&policy.count);
@@ -235,7 +235,7 @@ fn slice_ends_of_a_worker_that_wakes_tasks() {
     let over = Arc::new(AtomicBool::new(false));
     let is_over = Arc::clone(&over);
 
-    // Somebody is always queued.
+    // A worker is always queued.
     let rival = group.spawn(move || {
         while !is_over.load(SeqCst) {
             umcg::yield_now();
@@ -288,14 +288,14 @@ fn signal_does_not_end_a_wait() {
     drop(own);
 }
 
-fn thread_is_one_thing_at_a_time() {
+fn thread_is_not_a_task_and_a_worker_at_once() {
     let group = Group::builder().servers(1).build().unwrap();
     let own = task::register().unwrap();
 
     assert_eq!(own.task().id(), own_tid());
     assert_eq!(task::register().unwrap_err(), Error::AlreadyEntered);
     assert_eq!(group.enter().unwrap_err(), Error::AlreadyEntered);
-    // That has changed nothing.
+    // It is still a task.
     own.task().wake().unwrap();
     own.wait().unwrap();
     drop(own);
@@ -317,7 +317,7 @@ fn task_leaves_with_its_thread() {
             task
         });
         let task = thread.join().unwrap();
-        // The kernel notices it when the thread is gone, which may be after the join.
+        // The kernel unregisters it when the thread exits, which may be after the join.
         wait_until("the task is gone", || task.wake() == Err(Error::Gone));
     }
     drop(own);
@@ -340,14 +340,14 @@ fn tasks_stay_with_the_parent() {
         thread.join().unwrap().unwrap();
     });
     assert!(status.success(), "{status}");
-    // The closure has had the registration, and is gone here, too.
+    // The closure, with the registration, has been dropped here, too.
     let own = task::register().unwrap();
     other.wake().unwrap();
     thread.join().unwrap().unwrap();
     drop(own);
 }
 
-fn worker_that_forks_wakes_no_task_in_the_child() {
+fn worker_that_forks_cannot_wake_tasks_in_the_child() {
     let group = Group::builder().servers(1).build().unwrap();
     let worker = group.enter().unwrap();
 
@@ -355,7 +355,7 @@ fn worker_that_forks_wakes_no_task_in_the_child() {
         let (task, thread) = spawn(|own| own.wait());
         wait_until_it_waits(&task);
         assert_eq!(task.wake(), Err(Error::NotEntered));
-        // That has not lost a wake-up.
+        // No wake-up was lost.
         let own = task::register().unwrap();
         task.wake().unwrap();
         thread.join().unwrap().unwrap();

@@ -210,7 +210,7 @@ fn worker_that_is_alone_yields_at_once() {
     let worker = group.spawn(|| (0..100).for_each(|_| umcg::yield_now()));
 
     worker.unwrap().join().unwrap();
-    // So does a thread that is no worker.
+    // So does a thread that is not a worker.
     umcg::yield_now();
     group.shutdown().unwrap();
 }

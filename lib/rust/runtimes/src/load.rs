@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What both examples do and measure: calibrated work with a result that can be checked, a backend
-//! that answers late, and how late things are.
+//! The load of both examples, and its measurement: calibrated work whose result is checked, a slow
+//! backend, and delays.
 
 use std::{
     error::Error,
@@ -29,7 +29,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Computes for so many microseconds of a CPU. Panics if the result is wrong.
+    /// Computes for so many microseconds of CPU time. Panics if the result is wrong.
     pub fn compute(self, us: u32, seed: u64) {
         let steps = us * self.loops_per_us;
 
@@ -47,7 +47,7 @@ fn step_by_step(seed: u64, steps: u32) -> u64 {
     })
 }
 
-/// The same by squaring: each round does twice as many steps as the one before.
+/// The same by squaring: each round doubles the number of steps.
 fn at_once(seed: u64, mut steps: u32) -> u64 {
     let (mut state, mut factor, mut addend) = (seed, FACTOR, ADDEND);
 
@@ -62,8 +62,7 @@ fn at_once(seed: u64, mut steps: u32) -> u64 {
     state
 }
 
-/// A connection to a thread that takes its time to answer, as a database does: reading the answer
-/// blocks.
+/// A connection to a thread that answers slowly, like a database: reading the answer blocks.
 pub struct Backend(UnixStream);
 
 impl Backend {
@@ -103,13 +102,13 @@ pub fn print_delays(name: &str, mut delays: Vec<Duration>) {
     }
 }
 
-/// Prints how many there were in a second.
+/// Prints a rate per second.
 pub fn print_rate(name: &str, count: usize, time: Duration) {
     println!("{name}_per_s {:.1}", count as f64 / time.as_secs_f64());
 }
 
-/// Prints for how many milliseconds of a CPU all have computed in a second. Each pair is how often,
-/// and for how many microseconds each time.
+/// Prints the CPU time that was computed per second, in milliseconds. Each pair is a count, and
+/// microseconds of CPU time for each.
 pub fn print_work(parts: &[(usize, u32)], time: Duration) {
     let us: u64 = parts
         .iter()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Runtimes whose threads enter a group, beside what is usual without one.
+//! Runtimes whose threads enter a group, and the usual alternatives without one.
 //!
-//! `umcg_runtimes MILLISECONDS LOOPS tokio|rayon HOW` runs an example for that time and prints what
-//! it has done, one "NAME VALUE" a line; a CPU does so many loops in a microsecond. It is a row of
-//! `make bench-run`. With `-l` and `-r` it is a program of tests.
+//! `umcg_runtimes MILLISECONDS LOOPS tokio|rayon HOW` runs an example for that time and prints its
+//! figures, one "NAME VALUE" per line. LOOPS is how many loops a CPU does in a microsecond. `make
+//! bench-run` measures it. With `-l` and `-r` it is a program of tests.
 
 #![deny(unsafe_code)]
 

@@ -19,24 +19,24 @@ use std::{
 use umcg::Group;
 
 const ITEMS: u64 = 64;
-/// An item of so many blocks.
+/// One item in this number blocks.
 const BLOCKING: u64 = 2;
 const NAP: Duration = Duration::from_millis(4);
 const COMPUTING_US: u32 = 1000;
 
-/// How often a small job comes.
+/// The time between two small jobs.
 const JOB: Duration = Duration::from_millis(5);
 const JOB_US: u32 = 50;
 
-/// The threads for each CPU, where there are more than one.
+/// The number of threads per CPU, if there is more than one.
 const MANY: usize = 8;
 
 /// The threads of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// 8 for each CPU, which are workers of a group with as many servers as there are CPUs.
+    /// 8 per CPU, which are workers of a group with as many servers as CPUs.
     Group,
-    /// So many for each CPU, and nothing else.
+    /// So many per CPU, without a group.
     Plain(usize),
 }
 
@@ -80,8 +80,8 @@ fn batch(how: How, load: Load) -> u64 {
         .sum()
 }
 
-/// Starts small jobs beside the batches, until the other end of the channel is dropped. Returns how
-/// long each took to begin.
+/// Starts small jobs beside the batches, until the other end of the channel is dropped. Returns the
+/// delay until each began.
 fn start_jobs(pool: &ThreadPool, load: Load, stopped: &Receiver<()>) -> Vec<Duration> {
     let (delays, received) = mpsc::channel();
 
@@ -100,7 +100,7 @@ fn start_jobs(pool: &ThreadPool, load: Load, stopped: &Receiver<()>) -> Vec<Dura
     received.iter().collect()
 }
 
-/// Runs batches, and prints what has been done.
+/// Runs batches, and prints the figures.
 pub fn run(how: How, load: Load) -> Result<()> {
     let group = match how {
         How::Group => Some(Group::new()?),
@@ -130,7 +130,7 @@ pub fn run(how: How, load: Load) -> Result<()> {
     ];
     print_work(&work, begin.elapsed());
     print_delays("job", delays);
-    // Its threads leave the group when they end, for which nothing waits but the group.
+    // Its threads leave the group when they end. Only the group waits for that.
     drop(pool);
     if let Some(group) = group {
         group.shutdown_timeout(Duration::from_secs(60))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The examples as tests of the guest. They check their own results; how fast anything was is for
-//! `make bench-run`.
+//! The examples as tests of the guest. They check their own results; `make bench-run` measures
+//! their speed.
 
 use crate::{
     harness::{fixture, Fixture},

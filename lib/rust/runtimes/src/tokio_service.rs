@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A service on Tokio whose tasks block and compute: they sleep, read from a socket by `std`, and
-//! do sums, in `async` functions that somebody has written without a thought.
+//! A service on Tokio whose `async` functions block and compute for long: they sleep, and read from
+//! a socket of `std`.
 //!
-//! A task that blocks takes the thread from all others that Tokio has for it. With
-//! [`How::Group`] the runtime has many more threads than CPUs, which are workers of a group: while
-//! one is blocked another one runs, and no more of them compete for the CPUs than there are. The
-//! other ways are what is usual without: see [`How`].
+//! A task that blocks also blocks a thread on which Tokio runs other tasks. With [`How::Group`] the
+//! runtime has many more threads than CPUs, which are workers of a group: while one is blocked
+//! another one runs, and no more of them compete for the CPUs than there are CPUs. The other ways
+//! are the usual ones without a group: see [`How`].
 
 use crate::load::{print_delays, print_rate, print_work, Backend, Load, Result};
 use std::{
@@ -36,20 +36,20 @@ const TICK_US: u32 = 50;
 const AFTER_BLOCKING_US: u32 = 100;
 const COMPUTING_US: u32 = 2000;
 
-/// The threads of a runtime that has more than CPUs.
+/// The number of threads of a runtime that has more of them than CPUs.
 const MANY: usize = 32;
 
-/// How it is made sure that there is a thread for each task that could run.
+/// How a task that blocks keeps others from running as little as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// 32 threads, which are workers of a group with as many servers as there are CPUs.
+    /// 32 threads, which are workers of a group with as many servers as CPUs.
     Group,
-    /// As many threads as CPUs. What blocks or computes for long goes to other threads, by
-    /// `spawn_blocking()`: the tasks have to be written so.
+    /// As many threads as CPUs. Functions that block or compute for long run in other threads, by
+    /// `spawn_blocking()`, which the tasks have to call.
     SpawnBlocking,
     /// The same, by `block_in_place()`.
     BlockInPlace,
-    /// So many threads, and nothing else.
+    /// So many threads, without a group.
     Plain(usize),
 }
 
@@ -88,12 +88,12 @@ impl How {
             Self::BlockInPlace => task::block_in_place(function),
             Self::Group | Self::Plain(_) => function(),
         }
-        // Where an `await` would be that has to wait.
+        // In the place of an `await` that has to wait.
         task::yield_now().await;
     }
 }
 
-/// What all tasks have in common.
+/// Shared by all tasks.
 struct Service {
     how: How,
     load: Load,
@@ -101,13 +101,14 @@ struct Service {
 }
 
 impl Service {
-    /// Whether a task is to go on. Panics if its thread is not what it should be.
+    /// Whether a task is to continue. Panics if its thread is a worker and should not be, or vice
+    /// versa.
     fn goes_on(&self) -> bool {
         assert_eq!(umcg::is_worker(), self.how == How::Group);
         !self.stop.load(Ordering::Relaxed)
     }
 
-    /// A small task that has something to do from time to time. Returns how late it was.
+    /// A small periodic task. Returns how late it was each time.
     async fn tick(self: Arc<Self>, number: u64) -> Vec<Duration> {
         let mut due = Instant::now() + TICK * number as u32 / TICKING as u32;
         let mut late = Vec::new();
@@ -120,7 +121,7 @@ impl Service {
             if !self.goes_on() {
                 return late;
             }
-            // One that is later than its next tick does not have to catch up.
+            // It does not catch up on ticks that it has missed.
             due = now.max(due + TICK);
         }
     }
@@ -171,7 +172,7 @@ impl Service {
     }
 }
 
-/// Waits for tasks that return how often they have done something.
+/// Waits for tasks, and adds up their results.
 async fn sum(tasks: Vec<JoinHandle<usize>>) -> std::result::Result<usize, JoinError> {
     let mut sum = 0;
 
@@ -181,7 +182,7 @@ async fn sum(tasks: Vec<JoinHandle<usize>>) -> std::result::Result<usize, JoinEr
     Ok(sum)
 }
 
-/// Runs the service, and prints what it has done.
+/// Runs the service, and prints its figures.
 pub fn run(how: How, load: Load) -> Result<()> {
     let group = match how {
         How::Group => Some(Group::new()?),

@@ -12,7 +12,7 @@ use crate::{
     sys::{abi, device, errno::Errno, process, thread},
 };
 
-/// A task, for as long as somebody knows it.
+/// A task. Lives as long as there are handles of it.
 pub(crate) struct Basic {
     record: &'static Record,
     wakeups: Wakeups,
@@ -20,7 +20,7 @@ pub(crate) struct Basic {
     stamp: u32,
 }
 
-/// The calling thread, as it wakes others.
+/// A thread that wakes a task.
 #[derive(Clone, Copy)]
 pub(crate) enum Caller {
     /// A basic task.
@@ -33,7 +33,7 @@ impl Basic {
     /// Registers the calling thread. Fails with `EINVAL` if it is registered already.
     pub(crate) fn register() -> Result<Self, Errno> {
         let stamp = process::stamp()?;
-        // What it has beside goes back to where it came from.
+        // The other records of its page stay free.
         let record = Roster::new().take()?;
         let task = Self {
             record,
@@ -50,7 +50,7 @@ impl Basic {
         result.map(|()| task)
     }
 
-    /// Unregisters the calling thread, which is this task. Fails if it may be registered still.
+    /// Unregisters the calling thread, which is this task. Fails if it may still be registered.
     pub(crate) fn unregister(&self) -> Result<(), Errno> {
         device::unregister()?;
         self.is_gone_now();
@@ -75,12 +75,12 @@ impl Basic {
         is_same(self.record, other.record)
     }
 
-    /// Whether this is the copy of a child, of a task of its parent.
+    /// Whether this is a copy, in a child of `fork()`, of a task of its parent.
     pub(crate) fn is_forked(&self) -> bool {
         process::known_stamp() != Some(self.stamp)
     }
 
-    /// Whether its thread is registered no longer.
+    /// Whether its thread is no longer registered.
     pub(crate) fn is_gone(&self) -> bool {
         self.record.task.state() == State::NONE
     }
@@ -107,21 +107,21 @@ impl Basic {
         }
     }
 
-    /// The calling thread, which is this task, waits until it is woken, or until this time of
-    /// CLOCK_REALTIME in nanoseconds; zero is for ever. Fails with `ETIMEDOUT` then. Wakes `next` in
-    /// the same call.
+    /// The calling thread, which is this task, waits until it is woken. Fails with `ETIMEDOUT` at
+    /// this time of CLOCK_REALTIME in nanoseconds, unless that is zero. Wakes `next` in the same
+    /// call.
     pub(crate) fn wait(&self, next: Option<&Self>, abs_timeout: u64) -> Result<(), Errno> {
         let task = &self.record.task;
 
         basic::begin(task, thread::monotonic_ns());
-        // After that, so that it may wake the caller.
+        // After the state has changed, as `next` may wake the caller.
         let next = next.filter(|next| next.let_run()).map(Self::record);
         if basic::is_woken(task, &self.wakeups, thread::monotonic_ns()) {
             return next.map_or(Ok(()), |next| wake(self.record, next, 0));
         }
         task.set_next_tid(next.map_or(0, Record::tid));
         let result = self.sleep(abs_timeout);
-        // It may have been woken when the call was about to fail.
+        // It may have been woken while the call failed.
         if basic::end(task, thread::monotonic_ns()) {
             return Ok(());
         }
@@ -131,9 +131,9 @@ impl Basic {
     fn sleep(&self, abs_timeout: u64) -> Result<(), Errno> {
         loop {
             match device::wait_until(abs_timeout) {
-                // The other one was awake, has run, and has ended.
+                // The other task was awake, has run, and has ended.
                 Err(Errno(libc::ESRCH)) => self.record.task.set_next_tid(0),
-                // The call is repeated as it was: the kernel knows that it has woken the other one.
+                // The call is repeated unchanged: the kernel does not wake the other task again.
                 Err(Errno(libc::EINTR)) => {}
                 result => return result,
             }
@@ -143,14 +143,15 @@ impl Basic {
 
 impl Drop for Basic {
     fn drop(&mut self) {
-        // Nobody has a reference to the record any more but the kernel, if it is registered.
+        // This was the last reference to the record, except for the kernel's to one that is
+        // registered.
         if self.is_gone() {
             Roster::new().give_back(self.record);
         }
     }
 }
 
-/// Wakes a thread that is RUNNING already. If it is gone it was awake, and has run.
+/// Wakes a thread that is RUNNING already. If it has ended it was awake, and has run.
 fn wake(own: &Record, target: &Record, flags: u32) -> Result<(), Errno> {
     own.task.set_next_tid(target.tid());
     match device::wake_with(abi::WAIT_WAKE_ONLY | flags) {
@@ -159,9 +160,9 @@ fn wake(own: &Record, target: &Record, flags: u32) -> Result<(), Errno> {
     }
 }
 
-/// Locks the calling worker: its server, which it names, is not told if it blocks, so it may name
-/// another thread. Time in its state stays what it is, and so does the wish that it give way: its
-/// slice goes on.
+/// Locks the calling worker: the kernel does not report that it blocks to the thread that it names,
+/// its server, so it may name another thread. The time in its state, and a pending preemption, are
+/// kept: its slice continues.
 fn hold(own: &Record) -> State {
     const STATES: [State; 2] = [State::RUNNING, State::RUNNING.preempted()];
 
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn held_worker_keeps_its_time_and_the_wish_to_preempt() {
+    fn held_worker_keeps_its_time_and_a_pending_preemption() {
         for state in [State::RUNNING, State::RUNNING.preempted()] {
             let record = Roster::new().take().unwrap();
 

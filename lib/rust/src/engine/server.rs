@@ -66,7 +66,7 @@ impl Server<'_> {
     }
 
     /// Lets a worker, which is claimed, run under a server, which is IDLE: all but the wake-up.
-    /// Returns false if the worker is gone, killed since it was claimed: then nobody has the server.
+    /// Returns false if the worker was killed after it was claimed: then the server has no worker.
     fn give(&self, nr: u32, worker: &Record) -> bool {
         let server_tid = self.shared.server(nr).tid();
         let now = thread::monotonic_ns();
@@ -122,8 +122,8 @@ impl Server<'_> {
             let Some(seen) = first_seen else {
                 return;
             };
-            // These servers were not in the set when workers were queued meanwhile. They were not
-            // refused those: an offer to the policy says so.
+            // Workers that were queued while these servers were not in the set have woken none of
+            // them. A later offer to the policy shows that there were any.
             shared.words.put(refused);
             if shared.words.has_new_workers() {
                 shared.offer_new_workers();

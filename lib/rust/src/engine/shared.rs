@@ -116,7 +116,7 @@ impl Shared {
     }
 
     /// Offers the workers that the kernel has queued to the policy. Returns whether there were any:
-    /// then the caller looks at the set of idle servers after this.
+    /// then the caller checks the set of idle servers next.
     fn take_in(&self, scheduler: &mut Scheduler) -> bool {
         let Some(new) = self.words.take_new_workers() else {
             return false;
@@ -130,7 +130,7 @@ impl Shared {
         true
     }
 
-    /// The same, without asking for a worker.
+    /// The same, without taking a worker.
     pub(crate) fn offer_new_workers(&self) -> bool {
         let mut scheduler = self.scheduler.lock();
         let were_any = self.take_in(&mut scheduler);

@@ -31,7 +31,7 @@ const GRACE_PARTS: u32 = 4;
 pub(crate) fn tick(shared: &Shared, slice: Duration) {
     while !shared.members.is_over() {
         if shared.words.has_work() {
-            tell_policy(shared);
+            offer_to_policy(shared);
             let pause = end_slices(shared, slice);
             futex::wait(&shared.ticker_ends, 0, Some(pause.max(SHORTEST_PAUSE)));
         } else {
@@ -41,14 +41,14 @@ pub(crate) fn tick(shared: &Shared, slice: Duration) {
     end::unregister();
 }
 
-/// Before the policy decides about slices it is to know for whom they would end: the servers, which
-/// offer it new workers, may all be busy.
-fn tell_policy(shared: &Shared) {
+/// Offers new workers to the policy before it decides about slices, as the servers, which do that
+/// otherwise, may all be busy.
+fn offer_to_policy(shared: &Shared) {
     if !shared.offer_new_workers() {
         return;
     }
-    // The look at the set comes after the offer; pairs with that of a server that has gone there,
-    // and looks for offers after that.
+    // The set is checked after the offer; pairs with a server that puts itself into the set, and
+    // then checks for offers.
     if let Some(nr) = shared.words.take_server(0) {
         end::start(shared.ticker, shared.server(nr));
     }

@@ -8,8 +8,8 @@ use crate::{
     sys::{abi, device, errno::Errno, futex, thread},
 };
 
-/// Makes the calling thread a worker of this class and deadline, for which the group has counted one. Returns
-/// when a server runs it.
+/// Makes the calling thread, which the group has counted, a worker of this class and deadline.
+/// Returns when a server runs it.
 ///
 /// Fails with `EINVAL` if the thread is registered already.
 pub(crate) fn enter(

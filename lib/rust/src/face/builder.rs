@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! How groups are made.
+//! Building a group.
 
 use super::{group::Group, threads};
 use crate::{
@@ -14,7 +14,7 @@ use std::{fmt, num::NonZero, sync::Arc, thread, time::Duration};
 /// The default length of slices.
 const SLICE: Duration = Duration::from_millis(3);
 
-/// What a group is to be like: see [`Group::builder()`].
+/// The settings of a group: see [`Group::builder()`].
 #[must_use = "nothing is made before build()"]
 pub struct Builder {
     servers: Option<usize>,
@@ -23,7 +23,7 @@ pub struct Builder {
 }
 
 impl Group {
-    /// A group as [`Group::builder()`] makes it when nothing else is said.
+    /// A group with the default settings.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Group {
         Self::builder().build()
     }
 
-    /// Begins to describe a group.
+    /// The default settings, to be changed.
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -53,9 +53,9 @@ impl Builder {
         self
     }
 
-    /// How long a worker runs before the policy is asked whether it is to give way, while others
-    /// are queued. Default: 3 ms. With [`Duration::ZERO`] there are no slices: a worker runs until
-    /// it blocks.
+    /// How long a worker runs, while others are queued, before the policy decides whether it gives
+    /// way. Default: 3 ms. With [`Duration::ZERO`] there are no slices: a worker runs until it
+    /// blocks.
     pub fn slice(mut self, slice: Duration) -> Self {
         self.slice = (!slice.is_zero()).then_some(slice);
         self
@@ -71,9 +71,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// - [`Error::Unavailable`], [`Error::Unsupported`]: the module is not loaded, or no good.
-    /// - [`Error::TooManyThreads`], [`Error::OutOfMemory`]: as they say.
-    /// - [`Error::Os`] with `ERANGE`: a number of servers that is not allowed.
+    /// - [`Error::Unavailable`], [`Error::Unsupported`]: the module is not loaded, or is incompatible.
+    /// - [`Error::TooManyThreads`], [`Error::OutOfMemory`].
+    /// - [`Error::Os`] with `ERANGE`: an invalid number of servers.
     pub fn build(self) -> Result<Group, Error> {
         let servers = self.servers.unwrap_or_else(|| {
             thread::available_parallelism()

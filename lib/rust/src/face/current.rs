@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the calling thread is.
+//! The calling thread as a worker.
 
 use crate::{
     engine::{end, shared::Shared, worker},
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-/// That a thread is a worker; when it is dropped the worker leaves.
+/// The membership of a worker, which leaves when this is dropped.
 struct Member {
     shared: Arc<Shared>,
     record: &'static Record,
@@ -32,20 +32,21 @@ pub(crate) struct Current {
 }
 
 thread_local! {
-    /// Has no destructor: `leave_at_end()` has workers leave that end as such.
+    /// Has no destructor: workers whose threads end leave by `leave_at_end()`.
     static MEMBER: ManuallyDrop<RefCell<Option<Member>>> =
         const { ManuallyDrop::new(RefCell::new(None)) };
-    /// The same, for what has to be fast.
+    /// The same, for the fast paths.
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
     static TIMES: Cell<u64> = const { Cell::new(0) };
-    /// Whether the thread ends, so that it might not be had to leave again.
+    /// Whether the thread ends: what enters then might never leave.
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The end of a thread that has entered and has not left. What comes after this runs as any thread.
+/// The end of a thread that has entered and has not left. What comes after this runs outside of the
+/// group.
 fn leave_at_end() {
-    // Without `__cxa_thread_atexit_impl()` std has a key, too, and calls its destructors by that. So
-    // this is called again in the next round, after them.
+    // Without `__cxa_thread_atexit_impl()` std has a key, too, and calls its destructors by that.
+    // So this is called again in the next round, after them.
     if !ENDS.replace(true) && call_at_end(leave_at_end).is_ok() {
         return;
     }
@@ -132,7 +133,7 @@ fn enter(shared: &Arc<Shared>, class: u8, deadline: Deadline) -> Result<Entered,
     })
 }
 
-/// In a child of `fork()` the thread is what it is in the parent no longer.
+/// In a child of `fork()` the thread is not the worker that it is in the parent.
 fn forget_parent(member: &RefCell<Option<Member>>) {
     let forked = member
         .borrow()
@@ -187,13 +188,13 @@ fn leave_if(wanted: impl FnOnce(Current) -> bool) -> Result<(), Error> {
     }
 }
 
-/// That the calling thread is a worker: see [`Group::enter()`](crate::Group::enter). When it is
-/// dropped the thread leaves the group, and goes on as any thread.
+/// The membership of the calling thread: see [`Group::enter()`](crate::Group::enter). When it is
+/// dropped the thread leaves the group, and continues as an ordinary thread.
 #[derive(Debug)]
 #[must_use = "the thread leaves the group when this is dropped"]
 pub struct Entered {
     time: u64,
-    /// It is about the thread that has it.
+    /// It belongs to the thread.
     not_send: PhantomData<*const ()>,
 }
 
@@ -206,19 +207,21 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // Somebody may have called leave(), and the thread may even have entered again.
+        // leave() may have been called, and the thread may even have entered again.
         let _ = leave_if(|now| now.time == self.time);
     }
 }
 
-/// The calling worker leaves its group, and goes on as any thread.
+/// The calling worker leaves its group, and continues as an ordinary thread. Its critical sections
+/// end.
 ///
-/// Threads leave by themselves when their [`Entered`] is dropped, or when they end. This is for
-/// those which have called [`Entered::keep()`]. What critical sections they are in ends.
+/// Threads leave when their [`Entered`] is dropped, or when they end. This function is for threads
+/// that have called [`Entered::keep()`].
 ///
 /// # Errors
 ///
-/// [`Error::NotEntered`] if it is no worker; [`Error::Forked`] if it was one in the parent process.
+/// [`Error::NotEntered`] if it is not a worker; [`Error::Forked`] if it was one in the parent
+/// process.
 pub fn leave() -> Result<(), Error> {
     leave_if(|_| true)
 }
@@ -228,12 +231,12 @@ pub fn is_worker() -> bool {
     current().is_some()
 }
 
-/// Sets the class of the calling worker, for policies that look at it: it counts when the worker is
-/// queued next.
+/// Sets the class of the calling worker, for policies that use it. It takes effect when the worker
+/// is next queued.
 ///
 /// # Errors
 ///
-/// [`Error::NotEntered`] if it is no worker.
+/// [`Error::NotEntered`] if the calling thread is not a worker.
 pub fn set_class(class: u8) -> Result<(), Error> {
     let current = current().ok_or(Error::NotEntered)?;
 
@@ -248,7 +251,7 @@ pub struct WorkerHandle {
     tid: u32,
 }
 
-/// The calling worker, or none if it is no worker.
+/// The calling worker; `None` if the thread is not a worker.
 pub fn handle() -> Option<WorkerHandle> {
     let record = current()?.record;
 
@@ -265,7 +268,7 @@ impl WorkerHandle {
     }
 
     /// Sets the class of the worker as [`set_class()`] does. Nothing happens if it has left its
-    /// group; but if it leaves at this moment, another worker may get the class.
+    /// group; but if it leaves at the same time, another worker may get the class.
     pub fn set_class(&self, class: u8) {
         if self.record.tid() == self.tid {
             self.record.set_class(class);
@@ -279,10 +282,9 @@ impl std::fmt::Debug for WorkerHandle {
     }
 }
 
-/// Lets others go first: queues the calling worker if others are queued. Any other thread, and a
-/// worker while no other is queued, makes the system call `sched_yield()`.
-///
-/// This is no less a yield within [`no_preempt()`](crate::no_preempt).
+/// Yields: queues the calling worker if others are queued, also within
+/// [`no_preempt()`](crate::no_preempt). For any other thread, and for a worker while no other is
+/// queued, this is `sched_yield()`.
 pub fn yield_now() {
     let yielded = MEMBER.with(|member| match member.try_borrow().as_deref() {
         Ok(Some(member)) => {

@@ -14,8 +14,8 @@ fn set(deadline: Deadline) -> Result<(), Error> {
 }
 
 /// Sets the absolute deadline of the calling worker, for
-/// [`EarliestDeadline`](crate::policy::EarliestDeadline): it counts from now on, until another one is
-/// set. Meant for workers that begin a new job.
+/// [`EarliestDeadline`](crate::policy::EarliestDeadline). It takes effect at once, and stays until
+/// another one is set. Meant to be called at the beginning of a job.
 ///
 /// ```no_run
 /// use std::{thread::sleep, time::{Duration, Instant}};
@@ -29,7 +29,7 @@ fn set(deadline: Deadline) -> Result<(), Error> {
 ///     umcg::set_deadline(begin + PERIOD)?;
 ///     job();
 ///     begin += PERIOD;
-///     // So that it wakes with the deadline of the next one.
+///     // Before it sleeps, so that it wakes with the next deadline.
 ///     umcg::set_deadline(begin + PERIOD)?;
 ///     sleep(begin.saturating_duration_since(Instant::now()));
 /// }
@@ -38,12 +38,12 @@ fn set(deadline: Deadline) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error::NotEntered`] if the calling thread is no worker.
+/// [`Error::NotEntered`] if the calling thread is not a worker.
 pub fn set_deadline(deadline: Instant) -> Result<(), Error> {
     let (here, kernel) = (Instant::now(), thread::monotonic_ns());
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
 
-    // The past is as long as the system has run, at most.
+    // No time before the boot is needed.
     let ahead = nanoseconds(deadline.saturating_duration_since(here));
     let behind = nanoseconds(here.saturating_duration_since(deadline));
     set(Deadline::At(
@@ -52,12 +52,12 @@ pub fn set_deadline(deadline: Instant) -> Result<(), Error> {
 }
 
 /// Sets the relative deadline of the calling worker, as
-/// [`Options::deadline()`](crate::Options::deadline) does, or takes away any deadline that it has. A
-/// new one counts from when the worker next becomes ready.
+/// [`Options::deadline()`](crate::Options::deadline) does, or with `None` removes its deadline.
+/// It takes effect at the worker's next wake-up, or when it yields, at the latest.
 ///
 /// # Errors
 ///
-/// [`Error::NotEntered`] if the calling thread is no worker.
+/// [`Error::NotEntered`] if the calling thread is not a worker.
 pub fn set_relative_deadline(relative: Option<Duration>) -> Result<(), Error> {
     set(relative.map_or(Deadline::None, Deadline::after))
 }

@@ -24,23 +24,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A group of workers, and the servers that run them. This is a handle, of which there may be any
-/// number; see [the crate](crate) for what it does.
+/// A handle of a group: workers, and the servers that run them. See [the crate](crate).
 ///
-/// When the last handle is dropped the group takes no more workers. Those that it has run on, and
-/// its servers end when they have left.
+/// When the last handle is dropped the group takes no more workers. Its workers continue, and its
+/// servers end when all of them have left.
 #[derive(Clone)]
 pub struct Group {
     owner: Arc<Owner>,
 }
 
-/// What all handles have together.
+/// Shared by all handles.
 struct Owner {
     shared: Arc<Shared>,
     threads: Mutex<Vec<Thread>>,
 }
 
-/// How a worker is to begin: see [`Group::spawn_with()`].
+/// Options of a new worker: see [`Group::spawn_with()`].
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Options {
@@ -54,12 +53,11 @@ pub struct Options {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ShutdownError {
-    /// It has so many workers, and goes on.
+    /// It has so many workers, and continues.
     WorkersRemain(usize),
-    /// It is shut down. Its policy has panicked before, with this.
+    /// It is shut down. Its policy has panicked before, with this payload.
     PolicyPanicked(Box<dyn Any + Send + 'static>),
-    /// Something has failed, and the group goes on; but with [`Error::ShutDown`] it had been shut
-    /// down before.
+    /// Shutting it down failed, and it continues. With [`Error::ShutDown`] it was shut down before.
     Failed(Error),
 }
 
@@ -69,15 +67,15 @@ impl Options {
         Self::default()
     }
 
-    /// Its class, which means what the policy makes of it: with
-    /// [`Priorities`](crate::policy::Priorities) the lower goes first.
+    /// Its class, whose meaning depends on the policy: with
+    /// [`Priorities`](crate::policy::Priorities) the lower class goes first.
     pub fn class(mut self, class: u8) -> Self {
         self.class = class;
         self
     }
 
     /// Its relative deadline, for [`EarliestDeadline`](crate::policy::EarliestDeadline): how long
-    /// after it becomes ready it has to be done. Without this it has none.
+    /// after each wake-up it has to be done. Default: none.
     pub fn deadline(mut self, relative: Duration) -> Self {
         self.deadline = Deadline::after(relative);
         self
@@ -129,8 +127,7 @@ impl Group {
     /// # Errors
     ///
     /// [`Error::ShutDown`], [`Error::Forked`]; [`Error::TooManyThreads`] or [`Error::OutOfMemory`]
-    /// if there is no thread to be had. What goes wrong in the thread, [`JoinHandle::join()`]
-    /// returns.
+    /// if no thread can be created. Errors in the thread are returned by [`JoinHandle::join()`].
     pub fn spawn<T, F>(&self, body: F) -> Result<JoinHandle<T>, Error>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -155,7 +152,7 @@ impl Group {
         let says_done = SaysDone(Arc::clone(&done));
 
         let thread = options.thread()?.spawn(move || {
-            // Dropped last: what the function has captured is gone by then.
+            // Dropped last, after what the function has captured.
             let _says_done = says_done;
             let _entered = reservation.enter(class, deadline)?;
             Ok(body())
@@ -168,10 +165,10 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// - [`Error::AlreadyEntered`]: it is a worker, of this group or another one.
+    /// - [`Error::AlreadyEntered`]: it is a worker of this or another group, or a task.
     /// - [`Error::ShutDown`], [`Error::Forked`].
     /// - [`Error::TooManyThreads`]: the module allows no more.
-    /// - [`Error::OutOfMemory`]: as it says.
+    /// - [`Error::OutOfMemory`].
     pub fn enter(&self) -> Result<Entered, Error> {
         self.enter_with_class(0)
     }
@@ -185,16 +182,16 @@ impl Group {
         Reservation::new(self.shared())?.enter(class, Deadline::None)
     }
 
-    /// How many workers it has, those included that are about to enter.
+    /// How many workers it has, including those about to enter.
     pub fn workers(&self) -> usize {
         self.shared().members.count() as usize
     }
 
-    /// Ends the group, which has no workers any more: its threads have ended when this returns.
+    /// Ends the group, from which all workers have left. Its threads have ended when this returns.
     ///
     /// # Errors
     ///
-    /// [`ShutdownError`] says whether the group has ended.
+    /// See [`ShutdownError`].
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
         if self.shared().is_forked() {
             return Err(ShutdownError::Failed(Error::Forked));
@@ -204,7 +201,7 @@ impl Group {
         if self.shared().members.is_closed() {
             return Err(ShutdownError::Failed(Error::ShutDown));
         }
-        // It takes a thread to see for certain, which is not worth it now.
+        // The exact check takes a thread, which is not worth it here.
         let workers = self.workers();
         if workers > 0 {
             return Err(ShutdownError::WorkersRemain(workers));
@@ -222,7 +219,7 @@ impl Group {
         }
     }
 
-    /// Waits until the workers have left, and ends the group then.
+    /// Waits until the workers have left, and then ends the group.
     ///
     /// # Errors
     ///
@@ -231,7 +228,7 @@ impl Group {
         self.shutdown_until(Instant::now().checked_add(timeout))
     }
 
-    /// The same, until the deadline.
+    /// The same, with a deadline.
     ///
     /// # Errors
     ///

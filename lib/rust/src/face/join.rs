@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Handles of workers that a group has made.
+//! Handles of spawned workers.
 
 use crate::{error::Error, sys::futex};
 use std::{
@@ -14,11 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Whether a thread has come to its end.
+/// Whether a thread has ended.
 #[derive(Default)]
 pub(super) struct Done(AtomicU32);
 
-/// Says so when it is dropped, in that thread.
+/// Marks the thread as ended when it is dropped, in that thread.
 pub(super) struct SaysDone(pub(super) Arc<Done>);
 
 impl Drop for SaysDone {
@@ -30,7 +30,7 @@ impl Drop for SaysDone {
 }
 
 impl Done {
-    /// Returns whether it has, by that time.
+    /// Returns whether it has ended by that time.
     fn wait_until(&self, deadline: Instant) -> bool {
         // Acquire: pairs with the release of the thread.
         while self.0.load(Ordering::Acquire) == 0 {
@@ -45,7 +45,7 @@ impl Done {
 }
 
 /// The handle of a worker: see [`Group::spawn()`](crate::Group::spawn). If it is dropped the worker
-/// goes on.
+/// is detached.
 pub struct JoinHandle<T> {
     pub(super) thread: thread::JoinHandle<Result<T, Error>>,
     pub(super) done: Arc<Done>,
@@ -53,7 +53,7 @@ pub struct JoinHandle<T> {
 
 /// Why a worker has no result.
 pub enum JoinError {
-    /// It has panicked, with this.
+    /// It has panicked, with this payload.
     Panicked(Box<dyn Any + Send + 'static>),
     /// Its thread could not become a worker, and has run nothing.
     NotRun(Error),
@@ -73,12 +73,12 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// The same, but waits no longer than the timeout for its function to return. The destructors
-    /// of thread-local storage come after that, and are waited for.
+    /// The same, with a timeout for its function to return. The destructors of thread-local storage
+    /// run after that, without a timeout.
     ///
     /// # Errors
     ///
-    /// The outer one is the handle: the timeout has expired.
+    /// The outer error is the handle: the timeout has expired.
     pub fn join_timeout(self, timeout: Duration) -> Result<Result<T, JoinError>, Self> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.join_deadline(deadline),
@@ -86,11 +86,11 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// The same, but not after the deadline.
+    /// The same, with a deadline.
     ///
     /// # Errors
     ///
-    /// The outer one is the handle: the deadline has passed.
+    /// The outer error is the handle: the deadline has passed.
     pub fn join_deadline(self, deadline: Instant) -> Result<Result<T, JoinError>, Self> {
         if self.done.wait_until(deadline) {
             return Ok(self.join());

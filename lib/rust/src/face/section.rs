@@ -6,25 +6,25 @@ use super::current::{current_or_forked, Current};
 use crate::engine::worker;
 use std::marker::PhantomData;
 
-/// That the calling worker is not to be preempted: see [`no_preempt()`].
+/// A critical section of the calling worker: see [`no_preempt()`].
 #[must_use = "the section ends when this is dropped"]
 pub struct NoPreempt {
     worker: Option<Current>,
-    /// It is about the thread that has it.
+    /// It belongs to the thread.
     not_send: PhantomData<*const ()>,
 }
 
-/// Begins a critical section, which ends when the guard is dropped: until then the end of a slice
-/// does not take the server from the calling worker. It gives way at the end of the section
-/// instead. Meant for code that holds a lock that others spin on.
+/// Begins a critical section, which ends when the guard is dropped: until then the calling worker
+/// is not preempted at the end of its slice. It gives way at the end of the section instead. Meant
+/// for code that holds a lock on which others spin.
 ///
 /// Sections may be nested, in any order. They cost some instructions, and no system call unless a
-/// slice has ended meanwhile. A worker that blocks in one gives up its server all the same, and so
-/// does one that calls [`yield_now()`](crate::yield_now). Policies may insist
+/// slice has ended meanwhile. A worker that blocks in a section, or calls
+/// [`yield_now()`](crate::yield_now), still gives up its server. Policies may insist
 /// ([`SliceEnd::Insist`](crate::policy::SliceEnd::Insist)).
 ///
-/// A guard that is leaked keeps its section open until the worker leaves the group. In a thread
-/// that is no worker, or has left meanwhile, a section is nothing.
+/// A leaked guard keeps its section open until the worker leaves the group. In a thread that is not
+/// a worker, or has left meanwhile, a section has no effect.
 ///
 /// ```
 /// # use std::sync::Mutex;
@@ -46,8 +46,9 @@ pub fn no_preempt() -> NoPreempt {
     }
 }
 
-/// Begins a critical section that [`end_section()`] ends: for locks whose sections are no scopes,
-/// as those of another language. As [`no_preempt()`] it does nothing in a thread that is no worker.
+/// Begins a critical section that [`end_section()`] ends: for locks whose sections are not scopes,
+/// such as those of another language. Like [`no_preempt()`] it does nothing in a thread that is not
+/// a worker.
 #[inline]
 pub fn begin_section() {
     if let Some(worker) = current_or_forked() {
@@ -57,10 +58,10 @@ pub fn begin_section() {
 
 /// Ends a critical section that [`begin_section()`] has begun.
 ///
-/// A section that another thread has begun cannot be ended. If the calling worker is in none,
-/// nothing happens. A section may never end, as that of a lock which another thread gives back: so
-/// when a policy has [insisted](crate::policy::SliceEnd::Insist), the next section within it that
-/// ends takes all others with it.
+/// A section of another thread cannot be ended. If the calling worker is in no section, nothing
+/// happens. A section may never end, such as that of a lock which another thread releases: so after
+/// a policy has [insisted](crate::policy::SliceEnd::Insist), the next end of a nested section ends
+/// all sections of the worker.
 #[inline]
 pub fn end_section() {
     if let Some(worker) = current_or_forked() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The threads of a group that are no workers. They block all signals.
+//! The servers and the ticker of a group. They block all signals.
 
 use crate::{
     engine::{
@@ -26,7 +26,7 @@ use std::{
     },
 };
 
-/// What threads that have registered wait for.
+/// Registered threads wait for it.
 #[derive(Default)]
 struct Gate(AtomicU32);
 
@@ -73,7 +73,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Result<Vec<Thread>, Error> {
     let mut threads = Vec::new();
 
     let result = start_all(shared, &gate, &report, &mut threads);
-    // What is received ends with the last of the threads.
+    // The channel is closed when the last of the threads has reported.
     drop(report);
     let result: Result<(), Error> =
         result.and_then(|()| reports.iter().take(threads.len()).collect());
@@ -128,11 +128,11 @@ fn start_all(
 
 type Step = Box<dyn FnOnce(&Shared) -> Result<(), Errno> + Send>;
 
-/// Registers, and runs when all have done so.
+/// Registers, and runs when all threads have registered.
 fn begin(shared: &Shared, gate: &Gate, reports: &Reports, register: Step, run: Step) {
     let registered = register(shared);
 
-    // Somebody receives it, or does not need it any more.
+    // If it is not received, it is not needed.
     let _ = reports.send(registered.map_err(Error::from));
     if registered.is_err() {
         return;
@@ -145,7 +145,7 @@ fn begin(shared: &Shared, gate: &Gate, reports: &Reports, register: Step, run: S
     }
 }
 
-/// Closes a group. The calling thread may be registered, so another one does it.
+/// Closes a group, in another thread, as the calling one may be registered.
 pub(super) fn close(shared: &Arc<Shared>, how: Close) -> Result<(), NotClosed> {
     let shared = Arc::clone(shared);
     let (report, result) = mpsc::channel();

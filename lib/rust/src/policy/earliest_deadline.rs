@@ -17,24 +17,23 @@ use crate::{
 };
 use core::time::Duration;
 
-/// Earliest deadline first: of the workers that are queued the one with the earliest deadline runs,
-/// of several the one that came first. At the end of a slice a worker gives way to those with
-/// earlier deadlines, and only to those.
+/// Earliest deadline first: the queued worker with the earliest deadline runs; among equal
+/// deadlines, the one that was queued first. At the end of its slice a worker gives way only to
+/// workers with earlier deadlines.
 ///
-/// A worker has a relative deadline ([`Options::deadline()`](crate::Options::deadline),
-/// [`set_relative_deadline()`](crate::set_relative_deadline)), which counts from when it becomes
-/// ready: from each wake-up, and from when it yields, for that ends what it had to do. When it is
-/// preempted it keeps its deadline. Or it has an absolute one, which it sets itself for each job
-/// ([`set_deadline()`](crate::set_deadline)). A worker that the kernel takes off its CPU for another
-/// process lends its server, and counts as one that has blocked; for deadlines that must not move by
-/// that, set absolute ones.
+/// A relative deadline ([`Options::deadline()`](crate::Options::deadline),
+/// [`set_relative_deadline()`](crate::set_relative_deadline)) counts from each wake-up of the
+/// worker, and from when it yields, which ends its job. A preempted worker keeps its deadline. An
+/// absolute deadline is set by the worker itself for each job
+/// ([`set_deadline()`](crate::set_deadline)). A worker that the kernel preempts for another process
+/// lends its server, and counts as blocked, which moves relative deadlines, but not absolute ones.
 ///
-/// A worker without a deadline runs when no worker with one is queued, first come, first served, and
-/// gives way to any other one when its slice has ended. So it can starve, unless the policy has a
-/// [default](EarliestDeadline::with_default), which is then its relative deadline.
+/// Workers without a deadline run in FIFO order when no worker with one is queued, and give way to
+/// any other worker at the end of a slice. So they can starve, unless the policy has a
+/// [default](EarliestDeadline::with_default), which is then their relative deadline.
 ///
-/// A deadline that has passed is not special: the worker has the earliest one, and goes first. As
-/// long as the deadlines of one server can be met at all, up to a slice, this order meets them.
+/// A worker that has missed its deadline has the earliest one, and goes first. If the deadlines on
+/// one server can be met at all, this order meets them, up to a slice.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -54,18 +53,18 @@ use core::time::Duration;
 /// ```
 #[derive(Debug, Default)]
 pub struct EarliestDeadline {
-    /// By absolute deadlines, which are the data of the workers as well.
+    /// By absolute deadlines, which are also stored as the data of the workers.
     urgent: Heap,
-    /// Those that have none.
+    /// Workers without a deadline.
     others: Queue,
     default: Deadline,
 }
 
-/// As data: no deadline, which comes after all others.
+/// The data of workers without a deadline: after all others.
 const NEVER: u64 = u64::MAX;
 
 impl EarliestDeadline {
-    /// Without workers. Those that have no deadline run when no other one is queued.
+    /// An empty one. Workers without a deadline run when no other one is queued.
     pub const fn new() -> Self {
         Self {
             urgent: Heap::new(),
@@ -74,7 +73,7 @@ impl EarliestDeadline {
         }
     }
 
-    /// The same, but workers that have no deadline are as if they had this relative one.
+    /// The same, but workers without a deadline have this relative one.
     pub fn with_default(relative: Duration) -> Self {
         Self {
             default: Deadline::after(relative),
@@ -82,7 +81,7 @@ impl EarliestDeadline {
         }
     }
 
-    /// What the worker has, or the default.
+    /// The deadline of the worker, or the default.
     fn deadline_of(&self, record: &Record) -> Deadline {
         match record.deadline() {
             Deadline::None => self.default,
@@ -93,7 +92,7 @@ impl EarliestDeadline {
     /// The absolute deadline of a worker that runs, as far as it is known.
     fn of_running(&self, record: &Record, data: u64, now_ns: u64) -> u64 {
         match self.deadline_of(record) {
-            // The time in its state is that of the kick, and the end of its slice was noticed then.
+            // The time in its state is that of the kick, when the policy last set its deadline.
             Deadline::After(_) if record.task.state().is_preempted() => data,
             deadline @ Deadline::After(_) => match record.resumed_at(now_ns) {
                 Some(woken) => deadline.from(woken).unwrap_or(NEVER),
@@ -108,7 +107,7 @@ impl EarliestDeadline {
         let deadline = self.deadline_of(record);
         let queued_at = now_ns.saturating_sub(record.task.age_ns(now_ns));
         let time = match (reason, deadline) {
-            // It has been this when its slice ended.
+            // Set when its slice ended.
             (Reason::Preempted, Deadline::After(_)) => worker.data(),
             _ => deadline.from(queued_at).unwrap_or(NEVER),
         };
@@ -157,7 +156,7 @@ mod tests {
     use crate::raw::state::State;
     use std::vec::Vec;
 
-    /// When the tests take place.
+    /// The time of the tests.
     const NOW: u64 = 1 << 40;
 
     /// Makes it a worker that was queued, or has run, for so many nanoseconds.
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_without_a_deadline_run_last_as_they_came() {
+    fn workers_without_a_deadline_run_last_in_fifo_order() {
         use Deadline::{After, None};
         let mut policy = EarliestDeadline::new();
 
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn default_is_the_deadline_of_those_that_have_none() {
+    fn default_is_the_deadline_of_workers_without_one() {
         use Deadline::{After, None};
         let mut policy = EarliestDeadline::with_default(Duration::from_nanos(8500));
 
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn preempted_worker_keeps_its_deadline_and_others_get_a_new_one() {
+    fn preempted_worker_keeps_its_deadline_and_others_get_new_ones() {
         for (reason, wanted) in [
             (Reason::Preempted, NOW + 640),
             (Reason::Woken, NOW + 3200),
@@ -234,8 +233,8 @@ mod tests {
         }
     }
 
-    /// What becomes of a worker at the end of its slice, if it has this deadline, and is due at
-    /// `data` as the policy has last seen it.
+    /// The decision at the end of the slice of a worker with this deadline, for which the policy
+    /// last stored `data`.
     fn end(policy: &EarliestDeadline, deadline: Deadline, data: u64) -> SliceEnd {
         let [runs] = workers([0]);
         let record = runs.record();
@@ -283,7 +282,7 @@ mod tests {
         wake_all(&mut policy, [(Deadline::At(NOW + 500), 0)]);
         record.set_deadline(Deadline::After(9000));
         record.begins_turn(NOW - 64_000);
-        // What it was due at before it has blocked.
+        // Its deadline before it blocked.
         runs.set_data(NOW - 60_000);
         since(record, State::RUNNING, 1600);
         let worker = Worker::of(record);
@@ -295,11 +294,11 @@ mod tests {
         assert_eq!(worker.data(), NOW - 1600 + 9000);
     }
 
-    /// Jobs on one server, in steps of one unit of time: whether all are done in time, which this
-    /// policy is to achieve whenever any order does.
+    /// Jobs on one server, in steps of one unit of time: the policy meets all deadlines if any
+    /// order does.
     #[test]
     fn feasible_deadlines_are_met() {
-        /// When it is woken, for how long it runs, and when it has to be done.
+        /// Release time, running time, deadline.
         struct Job(u64, u64, u64);
         const UNIT: u64 = 1 << 10;
         let mut seed = 1u64;
@@ -309,8 +308,8 @@ mod tests {
         };
 
         for _ in 0..300 {
-            // Feasible since it was made from an order: each job has a place of its own, is woken
-            // before that and due after it.
+            // Feasible, as it is made from a schedule: each job is woken before its place in it,
+            // and due after it.
             let mut end = 0;
             let mut jobs: Vec<_> = (0..8)
                 .map(|_| {

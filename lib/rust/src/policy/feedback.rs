@@ -12,8 +12,8 @@ const PATIENCE: u32 = 16;
 /// have used up their slices, or yielded. Of each seventeen workers that run one comes from the
 /// latter all the same, if there are any.
 ///
-/// Some of the servers can be [spare](Self::with_spare): then a worker that wakes need not wait until
-/// one that computes gives way.
+/// Some of the servers can be [spare](Self::with_spare): then a worker that wakes need not wait for
+/// one that computes.
 #[derive(Debug)]
 pub struct Feedback {
     ahead: Queue,
@@ -30,9 +30,9 @@ impl Feedback {
         Self::with_spare(usize::MAX)
     }
 
-    /// Without workers. The servers with numbers from this one on are spare: they run those only that
-    /// go ahead. So a worker that wakes while all other servers are busy runs at once, beside
-    /// those that run there, until it blocks or has used up its slice.
+    /// Without workers. Servers with this number or a higher one are spare: they run only workers
+    /// that go ahead. So a worker that wakes while all other servers are busy runs at once, beside
+    /// the workers there, until it blocks or has used up its slice.
     pub const fn with_spare(spare_from: usize) -> Self {
         Self {
             ahead: Queue::new(),
@@ -85,7 +85,7 @@ mod tests {
     };
 
     #[test]
-    fn who_was_blocked_goes_ahead() {
+    fn worker_that_was_blocked_goes_ahead() {
         let mut feedback = Feedback::new();
         let [one, two, three, four] = workers([0; 4]);
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn who_computes_does_not_starve() {
+    fn worker_that_computes_does_not_starve() {
         let mut feedback = Feedback::new();
         let [computes] = workers([1]);
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_over_when_many_have_gone_ahead() {
+    fn patience_ends_when_many_have_gone_ahead() {
         let mut feedback = Feedback::new();
 
         for _ in 0..2 * PATIENCE {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn spare_servers_run_only_those_that_go_ahead() {
+    fn spare_servers_run_only_workers_that_go_ahead() {
         const SPARE: usize = 2;
         let mut feedback = Feedback::with_spare(SPARE);
         let [computes, wakes, last] = workers([1, 0, 2]);

@@ -5,7 +5,7 @@
 use super::{interface::Policy, queue::Queue, token::IdleWorker};
 use crate::raw::record::Reason;
 
-/// First come, first served, whatever a worker has done before.
+/// First come, first served.
 #[derive(Debug, Default)]
 pub struct Fifo(Queue);
 
@@ -34,7 +34,7 @@ mod tests {
     };
 
     #[test]
-    fn workers_run_in_the_order_in_which_they_came() {
+    fn workers_run_in_the_order_in_which_they_are_queued() {
         let mut fifo = Fifo::new();
         let [one, two, three] = workers([2, 0, 1]);
 

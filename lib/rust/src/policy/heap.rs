@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Idle workers by keys.
+//! A priority queue of idle workers.
 
 use super::token::IdleWorker;
 use crate::raw::record::Record;
 
-/// Idle workers, of which the one with the least key is taken first; of several with one key the
-/// one that was put there first. As a [`Queue`](super::Queue) it links the workers themselves, and
-/// allocates nothing. Workers in it stay queued when it is dropped.
+/// A priority queue of idle workers: the one with the least key is first; workers with equal keys
+/// are in FIFO order. Like a [`Queue`](super::Queue) it links the workers, and allocates nothing.
+/// Workers in it stay queued when it is dropped.
 ///
-/// It is a leftist tree: to put a worker there and to take one takes a number of steps that grows
-/// with the logarithm of how many there are.
+/// It is a leftist tree: `push()` and `pop()` take O(log n) steps.
 ///
 /// ```
 /// use umcg::policy::{Heap, IdleWorker, Policy, Reason};
 ///
-/// /// Whoever has run for the fewest turns.
+/// /// The worker that has had the fewest turns runs first.
 /// #[derive(Default)]
 /// struct FewestTurns(Heap);
 ///
@@ -36,7 +35,7 @@ use crate::raw::record::Record;
 pub struct Heap {
     root: Option<&'static Record>,
     len: usize,
-    /// How many have been put there so far.
+    /// How many have been pushed so far.
     pushed: u64,
 }
 
@@ -65,7 +64,7 @@ impl Heap {
         self.root.map(|record| record.node.key())
     }
 
-    /// Puts a worker there.
+    /// Adds a worker.
     pub fn push(&mut self, worker: IdleWorker, key: u64) {
         let record = worker.into_record();
 
@@ -100,18 +99,18 @@ impl core::fmt::Debug for Heap {
     }
 }
 
-/// How far it is from a tree to the end of its right branch.
+/// The number of nodes on the right branch of a tree.
 fn rank(tree: Option<&Record>) -> u32 {
     tree.map_or(0, |record| record.node.rank())
 }
 
-/// Makes one tree of two. The left branch of each node is [`Record::link`], and has a rank that is
-/// no smaller than that of the right one: so right branches are short.
+/// Merges two trees. The left child of a node is [`Record::link`], and its rank is not less than
+/// that of the right one: so right branches are short.
 fn merge(
     mut one: Option<&'static Record>,
     mut other: Option<&'static Record>,
 ) -> Option<&'static Record> {
-    // The nodes on the way down both right branches, the last one first, linked by `right`.
+    // The nodes on the path down both right branches, the last one first, linked by `right`.
     let mut path: Option<&'static Record> = None;
     let mut merged = loop {
         let (first, second) = match (one, other) {
@@ -156,7 +155,7 @@ mod tests {
         }
     }
 
-    /// How many nodes a tree has; panics if it is none as it should be.
+    /// The number of nodes of a tree. Panics if the tree is not leftist.
     fn check(tree: Option<&'static Record>) -> usize {
         let Some(record) = tree else {
             return 0;
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn least_key_comes_first_and_equal_ones_as_they_were_put() {
+    fn least_key_comes_first_and_equal_ones_in_fifo_order() {
         let mut heap = Heap::new();
 
         for (worker, key) in workers([0; 5]).into_iter().zip([5, 3, 5, 3, 9]) {
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn heap_does_what_a_sorted_list_does() {
+    fn heap_behaves_like_a_sorted_list() {
         for seed in 0..200 {
             let mut numbers = Numbers(seed);
             let mut idle: Vec<_> = workers::<20>([0; 20]).into();
@@ -219,7 +218,7 @@ mod tests {
     fn right_branches_stay_short() {
         let mut heap = Heap::new();
 
-        // Keys that grow or fall make the worst of simpler trees.
+        // Sorted keys degenerate simpler trees.
         for (number, worker) in workers::<21>([0; 21]).into_iter().enumerate() {
             heap.push(worker, number as u64);
             assert!(1 << rank(heap.root) <= heap.len() + 1);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a policy is asked.
+//! The interface of policies.
 
 use super::token::{IdleWorker, Worker};
 use crate::raw::record::Reason;
 use core::time::Duration;
 
-/// What becomes of a worker whose slice has ended while others are queued.
+/// The decision about a worker whose slice has ended while others are queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SliceEnd {
-    /// It runs on. The policy is called again after another slice.
+    /// It continues to run. The policy is called again after another slice.
     Keep,
     /// It gives way; when it has left its critical section, if it is in one
     /// ([`no_preempt()`](crate::no_preempt)).
@@ -22,17 +22,17 @@ pub enum SliceEnd {
 ///
 /// The calls come from the servers and the ticker of the group, one at a time.
 pub trait Policy: Send {
-    /// A worker is queued. If the token is dropped it stays so: it runs when the policy has no
-    /// worker for a server that needs one.
+    /// A worker is queued. If the token is dropped the worker stays queued: it runs when the policy
+    /// has no worker for a server that needs one.
     fn wake(&mut self, worker: IdleWorker, reason: Reason);
 
-    /// The worker that this server is to run, of the number 0 and up, or none. After none it may
-    /// not be called again for this server before further workers have been queued.
+    /// The worker that the server with this number, from 0, is to run. After `None` it may not be
+    /// called again for this server before further workers are queued.
     fn next(&mut self, server: usize) -> Option<IdleWorker>;
 
-    /// Whether a worker that wakes may take an idle server, of any number, although others are
-    /// queued. The policy is not asked then. Called once, before the group begins. Tokens that such
-    /// a policy has dropped elsewhere may stay queued until a slice has ended.
+    /// Whether a worker that wakes may take any idle server although others are queued, without a
+    /// call of the policy. Called once, before the group begins. Workers whose tokens such a policy
+    /// has dropped elsewhere may stay queued until a slice has ended.
     fn overtakes(&self) -> bool {
         false
     }

@@ -9,14 +9,14 @@
 //! Policies are called by servers. A queued worker may hold the lock of malloc or of stdio, and a
 //! server that waits for such a lock may wait for ever, as it would have to run that worker. So a
 //! policy **must not allocate or free memory, print, or take a lock that a worker may hold**.
-//! [`Queue`] and [`Heap`] need no memory: they link the workers themselves. Other memory is allocated
-//! before the group is built.
+//! [`Queue`] and [`Heap`] need no memory: they link the workers themselves. Other memory is
+//! allocated before the group is built.
 //!
-//! A policy that panics is not called again. The group goes on in FIFO order, and
+//! A policy that panics is not called again. The group continues in FIFO order, and
 //! [`Group::shutdown()`](crate::Group::shutdown) returns the payload of the panic. This is for bugs
 //! only: a panic prints its message and allocates its payload, against the rule above, and so can
-//! hang the group. A crate cannot prevent that: the panic hook is that of the program, and to unwind
-//! takes memory. With `panic = "abort"` the process ends instead.
+//! hang the group. A crate cannot prevent that: the panic hook belongs to the program, and
+//! unwinding takes memory. With `panic = "abort"` the process ends instead.
 //!
 //! A policy must not wait for its own group either, as by `shutdown()` or `join()`. One that has a
 //! handle of its group keeps it from ending.

@@ -12,12 +12,12 @@ use core::time::Duration;
 
 const LEVELS: usize = 32;
 
-/// Strict priorities: of the workers that are queued one of the lowest level runs, of several the
-/// one that came first. A worker whose slice has ended runs on if all that are queued have higher
-/// levels.
+/// Strict priorities: the queued worker with the lowest level runs; among equal levels, the one
+/// that was queued first. A worker whose slice has ended continues to run if all queued workers
+/// have higher levels.
 ///
-/// The level of a worker is its class, if nothing else is said. Levels from 31 up are one. Workers
-/// of a higher level can starve.
+/// The level of a worker is its class by default. Levels of 31 and more are the same. Workers of a
+/// higher level can starve.
 #[derive(Debug)]
 pub struct Priorities {
     queues: [Queue; LEVELS],
@@ -30,8 +30,8 @@ impl Priorities {
         Self::of_classes(|class| class)
     }
 
-    /// The same with a function that says which level a class is of. It is called as a policy is,
-    /// and must keep to the rules for these.
+    /// The same with a function that maps a class to its level. It is called like a policy, and
+    /// must follow the same rules.
     pub fn of_classes(level: fn(u8) -> u8) -> Self {
         Self {
             queues: Default::default(),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_have_the_levels_that_a_function_says() {
+    fn function_maps_classes_to_levels() {
         let mut priorities = Priorities::of_classes(|class| 10 - class);
 
         for worker in workers([1, 3, 2]) {

@@ -67,7 +67,7 @@ impl Queue {
         Some(IdleWorker::new(record))
     }
 
-    /// Takes the worker for which `key` is least; of several the first one. Looks at all.
+    /// Takes the worker for which `key` is least; of several, the first one. Visits all of them.
     pub fn pop_min_by_key<K: Ord>(
         &mut self,
         mut key: impl FnMut(&IdleWorker) -> K,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn least_one_is_taken_and_the_others_stay() {
+    fn least_worker_is_taken_and_the_others_stay() {
         let mut queue = Queue::new();
 
         for worker in workers([3, 1, 2, 1]) {

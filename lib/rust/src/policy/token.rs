@@ -35,7 +35,8 @@ impl Worker {
         self.record.task.state().is_preempted()
     }
 
-    /// For how long it has been queued, if it is idle; else for how long it has run or been blocked.
+    /// For how long it has been queued, if it is idle; else for how long it has run or been
+    /// blocked.
     pub fn age(&self) -> Duration {
         Duration::from_nanos(self.record.task.age_ns(thread::monotonic_ns()))
     }
@@ -62,12 +63,12 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// The right to have an idle worker run. There is one for each, and it cannot be copied: so no
-/// worker runs twice, and none is lost.
+/// The right to run an idle worker. There is one for each, and it cannot be copied: so no worker
+/// runs twice, and none is lost.
 ///
-/// Leaked, as by [`mem::forget()`], it leaves a worker that never runs. Dropped, it leaves the worker
-/// queued. A token that is dropped by another thread than that which
-/// calls the policy does so, too, but wakes no server: the worker runs when one is awake.
+/// A leaked token, as by [`mem::forget()`], leaves a worker that never runs. A dropped one leaves
+/// the worker queued; if another thread than the one that calls the policy drops it, that wakes no
+/// server: the worker runs when a server is awake.
 #[derive(Debug)]
 pub struct IdleWorker(Worker);
 

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The word of an adaptive mutex: who has it, and whether threads sleep until it is free.
+//! The word of an adaptive mutex: its owner, and whether waiters sleep.
 //!
-//! A thread that unlocks while others sleep wakes one of them. The word is zero then, so that it
-//! knows of no sleepers. That one takes care of the others: it takes the mutex with the flag set, or
-//! sets it for whom has been faster, even if it gives up.
+//! A thread that unlocks the mutex while others sleep wakes one of them, and clears the flag for
+//! sleepers with the rest of the word. The woken thread sets it again for the others: it takes the
+//! mutex with the flag, or adds the flag to the word of a faster owner, even if it times out.
 
 use crate::atomic::{AtomicU32, Ordering};
 
 const FREE: u32 = 0;
-/// Threads may sleep.
+/// Waiters may sleep.
 const SLEEPERS: u32 = 1 << 31;
 
-/// The owner of a mutex, as its word has it.
+/// The owner in the word of a mutex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(u32);
 
 impl Owner {
     const UNKNOWN: u32 = SLEEPERS - 1;
 
-    /// The thread with this slot, or one that has none.
+    /// The thread with this slot, or a thread without a slot.
     #[inline]
     pub(crate) const fn new(slot: Option<u32>) -> Self {
         match slot {
@@ -62,25 +62,27 @@ impl Word {
         self.take_as(owner.0)
     }
 
-    /// The same for a thread that has slept: others may sleep still.
+    /// The same for a thread that has slept: others may still sleep.
     pub(crate) fn take_after_sleep(&self, owner: Owner) -> bool {
         self.take_as(owner.0 | SLEEPERS)
     }
 
-    /// Who has the mutex.
+    /// The owner of the mutex.
     #[inline]
     pub(crate) fn owner(&self) -> Option<Owner> {
-        // Relaxed: a hint; who takes the mutex synchronises by that.
+        // Relaxed: a hint; taking the mutex synchronizes.
         let word = self.0.load(Ordering::Relaxed);
 
         (word != FREE).then_some(Owner(word & !SLEEPERS))
     }
 
-    /// Says that a thread sleeps. Returns the value at which it may; `None` if the mutex is free.
+    /// Announces that the caller is about to sleep. Returns the value of the word for the futex;
+    /// `None` if the mutex is free.
     ///
-    /// The futex compares again, and orders itself after a change by who unlocks: so all is relaxed.
+    /// The futex compares the word again, ordered with the wake-up by the unlocking thread: so all
+    /// accesses are relaxed.
     pub(crate) fn announce_sleeper(&self) -> Option<u32> {
-        // Relaxed: the exchange looks again.
+        // Relaxed: the exchange checks it again.
         let mut word = self.0.load(Ordering::Relaxed);
 
         while word != FREE && word & SLEEPERS == 0 {
@@ -98,14 +100,14 @@ impl Word {
         (word != FREE).then_some(word)
     }
 
-    /// Gives the mutex back. Returns whether to wake a sleeper.
+    /// Releases the mutex. Returns whether a sleeper has to be woken.
     #[inline]
     pub(crate) fn release(&self) -> bool {
         // Release: pairs with the acquire of the next owner, in `take_as()`.
         self.0.swap(FREE, Ordering::Release) & SLEEPERS != 0
     }
 
-    /// What sleepers sleep on.
+    /// The futex on which waiters sleep.
     pub(crate) fn futex(&self) -> &AtomicU32 {
         &self.0
     }
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_thread_that_has_slept_leaves_others_to_wake() {
+    fn thread_that_has_slept_wakes_another_sleeper() {
         let word = Word::new();
         let owner = Owner::new(Some(1));
 

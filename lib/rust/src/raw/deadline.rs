@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Until when a worker is to be done, as one word.
+//! The deadline of a worker, in one word.
 
 use core::time::Duration;
 
-/// What a worker has said of its deadline. Times are in nanoseconds, those of the kernel's
-/// CLOCK_MONOTONIC if they are absolute.
+/// The deadline of a worker. Times are in nanoseconds; absolute ones are of the kernel's
+/// CLOCK_MONOTONIC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Deadline {
-    /// It has none.
+    /// No deadline.
     #[default]
     None,
-    /// So long after it is woken.
+    /// Relative: so long after the worker is woken.
     After(u64),
-    /// At that time.
+    /// Absolute.
     At(u64),
 }
 
 const AFTER: u64 = 1 << 62;
 const AT: u64 = 1 << 63;
-/// Of the time: 146 years.
+/// The bits of the time: 146 years.
 const TIME: u64 = AFTER - 1;
 
 impl Deadline {
@@ -27,7 +27,7 @@ impl Deadline {
         Self::After(u64::try_from(relative.as_nanos()).unwrap_or(TIME))
     }
 
-    /// Times that are too large for the word become the largest ones.
+    /// Times that do not fit into the word are saturated.
     pub(crate) fn word(self) -> u64 {
         match self {
             Self::None => 0,
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn word_keeps_what_was_said() {
+    fn word_keeps_the_deadline() {
         for deadline in [
             Deadline::None,
             Deadline::After(0),

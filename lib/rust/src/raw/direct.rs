@@ -31,7 +31,7 @@ pub(crate) struct DirectGroup {
     pub(super) queued: AtomicU32,
     /// The thread to start when a worker is queued and no server is idle.
     pub(super) watcher_tid: AtomicU32,
-    /// The servers that would run none of those.
+    /// The servers for which the policy has none of the queued workers.
     pub(super) refused_servers: AtomicU64,
     pub(super) reserved: [u64; 2],
     pub(super) server_tid: [AtomicU32; abi::SERVERS],
@@ -101,14 +101,14 @@ impl DirectGroup {
 
     /// The policy has none for this server. Under the lock of the scheduler, as the next one.
     pub(crate) fn refuse_server(&self, nr: u32) {
-        // Relaxed: nothing has to come after it. A server that is started for nothing finds that.
+        // Relaxed: nothing has to come after it. A server that is started in vain sleeps again.
         self.refused_servers.fetch_or(1 << nr, Ordering::Relaxed);
     }
 
-    /// The policy may have a worker for each. The caller looks at the set of idle servers after this.
+    /// The policy may have a worker for each. The caller checks the set of idle servers next.
     pub(crate) fn refuse_no_server(&self) {
-        // SeqCst: comes before the look at the set in `take_server()`; pairs with the kernel's look
-        // at this word after it has put a server into the set.
+        // SeqCst: comes before the load of the set in `take_server()`; pairs with the kernel's load
+        // of this word after it has put a server into the set.
         self.refused_servers.store(0, Ordering::SeqCst);
     }
 

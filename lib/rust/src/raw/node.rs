@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A worker in a tree of a policy.
+//! The node of a worker in a heap of a policy.
 
 use super::link::Link;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// What of a record a tree uses, beside its link. Calls of a policy are ordered by its lock, so all
-/// is relaxed.
+/// The part of a record that a heap uses, beside its link. Calls of a policy are ordered by its
+/// lock, so all accesses are relaxed.
 #[repr(C)]
 pub(crate) struct Node<T: Sync + 'static> {
     key: AtomicU64,
-    /// Of those with one key the lowest goes first.
+    /// Among equal keys, the lowest number goes first.
     number: AtomicU64,
     pub(crate) right: Link<T>,
     rank: AtomicU32,
 }
 
 impl<T: Sync> Node<T> {
-    /// A tree of its own.
+    /// Makes it a tree of one node.
     pub(crate) fn prepare(&self, key: u64, number: u64) {
         // Relaxed, all of them: see above.
         self.key.store(key, Ordering::Relaxed);

@@ -46,8 +46,8 @@ impl<T: Sync> Link<T> {
 }
 
 impl<T: Zeroed> Link<T> {
-    /// What there is; or memory of zeros, which is there from now on, and is zeroed in children. Without a lock, for a child
-    /// may be made at any moment.
+    /// The value; or, if there is none, new memory of zeros, which is zeroed again in children.
+    /// Takes no lock, as a child may be created at any time.
     pub(crate) fn get_or_map(&self) -> Result<&'static T, Errno> {
         match self.read() {
             Some(value) => Ok(value),

@@ -31,7 +31,7 @@ pub(crate) struct Record {
     sections: AtomicU32,
     /// A word for the policy.
     pub(crate) data: AtomicU64,
-    /// Until when a worker is to be done: see [`Deadline`].
+    /// The deadline of a worker: see [`Deadline`].
     deadline: AtomicU64,
     /// When a server has last let the worker run.
     turn_ns: AtomicU64,
@@ -49,7 +49,7 @@ pub(crate) struct Record {
 // SAFETY: All fields are atomic integers and pointers, and the latter are null when they are zero.
 unsafe impl Zeroed for Record {}
 
-/// So many fit into a page: see what the crate says of `RLIMIT_MEMLOCK`.
+/// The number in a page, which the documentation of the crate gives for `RLIMIT_MEMLOCK`.
 const _: () = assert!(SIZE / core::mem::size_of::<Record>() == 21);
 
 const FRESH: u32 = 1;
@@ -119,17 +119,18 @@ impl Record {
 
     /// A server is about to let the worker run, with this time in its state.
     pub(crate) fn begins_turn(&self, now_ns: u64) {
-        // Relaxed: for policies, which are asked about it later, if at all.
+        // Relaxed: only policies use it, later.
         self.turn_ns.store(now_ns, Ordering::Relaxed);
     }
 
-    /// Since when the worker has run without a server that has let it: it has blocked, and has gone
-    /// on under one that was idle. `None` if it runs since a server has let it.
+    /// The time since which the worker runs, if it has resumed under an idle server after it had
+    /// blocked. `None` if a server has run it since.
     pub(crate) fn resumed_at(&self, now_ns: u64) -> Option<u64> {
-        /// The time in the state may be a few steps later, but a worker takes longer to block.
+        /// The time in the state may be a few steps later than the stored one. A worker takes
+        /// longer to block.
         const SAME_NS: u64 = 256;
         let since = now_ns.saturating_sub(self.task.age_ns(now_ns));
-        // Relaxed: a server has stored it before the worker has run.
+        // Relaxed: a server stores it before the worker runs.
         let turn = self.turn_ns.load(Ordering::Relaxed);
 
         (since > turn.saturating_add(SAME_NS)).then_some(since)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The words of a slot: `struct umcg_sched_state`. The kernel writes them, and they lie in memory
-//! that is read-only here: so all loads are relaxed ones, with fences where they need an order.
+//! The words of a slot: `struct umcg_sched_state`. The kernel writes them; the mapping is
+//! read-only. Loads are relaxed, with fences where order matters.
 
 use crate::sys::abi;
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 
-/// Whether a thread is on a CPU.
+/// A slot.
 #[repr(C, align(64))]
 pub(crate) struct SlotWords {
     pub(super) version: AtomicU32,
@@ -20,7 +20,7 @@ pub(crate) struct SlotWords {
     pub(super) reserved: [AtomicU64; 3],
 }
 
-/// What a slot says at one moment.
+/// The contents of a slot at one point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Copied {
     pub(crate) state: u32,
@@ -41,16 +41,16 @@ impl SlotWords {
     /// The number of its thread among those on a CPU.
     #[inline]
     pub(crate) fn vcpu(&self) -> u32 {
-        // Relaxed: a guarantee for the thread itself, which sees what the kernel has done on its
-        // CPU; a hint for others.
+        // Relaxed: exact for the thread itself, which sees what the kernel has done on its CPU; a
+        // hint for others.
         self.vcpu.load(Ordering::Relaxed)
     }
 
-    /// All of it, unless it is being changed.
+    /// A consistent copy; `None` if the kernel is changing the slot.
     pub(crate) fn copy(&self) -> Option<Copied> {
         // Relaxed, and all others below: see the fences.
         let before = self.seq.load(Ordering::Relaxed);
-        // Acquire: pairs with the kernel's release of `seq`, of which the fields below are.
+        // Acquire: pairs with the kernel's release of `seq` after its changes of the fields below.
         fence(Ordering::Acquire);
         let copied = Copied {
             state: self.state.load(Ordering::Relaxed),
@@ -60,8 +60,8 @@ impl SlotWords {
             cpu: self.cpu.load(Ordering::Relaxed),
             vcpu: self.vcpu.load(Ordering::Relaxed),
         };
-        // Acquire: pairs with the kernel's releases of the fields: who has seen a later one of
-        // them sees that `seq` has changed before.
+        // Acquire: pairs with the kernel's releases of the fields: if one of the loads above has
+        // seen a later change, the load below sees that `seq` has changed.
         fence(Ordering::Acquire);
         let is_whole = before % 2 == 0 && self.seq.load(Ordering::Relaxed) == before;
 

@@ -90,8 +90,8 @@ impl Task {
             || self.change(State::IDLE.preempted(), claimed, now_ns)
     }
 
-    /// Lets a claimed worker run under this server, as soon as it is woken. Returns false if it is
-    /// gone: it never runs there.
+    /// Lets a claimed worker run under this server, as soon as it is woken. Returns false if it
+    /// has ended: it never runs there.
     pub(crate) fn run_under(&self, server_tid: u32, server_nr: u32, now_ns: u64) -> bool {
         // Relaxed: no other thread uses them while the worker is locked. The change of the state
         // publishes them; pairs with the acquire of the kernel's look at the state.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Whether threads are on a CPU, and notifications for those that were descheduled. Any thread can
-//! use this, not only workers.
+//! Slots, which show whether a thread is on a CPU, and deschedule notifications. For any thread,
+//! not only workers.
 //!
 //! ```no_run
 //! use umcg::sched::Slot;
@@ -10,7 +10,7 @@
 //! let owner = Slot::of_this_thread()?;
 //!
 //! std::thread::spawn(move || {
-//!     // Worth to spin for it, or better to sleep?
+//!     // Spin only as long as the owner runs.
 //!     while owner.on_cpu() {
 //!         std::hint::spin_loop();
 //!     }
@@ -21,19 +21,19 @@
 //!
 //! # Lifetimes
 //!
-//! - A **slot** is that of a thread from [`Slot::of_this_thread()`] until the thread ends, or calls
-//!   [`release()`]. Then it says that no thread is on a CPU, until another thread of the process gets
-//!   it, which it speaks of from then on.
-//! - A **[`Slot`]** is a number, and can be kept for ever. What it refers to is memory of the kernel
-//!   that stays readable, whatever becomes of the thread. So a lock may keep the slot of its owner.
-//! - **`fork()`**: a child has neither slots nor notifications. Slots of its parent say that no
-//!   thread is on a CPU there. The child's thread gets a slot of its own when it asks for one.
+//! - A **slot** belongs to a thread from [`Slot::of_this_thread()`] until the thread ends, or calls
+//!   [`release()`]. After that it shows no thread on a CPU until it is assigned to another thread
+//!   of the process.
+//! - A **[`Slot`]** is a number, and can be kept for ever. It refers to memory of the kernel that
+//!   stays readable after the thread has ended. So a lock may store the slot of its owner.
+//! - **`fork()`**: a child has neither slots nor notifications. There, a slot of the parent shows
+//!   no thread on a CPU. The child's thread gets its own slot by [`Slot::of_this_thread()`].
 //! - **`exec`**: the new program starts with neither.
-//! - A **[`Notification`]** ends when it is dropped, and with its thread. If it is leaked, its word
-//!   stays.
+//! - A **[`Notification`]** ends when it is dropped, or its thread ends. If it is leaked, its word
+//!   is never freed.
 //!
-//! What a slot says is a hint: the thread may leave its CPU at any moment. The word of a notification
-//! is a guarantee: it is written before the thread runs on.
+//! The state in a slot is a hint: the thread may leave its CPU at any time. The word of a
+//! notification is a guarantee: it is written before the thread returns to user space.
 
 mod notification;
 mod slot;

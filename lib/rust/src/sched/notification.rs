@@ -8,13 +8,13 @@ use crate::{
 };
 use std::{fmt, sync::atomic::AtomicU64};
 
-/// What a thread is notified of.
+/// The event of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It has left its CPU while it could go on.
+    /// The thread was runnable when it was switched out.
     Preempted,
-    /// It has left its CPU to sleep.
+    /// The thread was switched out to sleep.
     Blocked,
     /// Either.
     Descheduled,
@@ -30,10 +30,10 @@ impl Event {
     }
 }
 
-/// A word that the kernel writes when the calling thread was descheduled, before it runs on. A
-/// thread has up to eight of these.
+/// A word that the kernel writes after the calling thread was descheduled, before the thread
+/// returns to user space. A thread can have eight of these.
 ///
-/// It is about the thread that has made it, and is neither `Send` nor `Sync`.
+/// It belongs to the thread that created it, and is neither `Send` nor `Sync`.
 ///
 /// ```no_run
 /// use std::sync::atomic::Ordering::Relaxed;
@@ -43,7 +43,7 @@ impl Event {
 /// # fn main() -> Result<(), umcg::Error> {
 /// let descheduled = Notification::new(Event::Descheduled, 1)?;
 ///
-/// // Until nothing has come in between.
+/// // Again if the thread was descheduled in between.
 /// let counters = loop {
 ///     descheduled.word().store(0, Relaxed);
 ///     let counters = read_counters();
@@ -57,21 +57,21 @@ impl Event {
 pub struct Notification(Notified);
 
 impl Notification {
-    /// Has the kernel write this value to a word. It does so once now.
+    /// Has the kernel write this value to the word. The first write is immediate.
     ///
     /// # Errors
     ///
     /// - [`Error::Unavailable`], [`Error::Unsupported`]: the module is not loaded, or has no
     ///   notifications.
     /// - [`Error::TooManyNotifications`]: the thread has eight.
-    /// - [`Error::TooManyThreads`]: too many threads have some.
-    /// - [`Error::OutOfMemory`]: as it says.
+    /// - [`Error::TooManyThreads`]: too many threads have notifications.
+    /// - [`Error::OutOfMemory`].
     pub fn new(event: Event, value: u64) -> Result<Self, Error> {
         Self::add(event.flags(), value)
     }
 
     /// Has the kernel write the time at which the thread was descheduled, in nanoseconds of
-    /// CLOCK_MONOTONIC outside of time namespaces.
+    /// CLOCK_MONOTONIC of the initial time namespace.
     ///
     /// # Errors
     ///
@@ -91,8 +91,9 @@ impl Notification {
             })
     }
 
-    /// The word, which the thread may write, too. To the thread it looks as if it had written it
-    /// itself: relaxed accesses do. Other threads may see it later.
+    /// The word, which the thread may write, too. The kernel's writes are ordered with the accesses
+    /// of the thread as its own writes are, so relaxed loads suffice. Other threads may see them
+    /// later.
     #[inline]
     pub fn word(&self) -> &AtomicU64 {
         self.0.word()

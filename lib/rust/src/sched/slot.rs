@@ -9,24 +9,24 @@ use crate::{
 };
 use std::{cell::Cell, time::Duration};
 
-/// The slot of a thread: where the kernel says whether the thread is on a CPU. See
-/// [the module](crate::sched) for how long it is that of the thread.
+/// The slot of a thread, in which the kernel shows whether the thread is on a CPU. See
+/// [the module](crate::sched) for its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
     number: u32,
-    /// Of the process whose slot it is.
+    /// Of the process to which it belongs.
     stamp: u32,
 }
 
-/// What a thread does that has a slot.
+/// The state of the thread that has a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
     /// It is on a CPU, in the program or in the kernel.
     OnCpu,
-    /// It has left its CPU for another thread, and could go on.
+    /// It was switched out while it was runnable.
     Preempted,
-    /// It has left its CPU to sleep. It may have been woken since, but has not run.
+    /// It was switched out to sleep. It may have been woken since, but has not run.
     Blocked,
     /// It has ended.
     Exited,
@@ -34,36 +34,36 @@ pub enum State {
     Unused,
 }
 
-/// All that a slot says at one moment.
+/// The contents of a slot at one point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// What its thread does.
+    /// The state of its thread.
     pub state: State,
-    /// The TID of its thread, or of the last one.
+    /// The TID of its thread, or of its last thread.
     pub tid: u32,
-    /// When the thread was last switched out, by CLOCK_MONOTONIC outside of time namespaces.
+    /// When the thread was last switched out, by CLOCK_MONOTONIC of the initial time namespace.
     pub off: Duration,
     /// When it was last switched in.
     pub on: Duration,
     /// Its last CPU.
     pub cpu: u32,
-    /// Its virtual CPU, or the last one: see [`Slot::vcpu()`].
+    /// Its virtual CPU, or its last one: see [`Slot::vcpu()`].
     pub vcpu: Option<u32>,
 }
 
 thread_local! {
-    /// The stamp of the process in which the thread has asked for a slot, and the number of that, or
-    /// `None` if it could not get one.
+    /// The stamp of the process in which the thread has requested a slot, and the number of the
+    /// slot, or `None` if it got none.
     static OWN: Cell<Option<(u32, Option<u32>)>> = const { Cell::new(None) };
 }
 
-/// Of a call about slots.
+/// The error of a call about slots.
 fn error_of(error: Errno) -> Error {
     match error {
         // Too many threads have slots.
         Errno(libc::ENOSPC) => Error::TooManyThreads,
-        // A module that does not know a flag.
+        // The module does not know a flag.
         Errno(libc::EINVAL) => Error::Unsupported,
         error => error.into(),
     }
@@ -79,8 +79,8 @@ fn register(flags: u32) -> Result<Slot, Error> {
     Ok(Slot { number, stamp })
 }
 
-/// The number of the calling thread's slot, which it gets when this is called first. `None` if it
-/// cannot get one: then this is not tried again.
+/// The number of the calling thread's slot, which is assigned by the first call. `None` if that
+/// fails: it is not tried again.
 #[inline]
 pub(crate) fn own_number() -> Option<u32> {
     match (OWN.get(), process::known_stamp()) {
@@ -94,18 +94,18 @@ fn first_own_number() -> Option<u32> {
     match register(0) {
         Ok(slot) => Some(slot.number),
         Err(_) => {
-            // Without memory for a stamp there is none, and it is tried again.
+            // It is tried again only if there is no memory for a stamp.
             OWN.set(process::stamp().ok().map(|stamp| (stamp, None)));
             None
         }
     }
 }
 
-/// Releases the slot of the calling thread before it ends: that does it anyway. Returns whether
-/// there was one.
+/// Releases the slot of the calling thread, which otherwise happens when it ends. Returns whether
+/// it had one.
 ///
-/// Other code of the thread that uses its slot, as [`Mutex`](crate::sync::Mutex) does, gets the hints
-/// of a thread that is on no CPU from then on, or of the one that has the slot next.
+/// Users of the slot, such as waiters for a [`Mutex`](crate::sync::Mutex) that the thread holds,
+/// then see a thread on no CPU, or the next thread with that slot.
 ///
 /// # Errors
 ///
@@ -123,19 +123,19 @@ pub fn release() -> Result<bool, Error> {
 }
 
 impl Slot {
-    /// The slot of the calling thread, which gets one if it has none. It is the same one for all
-    /// libraries of the process.
+    /// The slot of the calling thread, which is assigned one if it has none. All libraries of the
+    /// process get the same one.
     ///
     /// # Errors
     ///
     /// - [`Error::Unavailable`], [`Error::Unsupported`]: the module is not loaded, or has no slots.
-    /// - [`Error::TooManyThreads`]: too many threads have one.
-    /// - [`Error::OutOfMemory`]: as it says.
+    /// - [`Error::TooManyThreads`]: too many threads have slots.
+    /// - [`Error::OutOfMemory`].
     pub fn of_this_thread() -> Result<Self, Error> {
         register(0)
     }
 
-    /// The same, with a [virtual CPU](Slot::vcpu) if the thread has had no slot before.
+    /// The same, with a [virtual CPU](Slot::vcpu) if the thread had no slot before.
     ///
     /// # Errors
     ///
@@ -144,10 +144,10 @@ impl Slot {
         register(abi::SCHED_STATE_VCPU)
     }
 
-    /// The slot with this number, of this process: for locks that keep the number of their owner.
-    /// Whether a thread has it is what it says.
+    /// The slot with this number in this process, for locks that store the number of their owner.
+    /// It need not be assigned.
     ///
-    /// Returns `None` if there is no such slot, or no thread of this process has asked for one yet.
+    /// Returns `None` if there is no such slot, or no thread of this process has requested one yet.
     pub fn from_number(number: u32) -> Option<Self> {
         process::slots()?.get(number as usize)?;
         Some(Self {
@@ -156,12 +156,12 @@ impl Slot {
         })
     }
 
-    /// Its number in the process, less than 32768. The lowest free one is assigned.
+    /// Its number in the process, less than 32768. The lowest free number is assigned.
     pub fn number(self) -> u32 {
         self.number
     }
 
-    /// Its words, if it is one of this process.
+    /// Its words, if it belongs to this process.
     #[inline]
     fn words(self) -> Option<&'static SlotWords> {
         let slots = process::slots()?;
@@ -169,17 +169,17 @@ impl Slot {
         (process::known_stamp() == Some(self.stamp)).then(|| slots.get(self.number as usize))?
     }
 
-    /// Whether its thread is on a CPU. A hint: that may change at any time. Orders nothing.
+    /// Whether its thread is on a CPU. A hint: that may change at any time. Orders no memory
+    /// access.
     #[inline]
     pub fn on_cpu(self) -> bool {
         self.words().is_some_and(SlotWords::is_on_cpu)
     }
 
-    /// Its thread's number among those threads of the process that are on a CPU, and have asked for
-    /// one: less than the number of CPUs. While a thread is on a CPU, no other one on a CPU has its
-    /// number. It may change whenever the thread was descheduled, which a
-    /// [`Notification`](super::Notification) tells it. Of a thread that is on no CPU it is the last one
-    /// that it had.
+    /// The virtual CPU of its thread: a number less than that of CPUs, and different for any two
+    /// threads of the process that are on a CPU. It may change when the thread is descheduled,
+    /// which a [`Notification`](super::Notification) reports. A thread on no CPU has its last one.
+    /// `None` if the thread did not register [with one](Slot::with_vcpu).
     #[inline]
     pub fn vcpu(self) -> Option<u32> {
         self.words()
@@ -187,8 +187,8 @@ impl Slot {
             .filter(|&vcpu| vcpu != abi::SCHED_NO_VCPU)
     }
 
-    /// All that it says, as of one moment. `None` if it is just being changed, which takes the kernel
-    /// a few instructions; or if it is one of a parent process.
+    /// A consistent copy of the slot. `None` if the kernel is just changing it, which takes a few
+    /// instructions; or if it belongs to a parent process.
     pub fn snapshot(self) -> Option<Snapshot> {
         let copied = self.words()?.copy()?;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A mutex that knows whether its owner runs.
+//! An adaptive mutex.
 //!
-//! A thread that waits for it spins while the owner is on a CPU, for then it is soon free, and sleeps
-//! otherwise. What a mutex has to know for that is the [slot](crate::sched) of its owner. Without the
-//! module, or if the owner has got no slot, threads that wait sleep at once.
+//! A waiter spins while the owner of the mutex is on a CPU, as the mutex is likely to be unlocked
+//! soon, and sleeps otherwise. The word of the mutex holds the number of the owner's
+//! [slot](crate::sched). Without the module, or if the owner has no slot, waiters sleep at once.
 
 mod mutex;
 mod raw_mutex;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A mutex and what it protects.
+//! A mutex and the value that it protects.
 
 use super::raw_mutex::RawMutex;
 use crate::face::section::{no_preempt, NoPreempt};
@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// An adaptive mutex: who waits for it spins while its owner is on a CPU, and sleeps otherwise. See
+/// An adaptive mutex: a waiter spins while the owner is on a CPU, and sleeps otherwise. See
 /// [the module](crate::sync).
 ///
-/// While a worker has it, it is in a [critical section](crate::no_preempt): the end of a slice does
-/// not take its server from it.
+/// A worker that holds it is in a [critical section](crate::no_preempt): it is not preempted at the
+/// end of its slice.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -34,16 +34,17 @@ use std::{
 ///
 /// # What happens when
 ///
-/// - **A thread panics** while it has the mutex: unwinding drops the guard, and the mutex is free.
-///   It is not poisoned, so the value may be one that was left half done.
-/// - **A guard is leaked**, as by [`mem::forget()`](std::mem::forget): the mutex stays locked, also
-///   when the thread has ended. Others sleep, and do not spin; [`Mutex::try_lock_for()`] gives up.
-/// - **A thread locks it twice**: it waits for ever.
-/// - **`fork()`**: in the child a mutex that the calling thread has is its own, and one that another
-///   thread has stays locked.
-/// - **A thread enters or leaves a group** while it has the mutex: the mutex stays locked. The
-///   critical section is that of the membership in which it was begun.
-/// - **A signal handler** must not lock one.
+/// - **A thread panics** while it holds the mutex: unwinding drops the guard, which unlocks the
+///   mutex. It is not poisoned, so an update of the value may be incomplete.
+/// - **A guard is leaked**, as by [`mem::forget()`](std::mem::forget): the mutex stays locked, even
+///   after the thread has ended. Waiters then sleep, and do not spin; [`Mutex::try_lock_for()`]
+///   times out.
+/// - **A thread locks it twice**: it deadlocks.
+/// - **`fork()`**: in the child, a mutex that the calling thread held is held by its only thread;
+///   one that another thread held stays locked.
+/// - **A thread enters or leaves a group** while it holds the mutex: the mutex stays locked. The
+///   critical section belongs to the membership in which it was begun.
+/// - **A signal handler** must not lock a mutex.
 pub struct Mutex<T: ?Sized> {
     raw: RawMutex,
     value: UnsafeCell<T>,
@@ -53,7 +54,7 @@ pub struct Mutex<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// One that nobody has locked.
+    /// An unlocked mutex.
     pub const fn new(value: T) -> Self {
         Self {
             raw: RawMutex::INIT,
@@ -61,17 +62,17 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// The value.
+    /// Consumes the mutex, and returns the value.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Locks it with this function, if that says so.
+    /// Locks it by a function that returns whether it has.
     #[inline]
     fn lock_by(&self, lock: impl FnOnce(&RawMutex) -> bool) -> Option<MutexGuard<'_, T>> {
-        // Before it is locked, or the slice might end in between.
+        // Begun first, or the slice might end in between.
         let section = no_preempt();
 
         lock(&self.raw).then(|| MutexGuard {
@@ -81,7 +82,7 @@ impl<T: ?Sized> Mutex<T> {
         })
     }
 
-    /// Locks it, as soon as it is free.
+    /// Locks it, and waits until it can.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let section = no_preempt();
@@ -100,22 +101,22 @@ impl<T: ?Sized> Mutex<T> {
         self.lock_by(RawMutex::try_lock)
     }
 
-    /// Locks it if it is free within the timeout.
+    /// Locks it, unless the timeout expires first.
     pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
         self.lock_by(|raw| raw.try_lock_for(timeout))
     }
 
-    /// Locks it if it is free before the deadline.
+    /// Locks it, unless the deadline passes first.
     pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
         self.lock_by(|raw| raw.try_lock_until(deadline))
     }
 
-    /// Whether a thread has it.
+    /// Whether it is locked.
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked()
     }
 
-    /// The value, of which the caller has the only reference.
+    /// The value. No lock is needed: the caller has the only reference to the mutex.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
@@ -145,13 +146,13 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// That a mutex is locked by the calling thread, which unlocks it by dropping this.
+/// A locked mutex, which is unlocked when this is dropped.
 ///
 /// ```compile_fail,E0277
 /// fn is_send(_: impl Send) {}
 ///
 /// let mutex = umcg::sync::Mutex::new(0);
-/// // It is to be unlocked by the same thread.
+/// // The thread that locked it has to unlock it.
 /// is_send(mutex.lock());
 /// ```
 ///
@@ -170,15 +171,15 @@ pub struct MutexGuard<'a, T: ?Sized> {
     value: PhantomData<&'a mut T>,
 }
 
-// SAFETY: A shared guard gives out shared references to the value only, which is Sync. Of the section
-// nothing can be done with a shared reference.
+// SAFETY: A shared guard hands out only shared references to the value, which is Sync. A shared
+// reference to the section does nothing.
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: The guard is the only one, and gives out references of its own lifetime.
+        // SAFETY: The guard is the only one, and hands out references of its own lifetime.
         unsafe { &*self.mutex.value.get() }
     }
 }
@@ -217,7 +218,7 @@ mod tests {
     use std::{mem, panic, sync::Arc, thread, vec::Vec};
 
     #[test]
-    fn one_thread_at_a_time_has_the_mutex() {
+    fn one_thread_at_a_time_holds_the_mutex() {
         const THREADS: u64 = 4;
         const ROUNDS: u64 = 20_000;
         let mutex = Mutex::new(0);
@@ -227,7 +228,7 @@ mod tests {
                 for round in 0..ROUNDS {
                     let mut value = mutex.lock();
                     let seen = *value;
-                    // Once in a while the owner sleeps, so that others do.
+                    // Sometimes the owner yields, so that waiters sleep.
                     if round % 1024 == 0 {
                         thread::yield_now();
                     }
@@ -242,9 +243,9 @@ mod tests {
         assert_eq!(mutex.into_inner(), THREADS * ROUNDS);
     }
 
-    /// Threads that give up must not take the wake-up of others with them.
+    /// Waiters that time out must not consume the wake-up of others.
     #[test]
-    fn threads_that_give_up_leave_none_behind() {
+    fn waiters_that_time_out_leave_none_behind() {
         let mutex = Mutex::new(0u64);
         let mut expected = 0;
 

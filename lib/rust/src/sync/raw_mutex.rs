@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The mutex itself, without what it protects.
+//! The mutex itself, without a value.
 
 use crate::{
     raw::adaptive::{Owner, Word},
@@ -12,17 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many pauses a thread makes until it sleeps: sections that take longer are not short, and
-/// threads that sleep must get the mutex, too.
+/// How many pauses a waiter spins before it sleeps. Longer sections are not worth spinning for, and
+/// sleeping waiters must get the mutex, too.
 const PAUSES: u32 = 3000;
-/// The most of them between two looks: each look takes the word away from its owner.
+/// The most of them between two loads: each load takes the cache line from the owner.
 const MOST_PAUSES: u32 = 16;
 
-/// An adaptive mutex that protects nothing by itself: [`Mutex`](super::Mutex) is made of it.
+/// An adaptive mutex without a value, on which [`Mutex`](super::Mutex) is built.
 ///
-/// Its functions are those of the trait `RawMutex` of the crate `lock_api`, on which this crate does
-/// not depend; the lock is not `Send`: it is to be unlocked by the thread that has locked it. A type
-/// that contains it can have the trait:
+/// Its functions are those of the trait `RawMutex` of the crate `lock_api`, on which this crate
+/// does not depend. The thread that locked it has to unlock it, so guards are not `Send`. A wrapper
+/// can implement the trait:
 ///
 /// ```
 /// # mod lock_api {
@@ -38,7 +38,7 @@ const MOST_PAUSES: u32 = 16;
 /// # }
 /// struct Adaptive(umcg::sync::RawMutex);
 ///
-/// // SAFETY: It has one owner at a time.
+/// // SAFETY: One thread at a time holds it.
 /// unsafe impl lock_api::RawMutex for Adaptive {
 ///     const INIT: Self = Self(umcg::sync::RawMutex::INIT);
 ///     type GuardMarker = lock_api::GuardNoSend;
@@ -52,7 +52,7 @@ const MOST_PAUSES: u32 = 16;
 ///     }
 ///
 ///     unsafe fn unlock(&self) {
-///         // SAFETY: The caller has locked it.
+///         // SAFETY: The caller holds it.
 ///         unsafe { self.0.unlock() }
 ///     }
 ///
@@ -68,23 +68,23 @@ const MOST_PAUSES: u32 = 16;
 /// # assert!(!mutex.is_locked());
 /// ```
 ///
-/// The first time that a thread locks one of these it gets a slot by a system call;
-/// [`Slot::of_this_thread()`] before has it done by then. There is no order among threads that wait.
+/// A thread gets its slot, by system calls, when it first locks such a mutex, unless it has called
+/// [`Slot::of_this_thread()`] before. Waiters get the mutex in no particular order.
 pub struct RawMutex {
     word: Word,
 }
 
 impl RawMutex {
-    /// One that nobody has locked.
+    /// An unlocked mutex.
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "as in lock_api: each use is a new mutex"
     )]
     pub const INIT: Self = Self { word: Word::new() };
 
-    /// Locks it, as soon as it is free.
+    /// Locks it, and waits until it can.
     ///
-    /// A thread that has it already waits for ever.
+    /// A thread that holds it already deadlocks.
     #[inline]
     pub fn lock(&self) {
         let own = Owner::new(own_number());
@@ -94,13 +94,13 @@ impl RawMutex {
         }
     }
 
-    /// Locks it if it is free. Returns whether it was.
+    /// Locks it if it is free. Returns whether it has.
     #[inline]
     pub fn try_lock(&self) -> bool {
         self.word.take(Owner::new(own_number()))
     }
 
-    /// Locks it if it is free within the timeout. Returns whether it is locked.
+    /// Locks it, unless the timeout expires first. Returns whether it has.
     pub fn try_lock_for(&self, timeout: Duration) -> bool {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.try_lock_until(deadline),
@@ -111,7 +111,7 @@ impl RawMutex {
         }
     }
 
-    /// Locks it if it is free before the deadline. Returns whether it is locked.
+    /// Locks it, unless the deadline passes first. Returns whether it has.
     pub fn try_lock_until(&self, deadline: Instant) -> bool {
         let own = Owner::new(own_number());
 
@@ -122,7 +122,7 @@ impl RawMutex {
     ///
     /// # Safety
     ///
-    /// The calling thread has locked it.
+    /// The calling thread holds it.
     #[inline]
     pub unsafe fn unlock(&self) {
         if self.word.release() {
@@ -130,7 +130,7 @@ impl RawMutex {
         }
     }
 
-    /// Whether a thread has it.
+    /// Whether it is locked.
     pub fn is_locked(&self) -> bool {
         self.word.owner().is_some()
     }
@@ -140,14 +140,16 @@ impl RawMutex {
         futex::wake(self.word.futex(), 1);
     }
 
-    /// Spins and sleeps until it is locked, which is the result; or until the deadline.
+    /// Spins and sleeps until it has locked the mutex, or the deadline has passed. Returns whether
+    /// it has locked it.
     #[cold]
     fn wait(&self, own: Owner, deadline: Option<Instant>) -> bool {
         if self.spin() && self.word.take(own) {
             return true;
         }
         loop {
-            // From here on others rely on this thread, so the flag is set before it gives up.
+            // From the second round on, other sleepers rely on this thread, so it sets the flag
+            // before it times out.
             if let Some(value) = self.word.announce_sleeper() {
                 let rest = deadline.map(|end| end.saturating_duration_since(Instant::now()));
                 if rest.is_some_and(|rest| rest.is_zero()) {
@@ -161,7 +163,7 @@ impl RawMutex {
         }
     }
 
-    /// Spins until it is free; false if that is not worthwhile, or not any more.
+    /// Spins until it is free. Returns false if the owner is not on a CPU, or that takes too long.
     fn spin(&self) -> bool {
         let mut left = PAUSES;
         let mut pauses = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The ABI of `/dev/umcg`, as `linux/umcg.h` has it: what of it this crate uses.
+//! The part of the ABI of `/dev/umcg`, `linux/umcg.h`, that this crate uses.
 //!
 //! The words that a thread shares with the kernel are in [`crate::raw`].
 
@@ -21,7 +21,7 @@ pub(crate) const TIMESTAMP_GRANULARITY: u32 = 4;
 /// A node of the idle-worker list whose link is not written yet.
 pub(crate) const IDLE_NODE_PENDING: u64 = 1;
 
-/// How many servers a group has at most, and places its ring.
+/// The most servers of a group, and the number of places in its ring.
 pub(crate) const SERVERS: usize = 64;
 
 /// A worker that wakes may take an idle server although others are queued.
@@ -55,7 +55,7 @@ pub(crate) const SCHED_ON_CPU: u32 = 1;
 pub(crate) const SCHED_PREEMPTED: u32 = 2;
 pub(crate) const SCHED_BLOCKED: u32 = 4;
 pub(crate) const SCHED_EXITED: u32 = 8;
-/// In the place of a virtual CPU.
+/// No virtual CPU.
 pub(crate) const SCHED_NO_VCPU: u32 = u32::MAX;
 
 pub(crate) const DESCHED_ON_PREEMPT: u32 = 1;
@@ -65,7 +65,7 @@ pub(crate) const DESCHED_WRITE_TIME: u32 = 4;
 /// The advice by which `posix_fadvise()` of the device is a wait.
 pub(crate) const FADVISE_WAIT: i32 = 0x756d6367;
 
-/// What the size of an argument structure is called in it.
+/// The size of an argument structure, for its first field.
 pub(crate) const fn size_u32<T>() -> u32 {
     // CAST: They have less than a hundred bytes.
     size_of::<T>() as u32

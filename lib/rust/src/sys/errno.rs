@@ -7,7 +7,7 @@
 pub(crate) struct Errno(pub(crate) i32);
 
 impl Errno {
-    /// Why the last call of libc has failed.
+    /// The error of the last call of libc.
     pub(crate) fn last() -> Self {
         // SAFETY: The call takes nothing.
         let address = unsafe { libc::__errno_location() };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Futexes: how threads of the crate sleep that are no servers, and those that wait for a lock.
+//! Futexes, on which threads sleep that are not servers, and those that wait for a lock.
 
 use crate::atomic::AtomicU32;
 use core::time::Duration;
@@ -9,7 +9,7 @@ use core::time::Duration;
 /// are possible.
 pub(crate) fn wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) {
     let timeout = timeout.map(|timeout| libc::timespec {
-        // One that has no room for the seconds is as good as the longest one.
+        // A timeout whose seconds do not fit is saturated.
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     });

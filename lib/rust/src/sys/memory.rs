@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Memory that the kernel shares: pages of their own, for it pins what the words lie in.
+//! Memory that is shared with the kernel: separate pages, as the kernel pins them.
 
 use super::errno::{check, Errno};
 use core::{
@@ -11,7 +11,7 @@ use core::{
     slice,
 };
 
-/// How large a page is at least. What lies in one of these lies in one page everywhere.
+/// The size of the smallest pages. What lies in one of these lies in one page everywhere.
 pub(crate) const SIZE: usize = 4096;
 
 /// Types for which zeroed memory is a value, and which may change while they are shared.
@@ -60,7 +60,7 @@ impl Mapping {
             .ok_or(Errno(libc::ENOMEM))
     }
 
-    /// They are zeroed in children, by whatever call a child is made.
+    /// They are zeroed in children, whichever call creates the child.
     pub(super) fn new_wiped(size: usize) -> Result<Self, Errno> {
         let new = Self::new(size)?;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the crate needs of the kernel: the calls of `/dev/umcg`, memory to share with it, futexes,
-//! clocks and threads.
+//! The interfaces of the kernel that the crate uses: the calls of `/dev/umcg`, shared memory,
+//! futexes, clocks and threads.
 
 pub(crate) mod abi;
 pub(crate) mod descriptor;

@@ -6,11 +6,11 @@ use super::{errno::Errno, slots};
 use alloc::boxed::Box;
 use core::{marker::PhantomData, ptr::NonNull, sync::atomic::AtomicU64};
 
-/// A word of the calling thread. It is freed when the kernel does not write to it any more: if this
-/// is leaked, never.
+/// A word of the calling thread. It is freed once the kernel has stopped writing to it; never, if
+/// this is leaked.
 pub(crate) struct Notified {
     word: NonNull<AtomicU64>,
-    /// It is about the thread that has it.
+    /// It belongs to the thread.
     not_send: PhantomData<*const ()>,
 }
 
@@ -34,15 +34,15 @@ impl Notified {
 
     #[inline]
     pub(crate) fn word(&self) -> &AtomicU64 {
-        // SAFETY: The word is there as long as `self`. The kernel writes to it as an atomic store
-        // of all eight bytes.
+        // SAFETY: The word lives as long as `self`. The kernel writes all eight bytes by one atomic
+        // store.
         unsafe { self.word.as_ref() }
     }
 }
 
 impl Drop for Notified {
     fn drop(&mut self) {
-        // Also if it has never been added, and in a child, which has no notifications.
+        // Freed also if it was never added, and in a child, which has no notifications.
         if slots::remove_notification(self.address()) {
             // SAFETY: It was leaked by `new()`, and neither the kernel nor a reference is left.
             drop(unsafe { Box::from_raw(self.word.as_ptr()) });

@@ -7,9 +7,9 @@ use core::mem::{self, size_of};
 /// The shortest slice that the kernel grants, in nanoseconds.
 const SHORTEST: u64 = 100_000;
 
-/// Has the calling thread preempt others when it wakes: the fair class of the kernel (Linux 6.12)
-/// lets a thread with a shorter slice preempt one with a longer slice. It gets no larger share of the
-/// CPU. Threads and processes that it creates inherit the slice.
+/// Lets the calling thread preempt others when it wakes: in the fair class of the kernel (Linux
+/// 6.12) a thread with a shorter slice preempts one with a longer slice. It gets no larger share of
+/// the CPU. Threads and processes that it creates inherit the slice.
 ///
 /// Nothing changes in other classes, nor under a seccomp filter, which may kill the process.
 pub(crate) fn run_when_woken() {

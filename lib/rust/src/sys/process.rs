@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What belongs to one process, and not to its children: the kernel hands it to them as zeros, by
-//! whatever call a child is made.
+//! What belongs to one process, and not to its children: the kernel zeroes it in them, whichever
+//! call creates a child.
 
 use super::{abi, errno::Errno, memory::Zeroed};
 use crate::raw::{link::Link, slot::SlotWords};
@@ -15,7 +15,7 @@ pub(super) type Slots = [SlotWords; abi::SCHED_STATE_SLOTS];
 
 /// Zeros are its first state.
 pub(crate) struct Process {
-    /// By which it is known, or zero.
+    /// Identifies it; zero until it is needed.
     stamp: AtomicU32,
     /// The mapping of its slots, or null.
     slots: AtomicPtr<Slots>,
@@ -26,8 +26,8 @@ unsafe impl Zeroed for Process {}
 
 static PROCESS: Link<Process> = Link::none();
 
-/// The next process that needs one gets this stamp. A child has a copy of it, so its stamp is none
-/// of those that its parents have had.
+/// The next stamp. A child has a copy of the counter, so its stamp differs from those of its
+/// parents.
 static STAMPS: AtomicU32 = AtomicU32::new(1);
 
 /// This process. Fails with `ENOMEM`.
@@ -51,7 +51,7 @@ pub(crate) fn stamp() -> Result<u32, Errno> {
     if let Some(stamp) = known_stamp() {
         return Ok(stamp);
     }
-    // Relaxed: it need not be but another one.
+    // Relaxed: it only has to be unique.
     let new = STAMPS.fetch_add(1, Ordering::Relaxed);
     // Relaxed, both: an independent word.
     match own.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
@@ -60,14 +60,14 @@ pub(crate) fn stamp() -> Result<u32, Errno> {
     }
 }
 
-/// The slots of this process, if they are mapped. The reference is good in this process.
+/// The slots of this process, if they are mapped. The reference is valid in this process.
 #[inline]
 pub(crate) fn slots() -> Option<&'static Slots> {
     // Acquire: pairs with the release in `publish_slots()`.
     let slots = PROCESS.read()?.slots.load(Ordering::Acquire);
 
-    // SAFETY: It is null, or that of a mapping of this process that stays: see `publish_slots()`. In
-    // a child, which does not inherit the mapping, it is null.
+    // SAFETY: It is null, or that of a mapping of this process that stays: see `publish_slots()`.
+    // In a child, which does not inherit the mapping, it is null.
     unsafe { slots.as_ref() }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn slots() -> Option<&'static Slots> {
 ///
 /// # Safety
 ///
-/// It is one of all slots, which is not unmapped if it is used.
+/// It maps all slots, and is not unmapped if it is used.
 pub(super) unsafe fn publish_slots(slots: *mut Slots) -> Result<bool, Errno> {
     // Release: pairs with the acquire in `slots()`. If it fails nothing is read.
     let published = process()?.slots.compare_exchange(

@@ -11,7 +11,7 @@ use super::{
 };
 use core::{mem::size_of, ptr};
 
-/// A module without slots and notifications.
+/// The error of a module without slots and notifications.
 fn too_old(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno(libc::ENOTTY)) => Err(Errno(libc::EPROTO)),
@@ -51,14 +51,14 @@ pub(crate) fn unregister() -> Result<(), Errno> {
     })
 }
 
-/// Maps the slots, if that has not been done in this process.
+/// Maps the slots, unless they are mapped in this process.
 pub(crate) fn map() -> Result<(), Errno> {
     if process::slots().is_some() {
         return Ok(());
     }
     let mut slots = ptr::null_mut();
     call(|descriptor| {
-        // Another file may well be mapped.
+        // Another file could be mapped as well.
         if !descriptor::is_device(descriptor) {
             return Err(Errno(libc::EBADF));
         }
@@ -95,8 +95,8 @@ pub(crate) fn map() -> Result<(), Errno> {
 ///
 /// # Safety
 ///
-/// The word, of eight bytes, stays where it is until the notification is removed, or the thread is
-/// gone; and is atomic.
+/// The word is atomic, has eight bytes, and stays in place until the notification is removed or the
+/// thread has ended.
 pub(super) unsafe fn add_notification(flags: u32, word: u64, value: u64) -> Result<(), Errno> {
     let args = DeschedArgs {
         size: size_u32::<DeschedArgs>(),
@@ -109,13 +109,14 @@ pub(super) unsafe fn add_notification(flags: u32, word: u64, value: u64) -> Resu
     };
 
     too_old(call(|descriptor| {
-        // SAFETY: The call reads the arguments; for the word the caller vouches.
+        // SAFETY: The call reads the arguments; the caller promises that the word stays.
         check(unsafe { libc::ioctl(descriptor, abi::IOC_DESCHED_ADD.into(), &raw const args) })
             .map(drop)
     }))
 }
 
-/// Removes a notification of the calling thread. Returns whether there is certainly none any more.
+/// Removes a notification of the calling thread. Returns whether it certainly does not exist any
+/// more.
 pub(super) fn remove_notification(word: u64) -> bool {
     let args = DeschedArgs {
         size: size_u32::<DeschedArgs>(),
@@ -136,7 +137,7 @@ pub(super) fn remove_notification(word: u64) -> bool {
     result.is_ok() || is_gone
 }
 
-/// Opens the device, if that has not been done.
+/// Opens the device if it is not open.
 pub(crate) fn open() -> Result<(), Errno> {
     device_descriptor().map(drop)
 }

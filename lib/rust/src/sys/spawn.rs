@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Threads of the crate, and what others do when they end: without thread-local destructors of
+//! Threads of the crate, and calls at the end of other threads, without thread-local destructors of
 //! std.
 //!
 //! glibc takes the lock of the dynamic linker to register such a destructor, and each thread of
@@ -16,13 +16,13 @@ use core::{
 use libc::{c_void, pthread_attr_t, pthread_key_t, pthread_t};
 use std::{ffi::CString, sync::OnceLock};
 
-/// What a thread does. If it panics the process is aborted.
+/// The function of a thread. If it panics the process is aborted.
 type Body = Box<dyn FnOnce() + Send>;
 
 /// The stack that std gives its threads, in bytes.
 const STACK_SIZE: usize = 2 << 20;
 
-/// A thread. If this is dropped it goes on.
+/// A thread. It is detached when this is dropped.
 pub(crate) struct Thread(pthread_t);
 
 struct Start {

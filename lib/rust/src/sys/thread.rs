@@ -16,8 +16,8 @@ pub(crate) fn tid() -> u32 {
     tid as u32
 }
 
-/// Lets other threads have the CPU. Not by the function of libc: a program may have one of that
-/// name which calls this crate.
+/// Yields the CPU. Not by the function of libc: a program may define one of that name which calls
+/// this crate.
 pub(crate) fn yield_cpu() {
     // SAFETY: The call takes nothing.
     unsafe { libc::syscall(libc::SYS_sched_yield) };
