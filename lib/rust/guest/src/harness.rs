@@ -6,6 +6,7 @@
 use std::{
     env,
     fs::{self, File},
+    hint,
     io::{Read, Write},
     os::{fd::FromRawFd, unix::process::ExitStatusExt},
     panic,
@@ -185,6 +186,13 @@ pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     while !is_true() {
         assert!(begin.elapsed() < limit, "this has not come true: {what}");
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Spins until something is true.
+pub fn spin_until(is_true: impl Fn() -> bool) {
+    while !is_true() {
+        hint::spin_loop();
     }
 }
 

@@ -2,18 +2,17 @@
 
 //! The adaptive mutex.
 
-use crate::harness::{fixture, in_child, own_tid, sleeps_in, wait_until, Pipe};
+use crate::harness::{fixture, in_child, own_tid, sleeps_in, spin_until, wait_until, Pipe};
 use std::{
     fs, hint, mem,
     sync::{
-        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicU32, Ordering::SeqCst},
         Arc,
     },
     thread,
     time::{Duration, Instant},
 };
 use umcg::{
-    policy::{Fifo, IdleWorker, Policy, Reason, SliceEnd, Worker},
     sched::Slot,
     sync::{Mutex, RawMutex},
     Group,
@@ -24,7 +23,6 @@ fixture!(FIXTURE, "mutexes":
     one_worker_at_a_time_holds_the_mutex,
     waiter_spins_while_the_owner_runs,
     waiter_sleeps_while_the_owner_sleeps,
-    slice_does_not_end_while_a_worker_holds_the_mutex,
     worker_that_leaves_still_holds_the_mutex,
     mutex_of_a_thread_that_has_ended_stays_locked,
     child_holds_the_mutex_of_the_forking_thread,
@@ -125,12 +123,6 @@ impl Turns {
     }
 }
 
-fn spin_until(is_true: impl Fn() -> bool) {
-    while !is_true() {
-        hint::spin_loop();
-    }
-}
-
 /// The owner holds the mutex for some microseconds, in which the waiter starts to wait. If waiters
 /// slept at once, this one would do so in nearly every round.
 fn waiter_spins_while_the_owner_runs() {
@@ -188,57 +180,6 @@ fn waiter_sleeps_while_the_owner_sleeps() {
     pipe.write(0);
     owner.join().unwrap();
     waiter.join().unwrap();
-}
-
-/// First come, first served; counts workers that did not give way at the end of a slice.
-#[derive(Default)]
-struct Counts {
-    fifo: Fifo,
-    deferred: Arc<AtomicU32>,
-}
-
-impl Policy for Counts {
-    fn wake(&mut self, worker: IdleWorker, reason: Reason) {
-        self.fifo.wake(worker, reason);
-    }
-
-    fn next(&mut self, server: usize) -> Option<IdleWorker> {
-        self.fifo.next(server)
-    }
-
-    fn slice_end(&mut self, worker: &Worker, _: Duration) -> SliceEnd {
-        self.deferred.fetch_add(worker.defers().into(), SeqCst);
-        SliceEnd::Kick
-    }
-}
-
-fn slice_does_not_end_while_a_worker_holds_the_mutex() {
-    let policy = Counts::default();
-    let deferred = Arc::clone(&policy.deferred);
-    let group = Group::builder()
-        .servers(1)
-        .slice(Duration::from_millis(1))
-        .policy(policy)
-        .build()
-        .unwrap();
-    let inner = group.clone();
-
-    let owner = group.spawn(move || {
-        let mutex = Mutex::new(());
-        let rival_runs = Arc::new(AtomicBool::new(false));
-        let sets = Arc::clone(&rival_runs);
-        let guard = mutex.lock();
-        let rival = inner.spawn(move || sets.store(true, SeqCst)).unwrap();
-        // It may have run while this one was starting it.
-        let before = rival_runs.load(SeqCst);
-        spin_until(|| before || deferred.load(SeqCst) > 2);
-        assert_eq!(rival_runs.load(SeqCst), before, "the rival has run");
-        drop(guard);
-        spin_until(|| rival_runs.load(SeqCst));
-        rival.join().unwrap();
-    });
-    owner.unwrap().join().unwrap();
-    group.shutdown().unwrap();
 }
 
 fn worker_that_leaves_still_holds_the_mutex() {

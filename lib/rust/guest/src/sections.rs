@@ -2,7 +2,7 @@
 
 //! Critical sections, and the end of a slice in them.
 
-use crate::harness::fixture;
+use crate::harness::{fixture, spin_until};
 use std::{
     hint,
     sync::{
@@ -13,11 +13,13 @@ use std::{
 };
 use umcg::{
     policy::{Fifo, IdleWorker, Policy, Reason, SliceEnd, Worker},
+    sync::Mutex,
     Group,
 };
 
 fixture!(FIXTURE, "sections":
     slice_does_not_end_in_a_section,
+    slice_does_not_end_while_a_mutex_is_held,
     worker_gives_way_at_the_end_of_its_section,
     slices_end_where_sections_do,
     worker_without_further_sections_gives_way,
@@ -98,26 +100,31 @@ fn start_rival(group: &Group) -> Arc<AtomicBool> {
     flag
 }
 
-fn spin_until(is_true: impl Fn() -> bool) {
-    while !is_true() {
-        hint::spin_loop();
-    }
-}
-
-fn slice_does_not_end_in_a_section() {
+/// A worker gives way when its guard is dropped, and not before.
+fn slice_does_not_end_while<T>(guard: impl FnOnce() -> T + Send + 'static) {
     let (group, asked) = group(SliceEnd::Kick);
 
     in_worker(&group, move |group| {
-        let section = umcg::no_preempt();
+        let guard = guard();
         let rival = start_rival(group);
         // It may have run while this one was starting it.
         let before = rival.load(SeqCst);
-        spin_until(|| before || asked.deferred.load(SeqCst) > 2);
+        spin_until(|| rival.load(SeqCst) || asked.deferred.load(SeqCst) > 2);
         assert_eq!(rival.load(SeqCst), before, "the rival has run");
-        drop(section);
+        drop(guard);
         spin_until(|| rival.load(SeqCst));
     });
     end(&group);
+}
+
+fn slice_does_not_end_in_a_section() {
+    slice_does_not_end_while(umcg::no_preempt);
+}
+
+fn slice_does_not_end_while_a_mutex_is_held() {
+    static MUTEX: Mutex<()> = Mutex::new(());
+
+    slice_does_not_end_while(|| MUTEX.lock());
 }
 
 fn worker_gives_way_at_the_end_of_its_section() {
