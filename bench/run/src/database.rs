@@ -142,8 +142,8 @@ fn results(text: &str) -> Result<String, String> {
         })
         .collect();
 
-    if !text.lines().any(|line| line == "errors 0") || lines.is_empty() {
-        return Err(format!("transactions have failed: {text}"));
+    if !text.lines().any(|line| line == "reconnects 0") || lines.is_empty() {
+        return Err(format!("no results, or connections were lost: {text}"));
     }
     Ok(lines.join("\n"))
 }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn results_among_other_lines() {
-        let text = "Threads started!\n\ntransactions_per_s 12.5\nlatency_p99_us 7\nerrors 0\n";
+        let text = "Threads started!\n\ntransactions_per_s 12.5\nlatency_p99_us 7\nreconnects 0\n";
 
         assert_eq!(
             results(text).unwrap(),
@@ -163,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn failed_transactions_are_no_result() {
-        assert!(results("transactions_per_s 12.5\nerrors 3\n").is_err());
-        assert!(results("errors 0\n").is_err());
+    fn lost_connections_are_no_result() {
+        assert!(results("transactions_per_s 12.5\nreconnects 3\n").is_err());
+        assert!(results("reconnects 0\n").is_err());
         assert!(results("").is_err());
     }
 
