@@ -107,15 +107,32 @@ const fn way(title: &'static str, argument: &'static [&'static str]) -> Rival {
     }
 }
 
-const fn cost(key: &'static str) -> Key {
+/// Compared with the best rival; more is better.
+const fn more(key: &'static str, measure: &'static str, bar: f64, aim: f64) -> Key {
     Key {
         key,
-        measure: "requests_per_s",
+        measure,
         better: Better::More,
+        against: None,
+        is_cost: false,
+        bar,
+        aim,
+    }
+}
+
+/// Compared with the best rival; less is better.
+const fn less(key: &'static str, measure: &'static str, bar: f64, aim: f64) -> Key {
+    Key {
+        better: Better::Less,
+        ..more(key, measure, bar, aim)
+    }
+}
+
+const fn cost(key: &'static str) -> Key {
+    Key {
         against: Some("eevdf"),
         is_cost: true,
-        bar: 1.05,
-        aim: 1.02,
+        ..more(key, "requests_per_s", 1.05, 1.02)
     }
 }
 
@@ -170,24 +187,8 @@ pub const ROWS: &[Row] = &[
         rounds: 5,
         rivals: &[EEVDF, EEVDF_SHORT, EEVDF_3MS, EEVDF_LONG, UMCG],
         keys: &[
-            Key {
-                key: "spin_ops_vs_best_rival",
-                measure: "operations_per_s",
-                better: Better::More,
-                against: None,
-                is_cost: false,
-                bar: 2.0,
-                aim: 4.0,
-            },
-            Key {
-                key: "spin_longest_wait_vs_rival",
-                measure: "wait_longest_us",
-                better: Better::Less,
-                against: None,
-                is_cost: false,
-                bar: 0.05,
-                aim: 0.01,
-            },
+            more("spin_ops_vs_best_rival", "operations_per_s", 2.0, 4.0),
+            less("spin_longest_wait_vs_rival", "wait_longest_us", 0.05, 0.01),
         ],
     },
     Row {
@@ -205,15 +206,12 @@ pub const ROWS: &[Row] = &[
             tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
             tuned("umcg_0.3ms", "umcg-run --slice 0.3", &["--slice", "0.3"]),
         ],
-        keys: &[Key {
-            key: "barrier_rounds_vs_best_rival",
-            measure: "rounds_per_s",
-            better: Better::More,
-            against: None,
-            is_cost: false,
-            bar: 1.0,
-            aim: 1.5,
-        }],
+        keys: &[more(
+            "barrier_rounds_vs_best_rival",
+            "rounds_per_s",
+            1.0,
+            1.5,
+        )],
     },
     Row {
         name: "mixed",
@@ -233,22 +231,12 @@ pub const ROWS: &[Row] = &[
         ],
         keys: &[
             Key {
-                key: "mixed_p99_vs_nice",
-                measure: "late_p99_us",
-                better: Better::Less,
                 against: Some("nice"),
-                is_cost: false,
-                bar: 1.0,
-                aim: 0.7,
+                ..less("mixed_p99_vs_nice", "late_p99_us", 1.0, 0.7)
             },
             Key {
-                key: "mixed_work_vs_nice",
-                measure: "work_percent",
-                better: Better::More,
                 against: Some("nice"),
-                is_cost: false,
-                bar: 0.95,
-                aim: 1.0,
+                ..more("mixed_work_vs_nice", "work_percent", 0.95, 1.0)
             },
         ],
     },
@@ -259,15 +247,7 @@ pub const ROWS: &[Row] = &[
         milliseconds: 3000,
         rounds: 5,
         rivals: OPENBLAS_RIVALS,
-        keys: &[Key {
-            key: "openblas_vs_best_rival",
-            measure: "rounds_per_s",
-            better: Better::More,
-            against: None,
-            is_cost: false,
-            bar: 1.3,
-            aim: 2.0,
-        }],
+        keys: &[more("openblas_vs_best_rival", "rounds_per_s", 1.3, 2.0)],
     },
     Row {
         name: "openblas_nested",
@@ -276,15 +256,12 @@ pub const ROWS: &[Row] = &[
         milliseconds: 3000,
         rounds: 5,
         rivals: OPENBLAS_RIVALS,
-        keys: &[Key {
-            key: "openblas_nested_vs_best_rival",
-            measure: "rounds_per_s",
-            better: Better::More,
-            against: None,
-            is_cost: false,
-            bar: 1.3,
-            aim: 2.0,
-        }],
+        keys: &[more(
+            "openblas_nested_vs_best_rival",
+            "rounds_per_s",
+            1.3,
+            2.0,
+        )],
     },
     Row {
         name: "tokio",
@@ -300,24 +277,8 @@ pub const ROWS: &[Row] = &[
             way("32 workers of a group", &["umcg"]),
         ],
         keys: &[
-            Key {
-                key: "tokio_work_vs_best_rival",
-                measure: "work_ms_per_s",
-                better: Better::More,
-                against: None,
-                is_cost: false,
-                bar: 0.95,
-                aim: 1.0,
-            },
-            Key {
-                key: "tokio_p99_vs_best_rival",
-                measure: "late_p99_us",
-                better: Better::Less,
-                against: None,
-                is_cost: false,
-                bar: 1.0,
-                aim: 0.7,
-            },
+            more("tokio_work_vs_best_rival", "work_ms_per_s", 0.95, 1.0),
+            less("tokio_p99_vs_best_rival", "late_p99_us", 1.0, 0.7),
         ],
     },
     Row {
@@ -332,24 +293,8 @@ pub const ROWS: &[Row] = &[
             way("8 workers of a group for each CPU", &["umcg"]),
         ],
         keys: &[
-            Key {
-                key: "rayon_work_vs_best_rival",
-                measure: "work_ms_per_s",
-                better: Better::More,
-                against: None,
-                is_cost: false,
-                bar: 0.95,
-                aim: 1.0,
-            },
-            Key {
-                key: "rayon_p99_vs_best_rival",
-                measure: "job_p99_us",
-                better: Better::Less,
-                against: None,
-                is_cost: false,
-                bar: 1.0,
-                aim: 0.7,
-            },
+            more("rayon_work_vs_best_rival", "work_ms_per_s", 0.95, 1.0),
+            less("rayon_p99_vs_best_rival", "job_p99_us", 1.0, 0.7),
         ],
     },
     Row {
@@ -429,24 +374,8 @@ pub const ROWS: &[Row] = &[
             },
         ],
         keys: &[
-            Key {
-                key: "mariadb_tps_vs_best_rival",
-                measure: "transactions_per_s",
-                better: Better::More,
-                against: None,
-                is_cost: false,
-                bar: 1.0,
-                aim: 1.2,
-            },
-            Key {
-                key: "mariadb_p99_vs_best_rival",
-                measure: "latency_p99_us",
-                better: Better::Less,
-                against: None,
-                is_cost: false,
-                bar: 0.8,
-                aim: 0.5,
-            },
+            more("mariadb_tps_vs_best_rival", "transactions_per_s", 1.0, 1.2),
+            less("mariadb_p99_vs_best_rival", "latency_p99_us", 0.8, 0.5),
         ],
     },
 ];
