@@ -131,8 +131,9 @@ fn last_words() -> String {
     text.lines().last().unwrap_or("says nothing").into()
 }
 
-/// The lines "MEASURE VALUE" among what sysbench prints.
+/// The lines "MEASURE VALUE" among what sysbench prints, and the number of scans that were torn.
 fn results(text: &str) -> Result<String, String> {
+    let torn = text.lines().filter(|line| line.starts_with("torn scan"));
     let lines: Vec<_> = text
         .lines()
         .filter(|line| {
@@ -145,7 +146,7 @@ fn results(text: &str) -> Result<String, String> {
     if !text.lines().any(|line| line == "reconnects 0") || lines.is_empty() {
         return Err(format!("no results, or connections were lost: {text}"));
     }
-    Ok(lines.join("\n"))
+    Ok(format!("{}\ntorn_scans {}", lines.join("\n"), torn.count()))
 }
 
 #[cfg(test)]
@@ -154,11 +155,12 @@ mod tests {
 
     #[test]
     fn results_among_other_lines() {
-        let text = "Threads started!\n\ntransactions_per_s 12.5\nlatency_p99_us 7\nreconnects 0\n";
+        let text = "Threads started!\n\ntorn scan: the sum of accounts1 was 9\n\
+                    transactions_per_s 12.5\nlatency_p99_us 7\nreconnects 0\n";
 
         assert_eq!(
             results(text).unwrap(),
-            "transactions_per_s 12.5\nlatency_p99_us 7"
+            "transactions_per_s 12.5\nlatency_p99_us 7\ntorn_scans 1"
         );
     }
 
