@@ -52,7 +52,7 @@ fn command() -> Command {
                 .long("spare")
                 .value_name("N")
                 .value_parser(value_parser!(u64).range(..64))
-                .help("How many threads more run when they have just woken"),
+                .help("How many more run when they are new or have just woken"),
         )
         .arg(
             Arg::new("policy")

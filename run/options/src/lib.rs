@@ -43,7 +43,7 @@ pub const POLICIES: [(&str, Policy); 3] = [
 pub struct Options {
     /// How many workers run at a time, if not as many as there are CPUs.
     pub servers: Option<usize>,
-    /// How many more run beside them that have woken; none for the default.
+    /// How many more run beside them that are new or have woken; `None` for the default.
     pub spare: Option<usize>,
     /// In which order.
     pub policy: Policy,
@@ -79,7 +79,7 @@ impl Default for Options {
 pub struct Servers {
     /// How many run any worker. They have the first numbers.
     pub any: usize,
-    /// How many run those only that have woken.
+    /// How many run only workers that are new or have woken.
     pub spare: usize,
 }
 
@@ -91,12 +91,14 @@ impl Servers {
 }
 
 impl Options {
-    /// The servers of a group in a process that may use so many CPUs. If nothing is said about
-    /// them, there are as many spare ones as others for the policy that knows them.
+    /// The servers of a group in a process that may use that many CPUs. By default, there are as many
+    /// spare ones as others, if the policy knows spare servers and there are slices: without slices a
+    /// thread that computes would never leave a spare server.
     pub fn servers(&self, cpus: usize) -> Servers {
         let any = self.servers.unwrap_or(cpus).clamp(1, MAX_SERVERS);
+        let has_slices = self.slice != Some(Duration::ZERO);
         let default = match self.policy {
-            Policy::Feedback if self.servers.is_none() => any,
+            Policy::Feedback if self.servers.is_none() && has_slices => any,
             _ => 0,
         };
 
@@ -276,6 +278,11 @@ mod tests {
         assert_eq!(servers(Some(2), Some(63), Policy::Feedback), (2, 62));
         assert_eq!(servers(None, None, Policy::Fifo), (6, 0));
         assert_eq!(Options::default().servers(200).all(), MAX_SERVERS);
+        let without_slices = Options {
+            slice: Some(Duration::ZERO),
+            ..Options::default()
+        };
+        assert_eq!(without_slices.servers(6).spare, 0);
     }
 
     #[test]

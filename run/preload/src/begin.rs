@@ -29,7 +29,7 @@ extern "C" fn begin() {
     let Some(options) = settings::get() else {
         return;
     };
-    // Servers give up their user before they make threads. If it fails, it is tried again for those.
+    // Daemons give up root before they make threads. If it fails, it is tried again then.
     let _ = umcg::open_device();
     if options.stats {
         report::listen();

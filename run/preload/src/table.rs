@@ -121,7 +121,7 @@ impl Table {
         say!(self.times, "");
     }
 
-    /// `is_spare`: whether it runs those only that have woken.
+    /// `is_spare`: whether it runs only workers that are new or have woken.
     pub(crate) fn add_server(&mut self, nr: usize, is_spare: bool, server: &Server) {
         let (workers, none) = (server.workers.get(), server.none.get());
 
