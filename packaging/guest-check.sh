@@ -6,8 +6,8 @@
 # Whether any test has been run.
 began=
 
-# check NAME COMMAND...: one test; what the command prints is shown if it fails. Of the tests after
-# the first one only those are run whose names match the pattern in "only".
+# check NAME COMMAND...: one test; the output of the command is shown if it fails. After the first
+# test, only tests whose names match the pattern in "only" are run.
 check()
 {
 	local name=$1 begin=$SECONDS

@@ -174,7 +174,7 @@ static_program_builds()
 		[[ $(timeout 60 ./static-example) == slept ]]
 }
 
-# The example of the crate's own README, by cargo with the crates of Debian alone.
+# The example in the crate's README, built by cargo with the crates of Debian alone.
 crate_builds_and_runs()
 {
 	local registry=/usr/share/cargo/registry version

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs programs of Debian under umcg-run as they are. Each has to do its job, with the right
-# results. Runs as root in the guest of `make check-install`, in a folder with the module, the
-# package of the tools, and the files of run/programs. Prints lines of "ok" and "not ok".
+# Runs unmodified programs of Debian under umcg-run. Each must give the right results. Runs as root in
+# the guest of `make check-install`, in a folder with the module, the package of the tools, and the
+# files of run/programs. Prints lines of "ok" and "not ok".
 set -uo pipefail
 
 cd "$(realpath "$(dirname "$0")")" || exit
 export HOME=/root LC_ALL=C.UTF-8
-# As long as any of them may take.
+# The time limit of each, in seconds.
 patience=600
 
 # shellcheck source=packaging/guest-check.sh
@@ -22,7 +22,7 @@ set_up()
 		[[ $(stat -c '%G %a' /dev/umcg) == "umcg 660" ]]
 }
 
-# run_with_figures PROGRAM...: runs it, and has its threads been workers, all of them?
+# run_with_figures PROGRAM...: runs it, and checks that all its threads were workers.
 run_with_figures()
 {
 	timeout "$patience" umcg-run --stats "$@" >printed 2>figures || { cat printed figures; return 1; }
@@ -30,7 +30,7 @@ run_with_figures()
 	were_workers figures
 }
 
-# were_workers FILE: a row of a class of threads that have run, and none that could not.
+# were_workers FILE: whether the figures have a class of threads that ran, and none that were plain.
 were_workers()
 {
 	grep -A 1 -E '^threads +number +run' "$1" | tail -n 1 |
@@ -53,8 +53,7 @@ rust_has_threads()
 	run_with_figures ./work && grep -qx right printed
 }
 
-# Threads that fill it overwrite each other's keys with the same; so there are as many as one has
-# written.
+# The threads that fill it write the same keys, so there are as many as one thread writes.
 rocksdb_fills_and_reads()
 {
 	local keys=4000
@@ -67,7 +66,7 @@ rocksdb_fills_and_reads()
 		ldb --db=/var/tmp/rocks checkconsistency
 }
 
-# Its stressors are processes, of which these have threads.
+# Each stressor is a process; these have threads.
 stress_ng_finds_no_fault()
 {
 	timeout "$patience" umcg-run stress-ng --verify --timeout 4 --sequential 2 \
@@ -77,7 +76,7 @@ stress_ng_finds_no_fault()
 # begin_crowd SECONDS: starts it, and waits until it has threads.
 begin_crowd()
 {
-	# That of a test which has failed.
+	# One may be left by a failed test.
 	pkill -KILL -x crowd
 	rm -f printed figures
 	timeout "$patience" umcg-run --stats ./crowd "$1" >printed 2>figures &
@@ -96,7 +95,7 @@ end_crowd()
 	grep -q '^right' printed && were_workers figures
 }
 
-# How many threads of the crowd there are in the list of backtraces.
+# The backtraces must have all threads of the crowd.
 gdb_shows_all_threads()
 {
 	begin_crowd 30 || return
@@ -125,8 +124,7 @@ gdb_starts_it()
 	grep -qE '^#1 .* member \(' stops && grep -q '^right' stops && grep -q 'exited normally' stops
 }
 
-# The tracer is to see all threads, each of which reads the token, and to let them go on when it
-# leaves.
+# The tracer must see all threads, each of which reads the token, and let them run when it detaches.
 strace_follows_all_threads()
 {
 	local tracer
@@ -170,7 +168,7 @@ terminal_stops_it_and_goes_on()
 	python3 terminal.py stop umcg-run ./crowd 20
 }
 
-# The drop-ins are those of the documentation: each block names its file in its first line.
+# The drop-ins are those in the documentation: the first line of each block names its file.
 install_drop_ins()
 {
 	awk '/^   # \/etc\/systemd\/system\// { file = $2; next }
@@ -185,7 +183,7 @@ install_drop_ins()
 	[[ $(cut -f 1 drop-ins | sort -u | wc -l) == 3 ]]
 }
 
-# has_workers NAME PROGRAM: whether that is the service's main process, and has made its group.
+# has_workers NAME PROGRAM: whether PROGRAM is the main process of the service, and has a group.
 has_workers()
 {
 	local pid
@@ -210,7 +208,7 @@ start()
 	done
 }
 
-# stop NAME: stops a service, of which the figures are then in the journal.
+# stop NAME: stops a service, and checks its figures in the journal.
 stop()
 {
 	systemctl stop "$1" && [[ $(systemctl show --value --property Result "$1") == success ]] || return
@@ -219,7 +217,7 @@ stop()
 	were_workers figures
 }
 
-# memcached_answers COMMAND ANSWER: what is sent has lines.
+# memcached_answers COMMAND ANSWER: sends a command, and compares the first line of the reply.
 memcached_answers()
 {
 	local answer
@@ -250,7 +248,7 @@ memcached_serves()
 	memcached_answers "get none\r\n" END && stop memcached.service
 }
 
-# It forks to save, with threads for input and output.
+# redis forks to save, while it has threads for input and output.
 redis_serves_and_saves()
 {
 	echo 'io-threads 4' >>/etc/redis/redis.conf
@@ -272,7 +270,7 @@ bench()
 		--tables=2 --table-size=2000 --threads=32 --time=20 --report-interval=0 "$@"
 }
 
-# The sum of a column that each transaction leaves as it is, and tables that are whole.
+# tables_are_whole SUM: whether the tables are intact, and their balances add up to SUM.
 tables_are_whole()
 {
 	local table
@@ -302,7 +300,7 @@ mariadb_recovers_from_a_crash()
 	sleep 5
 	systemctl kill --signal KILL mariadb.service
 	wait $!
-	# systemd starts it again.
+	# systemd restarts it.
 	until [[ $(systemctl show --value --property MainPID mariadb.service) != "$before" ]]; do
 		sleep 0.5
 	done

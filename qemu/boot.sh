@@ -9,7 +9,7 @@
 # BOOT_TIMEOUT=SECONDS    the time limit of the whole boot
 # BOOT_OPTIONS='WORD…'    more options for the kernel's command line
 # REPEAT=TIMES            how often each test is run, in rounds of all of them
-# UMCG_PARALLEL=CPUS      so many CPUs, each of which is a thread of the emulator
+# UMCG_PARALLEL=CPUS      that many CPUs, each a thread of the emulator
 # UMCG_SECONDS=, UMCG_SEED= and what else guest_environment() names: how long the random
 # tests run, and how they begin
 set -euo pipefail
@@ -196,8 +196,8 @@ add_plugin()
 # switch tracepoints. To measure time it is needed all the same, for a processor
 # that waits for its turn shows no time worth to be known; the benchmarks switch
 # tracepoints but once, while nothing else goes on. Nor is there a race of processors that
-# never run at the same time; that kernel has not crashed so far. With UMCG_PARALLEL= the tests
-# run so, too: on arm64 no guest has crashed.
+# never run at the same time; that kernel has not crashed so far. UMCG_PARALLEL= does the
+# same for tests: on arm64 no guest has crashed.
 #
 # With -icount the guest's clock counts its instructions. To the guest, a host that has other
 # work is no slower then: no limit of time passes because a processor stood still. With the
@@ -222,7 +222,7 @@ choose_machine()
 		[[ $kind != kcsan ]] || options+=" kcsan.early_enable=0 kcsan.skip_watch=200 \
 			kcsan.udelay_task=20 kcsan.udelay_interrupt=20"
 	fi
-	# The databases lie in it twice.
+	# It holds the databases twice.
 	[[ $mode != run ]] || memory=2G
 	if [[ $mode == @(instructions|profile|stores) ]]; then
 		accelerator=(-accel "tcg,thread=single" -cpu "$emulated_cpu" -icount "shift=0,sleep=off")
@@ -316,7 +316,7 @@ case $kind in
 debug) slowness=2 ;;
 kcsan) slowness=4 ;;
 esac
-# The guest's clock goes on while the host is busy.
+# Then the guest's clock runs on while the host is busy.
 [[ -z $parallel ]] || slowness=4
 case $mode in
 demo) limit=${BOOT_TIMEOUT:-$((150 * slowness))} ;;

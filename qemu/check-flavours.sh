@@ -15,8 +15,8 @@ source "$(dirname "$0")/arch.sh"
 # shellcheck source=qemu/suite.sh
 source "$(dirname "$0")/suite.sh"
 
-# What a kernel takes that has to be fetched and prepared, on two busy processors; for another
-# architecture with its build root.
+# The time for a kernel that must be fetched and prepared, on two busy CPUs; for another architecture
+# with its build root.
 seconds_a_kernel=420
 [[ -z $foreign ]] || seconds_a_kernel=600
 # The limit of its boot, where time is limited.

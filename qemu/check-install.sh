@@ -4,9 +4,9 @@
 # check-install.sh: installs the Debian packages in a Debian 13 with systemd, booted in
 # QEMU, uses them, and removes them: packaging/guest-install.sh runs there. Then boots it to run
 # programs of Debian under umcg-run, guest-programs.sh; and by Secure Boot, to load the module as
-# `make sign` has signed it, guest-secure-boot.sh. With "packages", "programs" or "secure_boot" it
-# does one of these, and with ONLY=PATTERN the tests whose names match, after the first one. The last
-# line has the totals.
+# `make sign` has signed it, guest-secure-boot.sh. "packages", "programs" or "secure_boot" selects one
+# of these, ONLY=PATTERN the tests by their names, besides the first one. The last line has the
+# totals.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
@@ -91,7 +91,7 @@ check_packages()
 	run_guest install
 }
 
-# What is compiled is compiled here: in the guest that would take a minute for the one in Java.
+# On the host, as in the guest the Java compiler would take a minute.
 compile_programs()
 {
 	"$here/in-root.sh" gcc -std=gnu11 -O1 -g -Wall -Wextra -Werror -pthread -o "$build/crowd" "$programs/crowd.c"

@@ -32,7 +32,7 @@ class RustPart:
     """The modules of a crate, found from its root by their declarations."""
 
     MODULE = re.compile(r'(?:#\[path = "([^"]+)"\]\s*)?^(?:pub(?:\([^)]*\))? )?mod (\w+)([;{ ])', re.M)
-    # A root that includes what its build script writes names the modules in it by such a comment.
+    # Modules that the build script writes are named in such a comment of the root.
     DECLARED = re.compile(r"^// `build\.rs` declares: ([\w, ]+)\.$", re.M)
     TESTS = re.compile(r"#\[cfg\((?:test|all\(test, [^\]]*\))\)\]\s*mod \w+ \{")
     USE = re.compile(r"\buse ([^;]+);")

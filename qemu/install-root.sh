@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# install-root.sh RELEASE [--compile-java FILE FOLDER]: makes the disk of a Debian 13 with systemd and the kernel
-# RELEASE of its archive, in which the packages of this project are installed, and
-# prints the folder with disk, vmlinuz and initrd.img, and a firmware that starts them by
-# Secure Boot. It lives in the cache. Or compiles a file with the JDK there.
+# install-root.sh RELEASE [--compile-java FILE FOLDER]: makes the disk of a Debian 13 with
+# systemd and the kernel RELEASE of its archive, in which the packages of this project are
+# installed, and prints the folder with disk, vmlinuz and initrd.img, and a firmware that
+# starts them by Secure Boot. It lives in the cache. Or compiles a file with the JDK there.
 #
 # The kernel folder that DKMS builds with is made here, by the script that DKMS calls:
 # in a guest without KVM it would take an hour.

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes a folder that has the programs of qemu/programs and their libraries, as Debian 13 has
-# them, and databases of MariaDB, and prints its path. It is made once and lives in the cache; with
-# --find it is only looked for, as in the build root it cannot be made.
+# Makes a folder with the programs of qemu/programs and their libraries, as in Debian 13, and
+# databases of MariaDB, and prints its path. It is made once and lives in the cache; --find only
+# finds it, as in the build root it cannot be made.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=qemu/lib.sh
@@ -18,7 +18,7 @@ list_packages()
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/programs"
 }
 
-# run_in ROOT PROGRAM ARGUMENT...: nothing but the libraries is where they usually are.
+# run_in ROOT PROGRAM ARGUMENT...: by the loader's path, as there is no /lib64.
 run_in()
 {
 	local root=$1
@@ -34,7 +34,7 @@ run_mariadb()
 		--skip-networking --socket="$folder/socket" "${@:2}"
 }
 
-# The tables of the system, and those that sysbench prepares.
+# The system tables, and those that sysbench prepares.
 make_database()
 {
 	local root=$1 prepared=true

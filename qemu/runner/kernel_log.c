@@ -16,8 +16,8 @@
 
 /*
  * A report of KCSAN is from its title to a rule; functions of the module are marked. Each stack
- * begins with what is accessed where. The code below an interrupt was only interrupted, and that
- * below the scheduler only slept while it did something for other tasks.
+ * begins with the access. The code below an interrupt was only interrupted, and the code below the
+ * scheduler only slept while the scheduler worked for other tasks.
  */
 #define RACE "BUG: KCSAN:"
 #define RULE "=========="

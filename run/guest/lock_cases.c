@@ -301,7 +301,7 @@ static int conditions(char **arguments)
 	return 0;
 }
 
-/* Without slices, a thread that spins on a lock lets others run, which may have it. */
+/* Without slices, a thread that spins on a lock yields to others, which may hold it. */
 static atomic_bool has_lock;
 
 static void *hold_and_sleep(void *argument)

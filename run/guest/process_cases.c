@@ -277,7 +277,7 @@ static int users(char **arguments)
 	return 0;
 }
 
-/* Servers begin as root. The thread may not open the device. */
+/* As daemons that start as root: the thread may not open the device. */
 static void *use_no_device(void *argument)
 {
 	CHECK(open("/dev/umcg", O_RDWR) == -1 && errno == EACCES);

@@ -36,9 +36,9 @@ static void *sleep_and_run(void *argument)
 }
 
 /*
- * Once all of them have given way, only those run that the group lets compute: unless one has blocked
- * since, as it might in a page fault while main() maps the stack of the next one; or has lent its
- * server and taken the spare one, which it does not do with a lock.
+ * Once all have yielded, as many run as the group allows: unless one has blocked since, as it might in
+ * a page fault while main() maps the stack of the next one; or has lent its server and taken the spare
+ * one, which it does not do while it holds a lock.
  */
 static void *compute_until_it_has_run(void *own_lock)
 {
@@ -64,7 +64,7 @@ static void *compute_until_it_has_run(void *own_lock)
 	return own_lock;
 }
 
-/* The sleeper runs while others compute, which do not give way before it has. */
+/* The sleeper runs while others compute, which do not yield before. */
 static int wakes(char **arguments)
 {
 	pthread_t sleeper, all[COMPUTING];

@@ -12,14 +12,14 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
-/** Threads that make garbage, and virtual threads that sleep. Prints "right" if all sums are. */
+/** Threads that make garbage, and virtual threads that sleep. Prints "right" if all sums are right. */
 public final class Work {
     private static final int TASKS = 8;
     private static final int ROUNDS = 25;
     private static final int KEYS = 2000;
     private static final int VIRTUAL = 500;
 
-    /** A sum over maps, each of which is garbage soon. */
+    /** A sum over maps that soon become garbage. */
     private static long sumOfMaps(int seed) {
         long sum = 0;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * crowd SECONDS: 16 threads that compute, take a lock, pass a token through a pipe and sleep, for
- * so long. Debuggers and terminals stop and continue it. Prints "right" if nothing was lost.
+ * crowd SECONDS: for that time 16 threads compute, take a lock, pass a token through a pipe and
+ * sleep. Debuggers and terminals stop and continue it. Prints "right" if nothing was lost.
  */
 #include <pthread.h>
 #include <stdatomic.h>

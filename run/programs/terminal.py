@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# terminal.py KEYS PROGRAM...: types the program into a shell of a terminal, and what KEYS says:
+# terminal.py KEYS PROGRAM...: starts the program from a shell in a terminal, and types keys:
 # "interrupt" is Ctrl-C; "stop" is Ctrl-Z, and fg when all its threads have stopped. Fails if the
-# program does not end as it should.
+# program does not end as expected.
 
 import glob
 import os
@@ -29,7 +29,7 @@ class Shell:
         os.write(self.terminal, text.encode())
 
     def wait_for(self, pattern):
-        """What is printed after the last match, up to this one, is taken."""
+        """Waits for output that matches, and consumes all up to there."""
         end = time.monotonic() + PATIENCE
         while not (match := re.search(pattern, self.text)):
             if not select.select([self.terminal], [], [], max(0, end - time.monotonic()))[0]:
@@ -85,7 +85,7 @@ def main():
     pid = process_named('crowd')
     if keys == 'interrupt':
         shell.type('\x03')
-        # bash leaves out the rest of the line then.
+        # bash skips the rest of the line then.
         wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 'the end')
         shell.type('echo after=$?\n')
         status = shell.wait_for(r'\nafter=(\d+)')[1]

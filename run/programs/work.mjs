@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Threads of Node that compute and use files. Prints "right" if each has the sum that it should.
+// Threads of Node that compute and use files. Prints "right" if all sums are right.
 
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads of std that use what it has for them. Prints "right" if all sums are.
+//! Threads of std with its locks, barriers and channels. Prints "right" if all sums are right.
 
 use std::{
     process::ExitCode,
@@ -12,7 +12,7 @@ use std::{
 const THREADS: u64 = 12;
 const ROUNDS: u64 = 300;
 
-/// All threads meet in each round, then read what one of them has written, and add to a sum.
+/// In each round all threads meet, read what one of them has written, and add it to a sum.
 fn rounds_with_barriers() -> u64 {
     let (barrier, shared, sum) = (
         Barrier::new(THREADS as usize),

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: GPL-2.0
 --
 -- For sysbench: transactions that move money from a few hot rows to others, and some long scans,
--- which have to find the money that there was in the beginning. Prints "MEASURE VALUE" in the end.
--- Transactions that MariaDB refuses, as after a timeout, are started again and counted.
+-- which must find as much money as in the beginning. Prints "MEASURE VALUE" at the end. Transactions
+-- that MariaDB refuses, as after a timeout, are started again and counted.
 
 sysbench.cmdline.options = {
 	tables = { "How many tables", 4 },
 	table_size = { "How many rows each has", 5000 },
 	hot_rows = { "How many of these, the first ones, are in each transaction", 2 },
-	scan_every = { "One of so many transactions is a scan", 200 },
+	scan_every = { "One transaction in this many is a scan", 200 },
 }
 
 local BALANCE = 1000
@@ -53,8 +53,8 @@ function thread_done()
 	connection:disconnect()
 end
 
--- Of a statement that has timed out, MariaDB rolls back nothing but that statement. The event is
--- started again, in a transaction of which half would be left.
+-- After a timeout MariaDB rolls back only the statement. sysbench starts the event again, and half of
+-- the transaction would be left.
 function sysbench.hooks.before_restart_event()
 	connection:query("ROLLBACK")
 end
@@ -80,8 +80,8 @@ local function scan(name)
 	print(string.format("torn scan: the sum of %s was %s", name, sum))
 end
 
--- The hot row has the lower number, so no two wait for each other. Nothing is read in the
--- transaction before it is changed, or MariaDB would refuse to change what others have meanwhile.
+-- The hot row has the lower number, so there are no deadlocks. The transaction reads nothing before it
+-- writes, or MariaDB would refuse to write rows that others have changed since.
 local function move(name)
 	local hot = sysbench.rand.uniform(1, sysbench.opt.hot_rows)
 	local other = sysbench.rand.uniform(sysbench.opt.hot_rows + 1, sysbench.opt.table_size)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Threads of OpenMP that multiply matrices with OpenBLAS and meet at a barrier, where they spin, or
- * sleep if OMP_WAIT_POLICY=passive. The third argument names the library, the fourth one is how many
- * rows and columns the matrices have: OpenBLAS multiplies up to 80 with one thread, and takes more
- * for larger ones, which wait for each other by spinning.
+ * sleep if OMP_WAIT_POLICY=passive. The third argument is the library, the fourth one the number of
+ * rows and of columns: OpenBLAS uses one thread for up to 80, and more for larger matrices, which
+ * wait for each other by spinning.
  */
 #include <dlfcn.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MariaDB, and sysbench beside it, which is not under UMCG.
+//! MariaDB, and sysbench as its client, which is not under UMCG.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ pub const SERVER: &str = "/usr/sbin/mariadbd";
 const DATA: &str = "/bench/run/mariadb";
 const COPY: &str = "/tmp/mariadb";
 const SCRIPT: &str = "/bench/run/accounts.lua";
-/// What the server says.
+/// Messages of the server.
 const LOG: &str = "/tmp/mariadb.log";
 
 /// Each is a thread of sysbench.
@@ -26,12 +26,12 @@ const CONNECTIONS: u32 = 256;
 /// For the start of the server.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Has the server start with new data, at that socket, and work for a time. The lines of sysbench
-/// that are results.
+/// Starts the server with new data at a socket, and runs sysbench for a time. Returns the results
+/// in the output of sysbench.
 ///
 /// # Errors
 ///
-/// What has failed: transactions that do, and sums that are wrong, among that.
+/// What failed, as a message. A wrong sum is a failure.
 pub fn run(
     mut server: Command,
     socket: &Path,
@@ -87,7 +87,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the server greets who connects.
+/// Waits until the server greets a client.
 fn wait_for(socket: &Path, server: &mut Child) -> Result<(), String> {
     let begin = Instant::now();
     let greets = || -> io::Result<()> {
@@ -128,7 +128,7 @@ fn sysbench(socket: &Path, time: Duration) -> Command {
 fn last_words() -> String {
     let text = fs::read_to_string(LOG).unwrap_or_default();
 
-    text.lines().last().unwrap_or("says nothing").into()
+    text.lines().last().unwrap_or("no message").into()
 }
 
 /// The lines "MEASURE VALUE" among what sysbench prints, and the number of scans that were torn.

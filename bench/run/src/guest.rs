@@ -193,7 +193,7 @@ fn run_database(row: &Row, rival: &Rival, arguments: &[&str]) -> Result<Results,
     let time = Duration::from_millis(row.milliseconds.into());
     let mut server = command(rival, Path::new(database::SERVER));
 
-    // The first one has to be that which says that there are no defaults.
+    // "--no-defaults" must be the first one.
     server.args(arguments).args(rival.arguments);
     database::run(
         server,

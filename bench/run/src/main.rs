@@ -4,7 +4,7 @@
 //!
 //! `bench-run guest FILE [PATTERN]` runs the workloads, in the guest; `bench-run report FILE FOLDER`
 //! prints the table of such a file, and writes `run.json` and `run.svg`. Without FOLDER it only
-//! prints. It fails if a round has failed. `bench-run picture FILE ROW` prints that of one row.
+//! prints. It fails if a round has failed. `bench-run picture FILE ROW` prints an SVG of one row.
 
 mod database;
 mod guest;

@@ -26,7 +26,7 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}.n{text-anchor:end}.h{font-size
 @media(prefers-color-scheme:dark){.page{fill:#0d1117}text{fill:#f0f6fc}.f{fill:#9198a1}\
 .umcg{fill:#56b4e9}}";
 
-/// Draws what was measured: of that row, or of all.
+/// Draws the results of a row, or of all rows.
 pub fn draw(samples: &Samples, row: Option<&str>) -> String {
     let panels: Vec<_> = ROWS
         .iter()

@@ -36,7 +36,7 @@ pub enum Better {
     Less,
 }
 
-/// A ratio that is reported: what the rival "umcg" has of a measure, by what another one has.
+/// A ratio that is reported: a measure of the rival "umcg", divided by that of another one.
 #[derive(Debug)]
 pub struct Key {
     pub key: &'static str,
@@ -44,7 +44,7 @@ pub struct Key {
     pub better: Better,
     /// A rival by its name. `None`: the best of them, by this measure.
     pub against: Option<&'static str>,
-    /// Whether the ratio is what the rival has by what "umcg" has: a cost.
+    /// Whether the ratio is a cost: the measure of the other one, divided by that of "umcg".
     pub is_cost: bool,
     pub bar: f64,
     pub aim: f64,
@@ -99,7 +99,7 @@ const fn tuned(name: &'static str, title: &'static str, options: &'static [&'sta
     }
 }
 
-/// A way in which an example does what it does: its last argument.
+/// A way of running an example, which is its last argument.
 const fn way(title: &'static str, argument: &'static [&'static str]) -> Rival {
     Rival {
         arguments: argument,

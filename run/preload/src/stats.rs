@@ -107,7 +107,7 @@ impl Stats {
         }
     }
 
-    /// The group is made, in which servers from this number on are spare.
+    /// The group has been made; its servers from this number on are spare.
     pub(crate) fn set_spare_from(&self, nr: usize) {
         // It is made once.
         let _ = self.spare_from.set(nr);
