@@ -204,7 +204,7 @@ pub const ROWS: &[Row] = &[
             EEVDF_LONG,
             UMCG,
             tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
-            tuned("umcg_0.3ms", "umcg-run --slice 0.3", &["--slice", "0.3"]),
+            tuned("umcg_0.2ms", "umcg-run --slice 0.2", &["--slice", "0.2"]),
         ],
         keys: &[more(
             "barrier_rounds_vs_best_rival",
@@ -332,6 +332,7 @@ pub const ROWS: &[Row] = &[
             EEVDF,
             UMCG,
             tuned("umcg_0", "umcg-run --spare 0", &["--spare", "0"]),
+            tuned("umcg_4", "umcg-run --servers 4", &["--servers", "4"]),
         ],
         keys: &[cost("memcached_cost")],
     },
