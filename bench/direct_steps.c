@@ -199,7 +199,7 @@ static void wait_in_set(struct umcg_thread *self, struct direct_group *group, ui
 	change(self, RUNNING, IDLE, umcg_clock());
 	group->words.running[nr] = 0;
 	atomic_fetch_or(WORD64(group->words.idle_servers), 1ULL << nr);
-	/* The look comes after the change of the set: pairs with who queues and looks there. */
+	/* Checked after the change of the set: pairs with a thread that queues, and then checks the set. */
 	if ((has_work(group) || group->left == workers) && take_back(group, nr))
 		change(self, IDLE, RUNNING, umcg_clock());
 	else

@@ -98,7 +98,7 @@ static void await_workers(pthread_barrier_t *go)
 }
 
 /*
- * The caches hold free objects that they count as used ones. These go to workers who
+ * The caches hold free objects that they count as used ones. These go to workers that
  * register early; for the late ones each object is new.
  */
 static void measure(const char *row, size_t distance)

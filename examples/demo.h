@@ -36,7 +36,7 @@ enum kind {
  * @index: 0 to WORKERS - 1
  * @kind: what it blocks in
  * @slot: its number among the workers of its kind
- * @peer: for kinds that talk: whom it talks with
+ * @peer: for kinds that talk: the worker that it talks with
  * @in: for pipes and sockets: where it reads
  * @out: for pipes and sockets: where it writes
  * @mail: for futexes: the word on which it sleeps, and the number of the letter

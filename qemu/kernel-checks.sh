@@ -80,7 +80,7 @@ find_rust_tools()
 	bindgen=$(first_of_version "bindgen $short" ${BINDGEN:+"$BINDGEN"} bindgen "bindgen-${short%.*}")
 }
 
-# check_rustc CONFIG WHO HINT: crates can be used by the very compiler only that built them.
+# check_rustc CONFIG WHO HINT: crates can only be used by the compiler that built them.
 check_rustc()
 {
 	local wanted have
@@ -91,8 +91,8 @@ check_rustc()
 		die "$2 needs '$wanted', $rustc here is '${have:-none}'$3"
 }
 
-# check_bindgen CONFIG WHO HINT: any good version does for the module's own structures. The
-# kernel's crates are made again by that one only which made them.
+# check_bindgen CONFIG WHO HINT: any good version will do for the module's own structures. The
+# kernel's crates can only be made again by the version that made them.
 check_bindgen()
 {
 	local wanted have

@@ -319,13 +319,13 @@ TEST_F(direct_exec, worker_that_is_killed_in_the_ring_is_passed_over)
 
 FIXTURE(direct_stop) {
 	struct scene *scene;
-	/* Whom the tracer stops. */
+	/* The thread that the tracer stops. */
 	struct umcg_thread *thread;
 	pid_t pid;
 };
 
 FIXTURE_VARIANT(direct_stop) {
-	/* Whom a tracer stops: the worker 0, 2 or 1, or the server. */
+	/* The thread that a tracer stops: the worker 0, 2 or 1, or the server. */
 	enum { BLOCKS, QUEUED, SERVER_IN_SET, SERVER_WITH_WORKER, RUNS } who;
 };
 

@@ -249,7 +249,7 @@ TEST_F(preempt, kick_that_insists_counts_before_the_worker_is_in_user_mode)
 	EXPECT_EQ(0, self->worker.result);
 	ASSERT_TRUE(take_worker(self));
 
-	/* It has given way: who does not insist the next time waits for the end of the section. */
+	/* It has given way: the next kick that does not insist waits for the end of the section. */
 	state_must_change(&self->worker.task, IDLE | PREEMPTED, IDLE);
 	ASSERT_TRUE(server_prepare_run(&self->server, &self->worker));
 	ASSERT_EQ(0, umcg_wait(UMCG_WAIT_WAKE_ONLY, 0));

@@ -153,7 +153,7 @@ static bool watch_once(struct watch *watch, int slot, unsigned int round)
 			watch->lies += value != 0;
 			return true;
 		}
-		/* Written, but by whom? It may have been descheduled after the slot was read. */
+		/* Written, perhaps since the slot was read: it may have been descheduled after that. */
 		if (value == 0) {
 			watch->lies += slot_seq(slot) == seq;
 			return true;

@@ -19,7 +19,7 @@
 
 #include "umcg_test.h"
 
-/* Whom we wait for may be on its way, on another CPU. */
+/* The thread that is waited for may be about to get there, on another CPU. */
 #define SPINS	1000
 
 bool umcg_waits_by_fadvise;
@@ -135,7 +135,7 @@ uint32_t state_of(struct umcg_task *task)
 	return state_in(state_word(task));
 }
 
-/* Fully ordered: who sees the new state sees next_tid, and we see the list of idle workers. */
+/* Fully ordered: readers of the new state see next_tid, and the caller sees the idle workers. */
 bool state_replace(struct umcg_task *task, uint64_t old, uint32_t to)
 {
 	return atomic_compare_exchange_strong(word_of(task), &old, stamped(old, to));

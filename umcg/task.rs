@@ -267,7 +267,8 @@ impl Task {
     /// Ends a request that insists. For the worker itself, when it has been preempted.
     #[inline]
     pub(crate) fn has_given_way(&self) {
-        // Relaxed: whoever kicks the worker from now on finds that it does not run, or insists anew.
+        // Relaxed: a thread that kicks the worker from now on finds that it does not run, or insists
+        // anew.
         self.insisted.store(false, Relaxed);
     }
 

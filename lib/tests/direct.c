@@ -128,7 +128,7 @@ static void a_server_that_is_woken_comes_back(void)
 	}
 }
 
-/* Of those who are asleep nobody hears that a worker has left. */
+/* A worker that leaves wakes none of the threads that sleep. */
 static void *wake_when_all_have_ended(void *arg)
 {
 	struct member *self = arg;

@@ -4,9 +4,9 @@
  * the ring of workers to be run next. See Documentation/userspace-api/direct.rst, which is the
  * contract; no name of the library is needed here. See ../c/src/raw/{queued,ring}.rs.
  *
- * All is sequentially consistent. Whoever queues a worker looks at the set after that, and whoever
- * puts a server into the set looks for workers after that, in the kernel as here: one of the two
- * sees what the other has done.
+ * All accesses are sequentially consistent. A thread that queues a worker checks the set after that,
+ * and one that puts a server into the set checks for workers after that, in the kernel as here: one
+ * of the two sees what the other has done.
  */
 #ifndef DIRECT_WORDS_H
 #define DIRECT_WORDS_H

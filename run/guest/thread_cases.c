@@ -124,8 +124,8 @@ static int many(char **arguments)
 }
 
 /*
- * With one server and no slices only who gives way lets others run. In a critical section nobody
- * does so because the kernel has others run.
+ * With one server and no slices, others run only if a worker gives way. In a critical section no
+ * worker does so because the kernel preempts it.
  */
 static atomic_bool told;
 

@@ -328,7 +328,7 @@ fn a_ring_that_is_full_takes_no_more() {
 }
 
 #[test]
-fn whoever_finds_a_position_that_lags_behind_moves_it_on() {
+fn position_that_lags_behind_is_advanced() {
     let group = Group::new();
 
     assert!(push_ready(&group, 1));

@@ -523,7 +523,7 @@ static int end_while_registered(void *argument)
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(faults, whoever_ends_is_taken_out, STRESS_SECONDS)
+TEST_F_TIMEOUT(faults, task_that_ends_is_taken_out, STRESS_SECONDS)
 {
 	for (unsigned int nth = 1; nth < ENDS; nth++) {
 		EXPECT_EQ(0, process_ends(process_start(end_while_registered, &nth)));

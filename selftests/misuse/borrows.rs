@@ -136,7 +136,7 @@ mod probes_out_of_their_lock {
     }
 }
 
-// fails with E0597: a work item outlives who schedules it
+// fails with E0597: a work item outlives the scope that schedules it
 mod deferred_on_the_stack {
     use crate::sys::deferred::Deferred;
 

@@ -12,7 +12,7 @@ mod gate {
     use crate::sys::gate::Gate;
 }
 
-// fails with E0603: who counts for the module is a record, or an open file
+// fails with E0603: only records and open files count for the module
 mod module_reference {
     use crate::sys::module_ref::ModuleRef;
 }

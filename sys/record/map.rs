@@ -126,8 +126,8 @@ impl<T: TaskRecord> RecordMap<T> {
             // Memory for the map's nodes is charged to the memory cgroup of the task that inserts a
             // record.
             let flags = helpers::umcg_xarray_flags_UMCG_XA_FLAGS_ACCOUNT;
-            // SAFETY: Static memory, which nobody has written to yet. Who looks something up
-            // meanwhile takes no lock, and finds the same nothing.
+            // SAFETY: Static memory that has not been written to. A concurrent lookup takes no
+            // lock, and finds the map empty before and after.
             unsafe { bindings::xa_init_flags(self.entries.get(), flags) };
         });
 

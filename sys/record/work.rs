@@ -176,8 +176,8 @@ impl<T: TaskRecord> Record<T> {
             // SAFETY: Task works run where the task may sleep, and not within another entry: no
             // sleep of this module runs task works.
             let ctx = unsafe { TaskContext::enter() };
-            // SAFETY: Attached to this task, in which its works run; it is not detached by who does not
-            // have the context for itself.
+            // SAFETY: Attached to this task, in which its works run; it is detached only by code that has
+            // the context to itself.
             T::returns_to_user(&ctx, &unsafe { Current::new(&record) });
         }
     }

@@ -68,7 +68,7 @@ fn of_process(threads: &[Thread]) -> Option<Value> {
 fn of_thread(thread: &Thread, place: usize, origin: u64) -> Vec<Value> {
     let (pid, tid) = (thread.tgid, thread.tid);
     let role = thread.role.name();
-    // Who shows it puts the number behind it.
+    // Viewers append the number.
     let title = format!("{role} {}", thread.name);
     let about = json!({ "name": title.trim_end(), "role": role, "comm": thread.name });
     let mut events = vec![

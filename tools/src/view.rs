@@ -8,7 +8,7 @@ use crate::{
     top::{Process, Rates, Snapshot, Thread},
 };
 
-/// What a line is, for those who can colour it.
+/// The kind of a line, by which a terminal colours it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The first one.

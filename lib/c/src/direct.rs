@@ -81,8 +81,8 @@ pub(crate) fn give_server_up(group: &Group, me: &Thread) {
 }
 
 /// Moves workers from the list to the ring. Not one that is LOCKED, or may be at any moment because
-/// its timeout expires: whoever pops it could not run it. Not while a server is called, which comes
-/// back when the ring is empty. The caller has the lock.
+/// its timeout expires: the thread that pops it could not run it. Not while a server is called, which
+/// comes back when the ring is empty. The caller has the lock.
 fn fill_ring(group: &Group, lists: &mut Lists) {
     if group.flags() & FIFO == 0 {
         return;
@@ -198,7 +198,7 @@ pub(crate) fn call(group: &Group, server: &Thread) -> bool {
         members::end_call(group, server);
     }
     drop(lists);
-    // Whoever puts it into the set now sees that it is called.
+    // A thread that puts it into the set now sees that it is called.
     group.direct.take_back(server.server_nr())
 }
 

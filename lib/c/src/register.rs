@@ -276,7 +276,7 @@ pub(crate) fn unregister(me: &'static Thread) -> Result<(), Errno> {
         }
     }
     members::leave_tids(me);
-    // The kernel may set the state to NONE; who buries members must not take that for the end.
+    // The kernel may set the state to NONE, which must not be taken for the end of the member.
     me.set_kind(Kind::Unregistered);
     let result = current::unregister();
     if let Some(process) = known_process() {

@@ -116,10 +116,10 @@ fn sleep_again(me: &Thread, error: Errno, flags: u32, timeout: u64) -> Result<()
     device::wait(flags, timeout)
 }
 
-/// The same with a timeout, out of the way of those who have none.
+/// The same with a timeout, out of line.
 #[cold]
 fn give_way_until(group: &Group, me: &'static Thread, timeout: u64) -> Result<(), Errno> {
-    // Published by the end of the lock: who sees that the worker is not LOCKED sees this.
+    // Published by the end of the lock: a thread that sees that the worker is not LOCKED sees this.
     me.has_timeout.set(true);
     let mut result = sleep_until_run(me, abi::WAIT_LOCK_ON_TIMEOUT, timeout);
     if result == Err(Errno(libc::ETIMEDOUT)) {

@@ -2,8 +2,8 @@
 
 //! The library that umcg-run preloads: it makes the threads of a program workers of a group.
 //!
-//! Its functions take the place of those of libc with the same names. None of them panics: there
-//! is nobody who would catch it.
+//! Its functions take the place of those of libc with the same names. None of them panics: no
+//! caller would catch it.
 
 mod begin;
 mod files;

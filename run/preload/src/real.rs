@@ -70,7 +70,7 @@ macro_rules! real {
                     if found.is_null() {
                         found = missing as Function as *mut c_void;
                     }
-                    // Relaxed: code that was mapped before; whoever looks it up finds the same.
+                    // Relaxed: code that was mapped before; every lookup finds the same.
                     ADDRESS.store(found, Ordering::Relaxed);
                     // SAFETY: The address is that of a function of this name, and of `missing`
                     // otherwise; both are of this type.

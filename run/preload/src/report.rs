@@ -96,8 +96,8 @@ fn start_thread(process: &'static Process) {
 pub(crate) fn end() {
     // Relaxed: published by the change of `WANTED`.
     ENDS.store(true, Ordering::Relaxed);
-    // Release: pairs with the acquire in `serve()`: who sees the change sees the end, and does not
-    // wait for another one.
+    // Release: pairs with the acquire in `serve()`: a thread that sees the change sees the end, and
+    // does not wait for another one.
     WANTED.fetch_add(1, Ordering::Release);
     futex(libc::FUTEX_WAKE, 1);
 }

@@ -209,7 +209,7 @@ fn a_watcher_hears_of_a_worker_that_no_server_can_run() {
     explore(|| queue_against_watcher(None));
 }
 
-/// A worker is queued, and whoever watches sees a server come into the set that another worker takes.
+/// A worker is queued, and the watcher sees a server enter the set, which another worker takes.
 pub(crate) fn watcher_against_adoption(bug: Option<Bug>) {
     let mut group = Group::new(&[], &[], false);
     group.overtakes = true;

@@ -46,7 +46,7 @@ pub(crate) fn wait_against_wake(bug: Option<Bug>) {
 }
 
 #[test]
-fn whoever_wakes_a_task_that_falls_asleep_wakes_it() {
+fn task_that_falls_asleep_is_woken() {
     explore(|| wait_against_wake(None));
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn known_process() -> Option<&'static Process> {
 
 impl Process {
     pub(crate) fn knows_clock(&self) -> bool {
-        // Acquire: pairs with the release below: who sees that it is known sees it.
+        // Acquire: pairs with the release below: a thread that sees that it is known sees it.
         self.knows_clock.load(Ordering::Acquire) != 0
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Threads by TID: the ring of a group in direct mode has nothing else. Lookups take no lock. A TID
-//! may name another thread when it is looked at; memory of a record is never unmapped, so that is
-//! the business of whoever changes its state.
+//! may name another thread when it is read; memory of a record is never unmapped, so that is checked
+//! when its state is changed.
 
 use super::{link::Link, record::Thread};
 use crate::sys::{errno::Errno, memory::Zeroed};

@@ -150,8 +150,8 @@ impl Server<'_> {
     }
 }
 
-/// Sleeps until the calling server, which has become IDLE, is started. It wakes whom it names
-/// first.
+/// Sleeps until the calling server, which has become IDLE, is started. It wakes the thread
+/// that it names first.
 pub(crate) fn sleep(record: &Record) {
     loop {
         match device::wait() {

@@ -109,8 +109,8 @@ impl Members {
 
     /// The word that a thread may sleep on until it changes; `None` if there are no workers.
     pub(crate) fn await_none(&self) -> Option<(&AtomicU32, u32)> {
-        // Acquire: pairs with the release of workers that have left. Before the thread sleeps: who
-        // leaves after this sees the flag.
+        // Acquire: pairs with the release of workers that have left. Before the thread sleeps: a
+        // worker that leaves after this sees the flag.
         let word = self.0.fetch_or(AWAITED, Ordering::Acquire) | AWAITED;
 
         (word & COUNT != 0).then_some((&self.0, word))

@@ -14,7 +14,7 @@ use core::sync::atomic::{compiler_fence, Ordering::SeqCst};
 pub(crate) struct Task {
     /// State, flags and timestamp: see [`State`].
     pub(super) state: AtomicU64,
-    /// Whom the thread wakes in its next call; of a worker that runs, its server.
+    /// The thread to wake in the next call; of a worker that runs, its server.
     pub(super) next_tid: AtomicU32,
     pub(super) flags: AtomicU32,
     /// The next worker of the idle-worker list, while this one is on it.
@@ -42,7 +42,7 @@ impl Task {
         for word in &self.reserved {
             word.store(0, Ordering::Relaxed);
         }
-        // Release: pairs with the acquire of those who look for the thread that had these words
+        // Release: pairs with the acquire of threads that look for the one that had these words
         // before: they see that it has left.
         self.state
             .store(state.first_word(now_ns), Ordering::Release);
@@ -119,7 +119,7 @@ impl Task {
         {}
     }
 
-    /// Whom a thread names.
+    /// The thread that this one names.
     pub(crate) fn next_tid(&self) -> u32 {
         // Relaxed: callers that rely on it own the thread, or are it.
         self.next_tid.load(Ordering::Relaxed)
