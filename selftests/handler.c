@@ -246,17 +246,19 @@ static void handle_nested_at_once(void)
 	immediate_signals |= SIGNAL_BIT(SIGUSR2);
 }
 
-/* Nothing at all is blocked while it waits. */
+/*
+ * Nothing at all is blocked while it waits. The signal may have come before: as soon as the handler has
+ * begun.
+ */
 static void wait_for_any_signal(void)
 {
-	const int before = nested_handled;
 	sigset_t none, other;
 
 	sigemptyset(&none);
 	sigemptyset(&other);
 	sigaddset(&other, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &other, NULL);
-	while (nested_handled == before)
+	while (nested_handled < handlers_begun)
 		sigsuspend(&none);
 }
 
