@@ -6,6 +6,7 @@ mod crowd;
 mod deadlines;
 mod ends;
 mod harness;
+mod lending;
 mod members;
 mod mutexes;
 mod policies;
@@ -39,6 +40,7 @@ const FIXTURES: &[Fixture] = &[
     members::FIXTURE,
     ends::FIXTURE,
     policies::FIXTURE,
+    lending::FIXTURE,
     deadlines::FIXTURE,
     slots::FIXTURE,
     mutexes::FIXTURE,

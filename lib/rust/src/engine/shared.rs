@@ -53,7 +53,11 @@ impl Shared {
             true => abi::DIRECT_OVERTAKE,
             false => 0,
         };
-        let flags = abi::DIRECT_LEND | overtake;
+        let lend = match policy.lends() {
+            true => abi::DIRECT_LEND,
+            false => 0,
+        };
+        let flags = lend | overtake;
         // Before there are records, which would be lost if that fails.
         let words = Wiped::new(|words: &mut DirectGroup| words.prepare(flags))?;
         let mut roster = Roster::new();

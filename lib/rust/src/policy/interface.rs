@@ -37,6 +37,17 @@ pub trait Policy: Send {
         false
     }
 
+    /// Whether a worker that the kernel's scheduler preempts lends its server while nobody is queued,
+    /// if it is not in a critical section. Called once, before the group begins.
+    ///
+    /// With no fewer servers than CPUs there is always a server to be had then, and workers that
+    /// compute are never queued: the kernel's scheduler decides about them alone, and no slice ends.
+    /// In a group that does not lend, a worker that wakes may have to wait for a server although it
+    /// has got a CPU.
+    fn lends(&self) -> bool {
+        true
+    }
+
     /// A worker has blocked while others were queued. A hint: some of these events are not
     /// reported.
     fn block(&mut self, worker: &Worker) {
