@@ -205,6 +205,12 @@ pub const ROWS: &[Row] = &[
             UMCG,
             tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
             tuned("umcg_0.2ms", "umcg-run --slice 0.2", &["--slice", "0.2"]),
+            tuned("umcg_no_lend", "umcg-run --no-lend", &["--no-lend"]),
+            tuned(
+                "umcg_no_lend_1ms",
+                "umcg-run --no-lend --slice 1",
+                &["--no-lend", "--slice", "1"],
+            ),
         ],
         keys: &[more(
             "barrier_rounds_vs_best_rival",
@@ -228,6 +234,12 @@ pub const ROWS: &[Row] = &[
             UMCG,
             tuned("umcg_0", "umcg-run --spare 0", &["--spare", "0"]),
             tuned("umcg_1ms", "umcg-run --slice 1", &["--slice", "1"]),
+            tuned("umcg_no_lend", "umcg-run --no-lend", &["--no-lend"]),
+            tuned(
+                "umcg_no_lend_10ms",
+                "umcg-run --no-lend --slice 10",
+                &["--no-lend", "--slice", "10"],
+            ),
         ],
         keys: &[
             Key {

@@ -77,6 +77,12 @@ fn command() -> Command {
                 .help("How long a thread runs while others are queued; 0: until it blocks"),
         )
         .arg(
+            Arg::new("no-lend")
+                .long("no-lend")
+                .action(ArgAction::SetTrue)
+                .help("Let a thread that the kernel preempts keep its place"),
+        )
+        .arg(
             Arg::new("no-follow")
                 .long("no-follow")
                 .action(ArgAction::SetTrue)
@@ -180,6 +186,7 @@ fn options(matches: &ArgMatches) -> Options {
         policy,
         slice: matches.get_one("slice").copied(),
         priorities,
+        lends: !matches.get_flag("no-lend"),
         follows: !matches.get_flag("no-follow"),
         stats: matches.get_flag("stats"),
         process: Some(process::id()),

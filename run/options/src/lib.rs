@@ -51,6 +51,8 @@ pub struct Options {
     pub slice: Option<Duration>,
     /// The priorities of threads whose names begin so.
     pub priorities: Vec<(String, u8)>,
+    /// Whether threads that the kernel preempts leave their place to others.
+    pub lends: bool,
     /// Whether programs that the program executes are run so, too.
     pub follows: bool,
     /// Whether there are figures in the end.
@@ -67,6 +69,7 @@ impl Default for Options {
             policy: Policy::default(),
             slice: None,
             priorities: Vec::new(),
+            lends: true,
             follows: true,
             stats: false,
             process: None,
@@ -134,6 +137,7 @@ impl Options {
         for (name, priority) in &self.priorities {
             add("priority", &format!("{priority}:{}", escaped(name)));
         }
+        add("lends", if self.lends { "1" } else { "0" });
         add("follows", if self.follows { "1" } else { "0" });
         add("stats", if self.stats { "1" } else { "0" });
         if let Some(process) = self.process {
@@ -154,6 +158,7 @@ impl Options {
                 "policy" => options.policy = policy_called(value)?,
                 "slice_ns" => options.slice = Some(Duration::from_nanos(value.parse().ok()?)),
                 "priority" => options.priorities.push(priority(value)?),
+                "lends" => options.lends = flag(value)?,
                 "follows" => options.follows = flag(value)?,
                 "stats" => options.stats = flag(value)?,
                 "process" => options.process = Some(value.parse().ok()?),
@@ -232,6 +237,7 @@ mod tests {
             policy: Policy::Priority,
             slice: Some(Duration::from_micros(2500)),
             priorities: vec![("io worker%".to_owned(), 1), ("ü:=".to_owned(), 31)],
+            lends: false,
             follows: false,
             stats: true,
             process: Some(4711),

@@ -6,7 +6,7 @@
 use crate::{names, stats::Stats};
 use std::time::Duration;
 use umcg::policy::{Feedback, Fifo, IdleWorker, Policy, Priorities, Reason, SliceEnd, Worker};
-use umcg_run_options::{self as options, Servers};
+use umcg_run_options::{self as options, Options, Servers};
 
 /// A worker in a critical section runs on for so many slices.
 pub(crate) const PATIENCE: u64 = 8;
@@ -17,23 +17,20 @@ pub(crate) struct Watched {
     stats: &'static Stats,
     /// Whether times are measured.
     measures: bool,
+    lends: bool,
 }
 
 impl Watched {
-    pub(crate) fn new(
-        policy: options::Policy,
-        servers: Servers,
-        stats: &'static Stats,
-        measures: bool,
-    ) -> Self {
+    pub(crate) fn new(options: &Options, servers: Servers, stats: &'static Stats) -> Self {
         Self {
-            inner: match policy {
+            inner: match options.policy {
                 options::Policy::Feedback => Box::new(Feedback::with_spare(servers.any)),
                 options::Policy::Fifo => Box::new(Fifo::new()),
                 options::Policy::Priority => Box::new(Priorities::of_classes(names::priority_of)),
             },
             stats,
-            measures,
+            measures: options.stats,
+            lends: options.lends,
         }
     }
 
@@ -73,6 +70,10 @@ impl Policy for Watched {
         self.inner.overtakes()
     }
 
+    fn lends(&self) -> bool {
+        self.lends
+    }
+
     fn block(&mut self, worker: &Worker) {
         self.inner.block(worker);
     }
@@ -84,6 +85,25 @@ impl Policy for Watched {
                 worker.set_data(0);
                 end
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_lent_as_the_user_wants() {
+        let servers = Servers { any: 2, spare: 2 };
+
+        for lends in [true, false] {
+            let options = Options {
+                lends,
+                ..Options::default()
+            };
+            let stats = Box::leak(Box::new(Stats::new()));
+            assert_eq!(Watched::new(&options, servers, stats).lends(), lends);
         }
     }
 }

@@ -154,7 +154,7 @@ impl Process {
         let cpus = thread::available_parallelism().map_or(1, NonZero::get);
         let servers = options.servers(cpus);
         self.stats.set_spare_from(servers.any);
-        let policy = Watched::new(options.policy, servers, &self.stats, options.stats);
+        let policy = Watched::new(options, servers, &self.stats);
         let builder = Group::builder().policy(policy).servers(servers.all());
 
         match options.slice {
