@@ -3,8 +3,8 @@
 //! The picture: bars of each measure that has a key.
 
 use crate::{
+    plan::UMCG,
     plan::{Better, Key, Row, Start, ROWS},
-    report::UMCG,
     samples::Samples,
 };
 use std::fmt::Write;
@@ -84,7 +84,7 @@ impl<'a> Panel<'a> {
             .filter_map(|rival| {
                 Some(Bar {
                     title: rival.title,
-                    is_umcg: rival.name == UMCG || matches!(rival.start, Start::Umcg(_)),
+                    is_umcg: rival.name == UMCG.name || matches!(rival.start, Start::Umcg(_)),
                     value: samples.median(row.name, rival.name, key.measure)?,
                 })
             })

@@ -36,15 +36,18 @@ pub enum Better {
     Less,
 }
 
-/// A ratio that is reported: a measure of the rival "umcg", divided by that of another one.
+/// A ratio that is reported: a measure of one rival, "umcg" if nothing else is said, divided by that of
+/// another one.
 #[derive(Debug)]
 pub struct Key {
     pub key: &'static str,
     pub measure: &'static str,
     pub better: Better,
+    /// The rival that is judged.
+    pub of: &'static str,
     /// A rival by its name. `None`: the best of them, by this measure.
     pub against: Option<&'static str>,
-    /// Whether the ratio is a cost: the measure of the other one, divided by that of "umcg".
+    /// Whether the ratio is a cost: the measure of the other one, divided by that of this one.
     pub is_cost: bool,
     pub bar: f64,
     pub aim: f64,
@@ -113,6 +116,7 @@ const fn more(key: &'static str, measure: &'static str, bar: f64, aim: f64) -> K
         key,
         measure,
         better: Better::More,
+        of: UMCG.name,
         against: None,
         is_cost: false,
         bar,
@@ -150,7 +154,8 @@ const EEVDF_LONG: Rival = rival(
     "EEVDF, slices of 100 ms",
     Sliced(100_000_000),
 );
-const UMCG: Rival = rival("umcg", "umcg-run", Umcg(&[]));
+/// Stands for umcg-run as it is; a group has the same name.
+pub const UMCG: Rival = rival("umcg", "umcg-run", Umcg(&[]));
 
 const OPENBLAS: &str = "/usr/lib/x86_64-linux-gnu/openblas-pthread/libopenblas.so.0";
 const OPENBLAS_RIVALS: &[Rival] = &[
@@ -249,6 +254,16 @@ pub const ROWS: &[Row] = &[
             Key {
                 against: Some("nice"),
                 ..more("mixed_work_vs_nice", "work_percent", 0.95, 1.0)
+            },
+            Key {
+                of: "umcg_no_lend_10ms",
+                against: Some("nice"),
+                ..less("mixed_p99_no_lend_vs_nice", "late_p99_us", 1.0, 0.7)
+            },
+            Key {
+                of: "umcg_no_lend_10ms",
+                against: Some("nice"),
+                ..more("mixed_work_no_lend_vs_nice", "work_percent", 0.95, 1.0)
             },
         ],
     },
@@ -404,9 +419,14 @@ mod tests {
             let names: HashSet<_> = row.rivals.iter().map(|rival| rival.name).collect();
 
             assert_eq!(names.len(), row.rivals.len(), "{}: a name twice", row.name);
-            assert!(names.contains("umcg"), "{}: nothing to compare", row.name);
+            assert!(
+                names.contains(UMCG.name),
+                "{}: nothing to compare",
+                row.name
+            );
             assert!(row.rivals.len() > 1 && row.rounds % 2 == 1);
             for key in row.keys {
+                assert!(names.contains(key.of));
                 assert!(key.against.is_none_or(|name| names.contains(name)));
                 assert_eq!(
                     key.better == Better::More && !key.is_cost,

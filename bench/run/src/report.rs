@@ -3,14 +3,11 @@
 //! The table, and `run.json`.
 
 use crate::{
-    plan::{Better, Key, Rival, Row, ROWS},
+    plan::{Better, Key, Rival, Row, ROWS, UMCG},
     samples::Samples,
 };
 use serde_json::{json, Map, Value};
 use std::fmt::Write;
-
-/// The rival that stands for umcg-run as it is, or for a group.
-pub const UMCG: &str = "umcg";
 
 /// The ratio of a key, and the rival that it was compared with.
 pub fn ratio<'a>(samples: &Samples, row: &'a Row, key: &Key) -> Option<(f64, &'a str)> {
@@ -20,14 +17,14 @@ pub fn ratio<'a>(samples: &Samples, row: &'a Row, key: &Key) -> Option<(f64, &'a
         .iter()
         .filter(|rival| match key.against {
             Some(name) => rival.name == name,
-            None => rival.name != UMCG && !rival.beside,
+            None => rival.name != UMCG.name && !rival.beside,
         })
         .filter_map(|rival| Some((median(rival.name)?, rival.name)));
     let (theirs, name) = match key.better {
         Better::More => rivals.max_by(|a, b| a.0.total_cmp(&b.0)),
         Better::Less => rivals.min_by(|a, b| a.0.total_cmp(&b.0)),
     }?;
-    let ours = median(UMCG)?;
+    let ours = median(key.of)?;
     let (above, below) = if key.is_cost {
         (theirs, ours)
     } else {
