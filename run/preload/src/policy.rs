@@ -71,7 +71,7 @@ impl Policy for Watched {
     }
 
     fn lends(&self) -> bool {
-        self.lends
+        self.lends && self.inner.lends()
     }
 
     fn block(&mut self, worker: &Worker) {
@@ -104,6 +104,11 @@ mod tests {
             };
             let stats = Box::leak(Box::new(Stats::new()));
             assert_eq!(Watched::new(&options, servers, stats).lends(), lends);
+            let options = Options {
+                policy: options::Policy::Priority,
+                ..options
+            };
+            assert!(!Watched::new(&options, servers, stats).lends());
         }
     }
 }

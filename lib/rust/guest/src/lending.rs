@@ -9,16 +9,18 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
         Arc,
     },
+    thread,
     time::Duration,
 };
 use umcg::{
-    policy::{Fifo, IdleWorker, Policy, Reason, SliceEnd, Worker},
-    Group,
+    policy::{Fifo, IdleWorker, Policy, Priorities, Reason, SliceEnd, Worker},
+    Group, Options,
 };
 
 fixture!(FIXTURE, "lending":
     preempted_worker_lends_its_server,
     preempted_worker_keeps_its_server_if_the_policy_does_not_lend,
+    worker_of_a_low_class_waits_while_others_compute,
 );
 
 /// First come, first served, without end, and lends or not.
@@ -125,4 +127,43 @@ fn preempted_worker_lends_its_server() {
 
 fn preempted_worker_keeps_its_server_if_the_policy_does_not_lend() {
     assert!(!woken_worker_runs_beside_the_only_server(false));
+}
+
+/// There are as many servers as CPUs. The kernel's scheduler would share these among all workers.
+fn worker_of_a_low_class_waits_while_others_compute() {
+    const SLICE: Duration = Duration::from_millis(1);
+    let group = Group::builder()
+        .servers(2)
+        .slice(SLICE)
+        .policy(Priorities::new())
+        .build()
+        .unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let rounds = Arc::new(AtomicU32::new(0));
+    let tid = Arc::new(AtomicU32::new(0));
+    let compute = |class: u8| {
+        let (over, rounds, tid) = (Arc::clone(&over), Arc::clone(&rounds), Arc::clone(&tid));
+
+        group.spawn_with(&Options::new().class(class), move || {
+            if class != 0 {
+                tid.store(own_tid(), SeqCst);
+            }
+            while !over.load(SeqCst) {
+                rounds.fetch_add(u32::from(class), SeqCst);
+            }
+        })
+    };
+
+    let low = compute(1);
+    wait_until("it computes", || rounds.load(SeqCst) != 0);
+    let high = [compute(0), compute(0)];
+    wait_until("it waits for a server", || sleeps(tid.load(SeqCst)));
+    let before = rounds.load(SeqCst);
+    thread::sleep(20 * SLICE);
+    assert_eq!(rounds.load(SeqCst), before);
+    over.store(true, SeqCst);
+    for worker in high.into_iter().chain([low]) {
+        worker.unwrap().join().unwrap();
+    }
+    group.shutdown().unwrap();
 }

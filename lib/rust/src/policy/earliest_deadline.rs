@@ -25,8 +25,7 @@ use core::time::Duration;
 /// [`set_relative_deadline()`](crate::set_relative_deadline)) counts from each wake-up of the
 /// worker, and from when it yields, which ends its job. A preempted worker keeps its deadline. An
 /// absolute deadline is set by the worker itself for each job
-/// ([`set_deadline()`](crate::set_deadline)). A worker that the kernel preempts for another process
-/// lends its server, and counts as blocked, which moves relative deadlines, but not absolute ones.
+/// ([`set_deadline()`](crate::set_deadline)).
 ///
 /// Workers without a deadline run in FIFO order when no worker with one is queued, and give way to
 /// any other worker at the end of a slice. So they can starve, unless the policy has a
@@ -140,6 +139,11 @@ impl Policy for EarliestDeadline {
 
     fn next(&mut self, _: usize) -> Option<IdleWorker> {
         self.urgent.pop().or_else(|| self.others.pop())
+    }
+
+    /// The kernel's scheduler knows nothing of deadlines.
+    fn lends(&self) -> bool {
+        false
     }
 
     fn slice_end(&mut self, worker: &Worker, _: Duration) -> SliceEnd {

@@ -59,6 +59,11 @@ impl Policy for Priorities {
         self.queues.iter_mut().find_map(Queue::pop)
     }
 
+    /// The kernel's scheduler knows nothing of levels.
+    fn lends(&self) -> bool {
+        false
+    }
+
     fn slice_end(&mut self, worker: &Worker, _: Duration) -> SliceEnd {
         let rivals = &self.queues[..=self.level_of(worker)];
 
