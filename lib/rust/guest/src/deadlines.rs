@@ -30,9 +30,13 @@ fixture!(FIXTURE, "deadlines":
 const STEP: Duration = Duration::from_secs(1000);
 
 fn group(policy: impl Policy + 'static) -> Group {
+    group_with_slices(policy, Duration::from_millis(1))
+}
+
+fn group_with_slices(policy: impl Policy + 'static, slice: Duration) -> Group {
     Group::builder()
         .servers(1)
-        .slice(Duration::from_millis(1))
+        .slice(slice)
         .policy(policy)
         .build()
         .unwrap()
@@ -75,7 +79,8 @@ type Order = Arc<Mutex<Vec<u32>>>;
 
 /// Queues workers with these options in the order of the list. Returns the order in which they run.
 fn order_of(policy: EarliestDeadline, all: &[Options]) -> Vec<u32> {
-    let group = group(policy);
+    // No slice ends before a worker has recorded that it runs.
+    let group = group_with_slices(policy, STEP);
     let order = Order::default();
     let gate = Gate::new(&group);
 

@@ -141,7 +141,7 @@ fn worker_gives_way_at_the_end_of_its_section() {
         drop(outer);
         // Not at the end of another slice, but before it goes on.
         let preempted = asked.preempted.load(SeqCst);
-        assert!(before || preempted == 1, "it has not given way");
+        assert!(before || preempted >= 1, "it has not given way");
     });
     end(&group);
 }
