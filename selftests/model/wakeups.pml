@@ -48,7 +48,7 @@ inline wake(task)
 	asleep[task] = 0
 }
 
-/* sleep_until() of sys/sleep.rs: the mark is set, then the word is looked at. */
+/* sleep_until() of sys/sleep.rs: the mark is set, then the word is checked. */
 inline sleep_until_run()
 {
 	asleep[me] = 1;
