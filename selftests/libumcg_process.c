@@ -492,8 +492,10 @@ static void *serve_until_killed(void *argument)
 	umcg_tid idle;
 
 	self->tid = umcg_register_server(group, 0);
-	while ((idle = umcg_get_idle_worker(true)))
+	while ((idle = umcg_get_idle_worker(true))) {
 		umcg_run_worker(idle);
+		self->step++;
+	}
 	pause();
 	return NULL;
 }
@@ -504,7 +506,7 @@ static bool is_idle(struct member *member)
 }
 
 /* A worker waits, and its server waits for workers: wake-ups are impossible now. */
-static int lose_the_descriptor_of_who_wakes(void)
+static int lose_the_descriptor_of_a_waker(void)
 {
 	struct member worker = { .body = wait_once }, server = {};
 
@@ -513,7 +515,8 @@ static int lose_the_descriptor_of_who_wakes(void)
 	MUST(!pthread_create(&server.thread, NULL, serve_until_killed, &server));
 	start_worker(&worker);
 	MUST(SOON(umcg_get_task_state(worker.tid) & UMCG_UTF_WORKER_IN_WAIT));
-	MUST(SOON(is_idle(&worker) && is_idle(&server)));
+	/* It is also IDLE while the worker runs. */
+	MUST(SOON(server.step && is_idle(&worker) && is_idle(&server)));
 	MUST(close_all_and_open_a_log() >= 0);
 	MUST(IS_EBADF(umcg_wake(worker.tid, false) == -1));
 	return 7;
@@ -521,7 +524,7 @@ static int lose_the_descriptor_of_who_wakes(void)
 
 static int (*const losers[])(void) = {
 	lose_the_descriptor, lose_the_descriptor_of_a_worker, lose_the_descriptor_of_a_server,
-	lose_the_descriptor_of_who_wakes, lose_the_descriptor_at_the_end,
+	lose_the_descriptor_of_a_waker, lose_the_descriptor_at_the_end,
 };
 
 TEST(a_closed_descriptor_is_EBADF_and_no_file_is_harmed)
