@@ -240,6 +240,26 @@ pub fn sleeps_in(name: &str, call: libc::c_long) -> bool {
     })
 }
 
+/// How often a thread has slept.
+pub fn sleeps_of(tid: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap()
+}
+
+/// Has the calling thread block, once at least: a timer may have expired before it does.
+pub fn block_once() {
+    let before = sleeps_of(own_tid());
+
+    while sleeps_of(own_tid()) == before {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The TID of the calling thread.
 pub fn own_tid() -> u32 {
     // SAFETY: The call takes nothing.

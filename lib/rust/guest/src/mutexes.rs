@@ -2,9 +2,11 @@
 
 //! The adaptive mutex.
 
-use crate::harness::{fixture, in_child, own_tid, sleeps_in, spin_until, wait_until, Pipe};
+use crate::harness::{
+    fixture, in_child, own_tid, sleeps_in, sleeps_of, spin_until, wait_until, Pipe,
+};
 use std::{
-    fs, hint, mem,
+    hint, mem,
     sync::{
         atomic::{AtomicU32, Ordering::SeqCst},
         Arc,
@@ -86,17 +88,6 @@ fn one_worker_at_a_time_holds_the_mutex() {
         |body| drop(group.spawn(body).unwrap()),
     );
     group.shutdown_timeout(Duration::MAX).unwrap();
-}
-
-/// How often a thread has slept.
-fn sleeps_of(tid: u32) -> u32 {
-    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
-
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-        .and_then(|count| count.trim().parse().ok())
-        .unwrap()
 }
 
 /// Shared with a thread that locks a mutex once in each round.

@@ -2,7 +2,9 @@
 
 //! Slots and deschedule notifications.
 
-use crate::harness::{fixture, in_child, is_held, own_tid, sleeps_in, wait_until, Pipe};
+use crate::harness::{
+    block_once, fixture, in_child, is_held, own_tid, sleeps_in, wait_until, Pipe,
+};
 use std::{
     hint, mem,
     sync::{
@@ -194,13 +196,13 @@ fn word_is_written_when_the_thread_has_slept() {
     for _ in 0..10 {
         blocked.word().store(0, SeqCst);
         any.word().store(0, SeqCst);
-        thread::sleep(Duration::from_micros(100));
+        block_once();
         assert_eq!(blocked.word().load(SeqCst), 7);
         assert_eq!(any.word().load(SeqCst), 8);
     }
     drop(blocked);
     any.word().store(0, SeqCst);
-    thread::sleep(Duration::from_micros(100));
+    block_once();
     assert_eq!(any.word().load(SeqCst), 8);
 }
 
@@ -221,7 +223,7 @@ fn time_is_when_the_thread_has_slept() {
 
     for _ in 0..10 {
         let before = now();
-        thread::sleep(Duration::from_millis(1));
+        block_once();
         assert!((before..now()).contains(&time.word().load(SeqCst)));
     }
 }
@@ -254,7 +256,7 @@ fn notifications_stay_with_the_parent() {
     let status = in_child(|| {
         let copy = word;
         copy.word().store(0, SeqCst);
-        thread::sleep(Duration::from_micros(100));
+        block_once();
         assert_eq!(copy.word().load(SeqCst), 0);
         drop(copy);
         let own = Notification::new(Event::Descheduled, 2).unwrap();
