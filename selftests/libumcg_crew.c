@@ -12,6 +12,7 @@
 
 umcg_t group;
 uint32_t crew_group_flags;
+bool crew_workers_leave;
 
 static struct member servers[MAX_SERVERS];
 static int server_count;
@@ -66,7 +67,8 @@ static void run_workers(struct member *self)
 	while ((worker = umcg_get_idle_worker(true)) != UMCG_NONE) {
 		self->done++;
 		/* Another worker may have swapped to it first. */
-		MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0 || errno == EAGAIN);
+		MUST(umcg_run_worker(worker) != UMCG_NONE || errno == 0 || errno == EAGAIN ||
+		     (crew_workers_leave && errno == EINVAL));
 	}
 	MUST(errno == EINTR);
 }

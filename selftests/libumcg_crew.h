@@ -63,6 +63,8 @@ extern umcg_t group;
 
 /* Flags that all groups have besides those that a test asks for. */
 extern uint32_t crew_group_flags;
+/* Whether a worker may have left before the server that has taken it runs it. */
+extern bool crew_workers_leave;
 
 _Noreturn void give_up(const char *what, const char *file, int line);
 

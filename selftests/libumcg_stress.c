@@ -328,6 +328,7 @@ static void come_and_go_while_another_one_swaps(struct __test_metadata *_metadat
 {
 	struct member waker = { .body = wake_the_swapper };
 
+	crew_workers_leave = true;
 	start_servers(2, 0);
 	for (int i = 1; i <= 2; i++) {
 		workers[i] = (struct member){ };
