@@ -216,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn key_may_judge_a_tuned_variant() {
+        let row = ROWS.iter().find(|row| row.name == "mixed").unwrap();
+        let key = row.keys.iter().find(|key| key.of != UMCG.name).unwrap();
+        let text = format!(
+            "kernel some\nsample mixed nice {0} 100\nsample mixed umcg {0} 300\nsample mixed {1} {0} 50\n",
+            key.measure, key.of,
+        );
+
+        let samples = Samples::parse(&text).unwrap();
+        assert_eq!(ratio(&samples, row, key), Some((0.5, "nice")));
+    }
+
+    #[test]
     fn bad_and_missing_rows_are_shown() {
         let table = table(&spin(&[("eevdf", 100.0, 5.0), ("umcg", 1.0, 900.0)]));
         let missing = super::table(&spin(&[("eevdf", 100.0, 5.0)]));

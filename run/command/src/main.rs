@@ -353,4 +353,16 @@ mod tests {
             assert!(!can_be_preloaded(Path::new(path)), "{path}");
         }
     }
+
+    #[test]
+    fn servers_are_lent_unless_the_user_says_otherwise() {
+        let lends = |arguments: &[&str]| {
+            let all = ["umcg-run"].iter().chain(arguments).chain(&["true"]);
+
+            options(&command().get_matches_from(all)).lends
+        };
+
+        assert!(lends(&[]));
+        assert!(!lends(&["--no-lend"]));
+    }
 }
