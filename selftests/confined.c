@@ -282,7 +282,7 @@ static int be_killed(void *argument)
 	return 3;
 }
 
-/* Reads new lines of the log; whether one of them is of the module. */
+/* Reads new records of the log; whether the module has written one of them. */
 static bool log_has_umcg(int log)
 {
 	char record[8192];
@@ -291,7 +291,7 @@ static bool log_has_umcg(int log)
 
 	while ((length = read(log, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
 		record[length > 0 ? length : 0] = '\0';
-		found |= !!strstr(record, "umcg");
+		found |= !!strstr(record, ";umcg: ");
 	}
 	return found;
 }
