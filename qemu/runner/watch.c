@@ -57,11 +57,13 @@ static bool start_monitor(const char *name)
  * Kernel functions that race with the kernel. KCSAN reports these races with the module in the
  * stack, which only calls them. queue_delayed_work_on() checks whether an item is disabled while
  * another CPU queues it, too. ktime_get_mono_fast_ns() reads one of two copies, and ktime_get()
- * what a sequence count guards: they retry if that was written meanwhile.
+ * what a sequence count guards: they retry if that was written meanwhile. So does
+ * hrtimer_try_to_cancel(), which checks whether a timer is active.
  * trace_event_buffer_reserve() reads the flags of an event that is being disabled.
  */
 static const char *const racing[] = {
 	"queue_delayed_work_on", "ktime_get_mono_fast_ns", "ktime_get", "trace_event_buffer_reserve",
+	"hrtimer_try_to_cancel",
 };
 
 static bool watch_races(void)

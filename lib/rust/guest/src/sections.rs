@@ -68,6 +68,10 @@ impl Policy for Asks {
 }
 
 fn group(end: SliceEnd) -> (Group, Arc<Asked>) {
+    group_with_slice(end, Duration::from_millis(1))
+}
+
+fn group_with_slice(end: SliceEnd, slice: Duration) -> (Group, Arc<Asked>) {
     let asked = Arc::new(Asked::default());
     let policy = Asks {
         fifo: Fifo::new(),
@@ -76,7 +80,7 @@ fn group(end: SliceEnd) -> (Group, Arc<Asked>) {
     };
     let group = Group::builder()
         .servers(1)
-        .slice(Duration::from_millis(1))
+        .slice(slice)
         .policy(policy)
         .build()
         .unwrap();
@@ -154,10 +158,11 @@ fn compute() {
 }
 
 /// Two workers share a server, and are nearly always outside of their short sections; yet most of
-/// their slices end at the end of one. Not all: a CPU of an emulator may stand still for long.
+/// their slices end at the end of one. Not all: a CPU of an emulator may stand still for longer than
+/// the quarter of a slice that a worker has for that.
 fn slices_end_where_sections_do() {
     const SLICES: u32 = 40;
-    let (group, asked) = group(SliceEnd::Kick);
+    let (group, asked) = group_with_slice(SliceEnd::Kick, Duration::from_millis(10));
     let outside = Arc::new(AtomicU32::new(0));
 
     let workers: Vec<_> = (0..2)
