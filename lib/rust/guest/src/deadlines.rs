@@ -274,11 +274,14 @@ fn slice_does_not_end_for_a_later_deadline() {
     });
     let (pipe, over) = (Arc::new(Pipe::new()), Arc::new(AtomicBool::new(false)));
     let (reads, stops) = (Arc::clone(&pipe), Arc::clone(&over));
+    let runs = Arc::new(AtomicBool::new(false));
+    let starts = Arc::clone(&runs);
 
     let early = group
         .spawn_with(&Options::new().deadline(STEP).name("early"), move || {
             reads.read();
             let _section = umcg::no_preempt();
+            starts.store(true, SeqCst);
             while !stops.load(SeqCst) {
                 hint::spin_loop();
             }
@@ -286,6 +289,8 @@ fn slice_does_not_end_for_a_later_deadline() {
         .unwrap();
     wait_until("the worker blocks", || sleeps_in("early", libc::SYS_read));
     pipe.write(0);
+    // The other one would have the server before it does.
+    wait_until("the worker runs", || runs.load(SeqCst));
     let late = group.spawn_with(&Options::new().deadline(STEP * 2), || {});
     wait_until("slices have ended", || ends.load(SeqCst) > 5);
     over.store(true, SeqCst);
