@@ -150,7 +150,8 @@ bench: modules benchmarks runner
 ifndef T
 	@kdir=$(kdir) && $(call boot_bench,time)
 endif
-	@qemu/in-root.sh bench/report.py out/bench-instructions.txt $(if $(T),,out/bench-time.txt)
+	@qemu/in-root.sh bench/report.py out/$(variant)bench-instructions.txt \
+		$(if $(T),,out/$(variant)bench-time.txt)
 
 # What unmodified programs gain or lose under umcg-run, and runtimes in groups; with T= only some
 # rows.

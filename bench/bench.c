@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "bench.h"
 
@@ -46,15 +45,27 @@ void bench_die_errno(const char *what, int error)
 }
 
 /*
- * Where QEMU counts instructions, the time stamp counter is their number. The
- * kernel's clocks are derived from it, and only about as exact.
+ * Where QEMU counts instructions, this counter is their number. The kernel's clocks are
+ * derived from it, and only about as exact.
  */
+static inline uint64_t counter(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	uint64_t value;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+	return value;
+#endif
+}
+
 uint64_t bench_clock(void)
 {
 	struct timespec now;
 
 	if (bench_mode != TIME)
-		return __rdtsc();
+		return counter();
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
@@ -74,10 +85,10 @@ MARK uint64_t bench_batch_end(void)
 
 static uint64_t clock_of_loops(unsigned long loops)
 {
-	uint64_t begin = __rdtsc();
+	uint64_t begin = counter();
 
-	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(loops) : : "cc");
-	return __rdtsc() - begin;
+	loop_of_two_instructions(loops);
+	return counter() - begin;
 }
 
 /* Of many short loops, most see no interrupt and no other thread. */

@@ -94,7 +94,29 @@ pid_t bench_process(void (*body)(void *argument), void *argument);
 /* Kills it. The program ends with an error if it has ended by itself. */
 void bench_kill(pid_t process);
 
+/* Runs so many rounds of a loop, at least one, of two instructions. */
+static inline void loop_of_two_instructions(unsigned long rounds)
+{
+#ifdef __x86_64__
+	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(rounds) : : "cc");
+#else
+	__asm__ volatile("1: subs %0, %0, #1; b.ne 1b" : "+r"(rounds) : : "cc");
+#endif
+}
+
+/* Tells the CPU that this thread spins. */
+static inline void pause_cpu(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#else
+	__asm__ volatile("yield");
+#endif
+}
+
 /* System calls: the result or a negative errno. */
+
+#ifdef __x86_64__
 
 static inline long syscall_of_6(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -132,6 +154,50 @@ static inline long syscall_of_4(long number, long a, long b, long c, long d)
 			 : "rcx", "r11", "memory");
 	return result;
 }
+
+#else
+
+static inline long syscall_of_6(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+
+static inline long syscall_of_3(long number, long a, long b, long c)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+	return x0;
+}
+
+static inline long syscall_of_4(long number, long a, long b, long c, long d)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+	return x0;
+}
+
+#endif
 
 /* futex.c */
 

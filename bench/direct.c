@@ -72,7 +72,7 @@ static void work(struct member *self)
 
 	self->random = self->random * 6364136223846793005ULL + 1442695040888963407ULL;
 	loops = 1 + (self->random >> 33) % WORK;
-	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(loops) : : "cc");
+	loop_of_two_instructions(loops);
 }
 
 static unsigned long all_hops(void)

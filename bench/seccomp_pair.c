@@ -17,7 +17,7 @@
 #include "pair.h"
 
 /* The call that the filter sends to the supervisor; nothing else in here makes it. */
-#define CALL SYS_getpgrp
+#define CALL SYS_getpgid
 
 static int listener;
 static struct seccomp_notif request;

@@ -104,7 +104,7 @@ static inline void change(struct umcg_thread *thread, uint32_t from, uint32_t to
 static inline void claim(struct umcg_thread *worker, uint64_t now)
 {
 	while (!try_change(worker, IDLE, RUNNING | LOCKED, now))
-		__builtin_ia32_pause();
+		pause_cpu();
 }
 
 static inline void umcg_call_wait(void)
