@@ -48,7 +48,7 @@ void bench_die_errno(const char *what, int error)
  * Where QEMU counts instructions, this counter is their number. The kernel's clocks are
  * derived from it, and only about as exact.
  */
-static inline uint64_t counter(void)
+static uint64_t counter(void)
 {
 #ifdef __x86_64__
 	return __builtin_ia32_rdtsc();

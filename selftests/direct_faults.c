@@ -515,12 +515,14 @@ TEST_F(direct_faults, worker_that_is_preempted_lends_its_server)
 	struct umcg_thread *reads = &self->workers[0], *spins = &self->workers[1];
 	const int rounds = 20;
 	int kicks = 0;
+	long adopted;
 
 	self->direct.words->flags = UMCG_DIRECT_LEND;
 	allow_cpus(0, 0, 0);
 	direct_server_start(&self->servers[0], &self->direct, 0, direct_serve);
 	ASSERT_TRUE(worker_blocks(self, 0));
 	ASSERT_TRUE(worker_spins(self, 1));
+	adopted = umcg_stat("adopted");
 	for (int i = 1; i <= rounds; i++) {
 		ASSERT_TRUE(direct_sends(self->pipes[0], 'x'));
 		/*
@@ -535,6 +537,8 @@ TEST_F(direct_faults, worker_that_is_preempted_lends_its_server)
 		}
 	}
 	EXPECT_GT(rounds / 2, kicks);
+	/* It has continued under the server, which slept on. */
+	EXPECT_LE(adopted + rounds - kicks, umcg_stat("adopted"));
 	tell_to_go(spins);
 	ASSERT_TRUE(thread_ends(spins));
 	ASSERT_TRUE(direct_sends(self->pipes[0], '.'));
